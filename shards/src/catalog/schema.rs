@@ -1,0 +1,174 @@
+//! What tables, columns and indexes are there?
+//!
+//! A [`Catalog`] is immutable. A change makes a new one with the next version; shard 0 logs it,
+//! every core holds it as an `Arc`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ids::{CatalogVersion, ColumnId, IndexId, ShardId, Slot, TableId};
+use crate::value::ColumnType;
+use crate::vector::Metric;
+
+/// Everything that is known about the shape of the data at one version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Catalog {
+    /// Grows by one with every change.
+    pub version: CatalogVersion,
+    /// Number of shards; slots map to shards by `slot % shard_count` until resharding exists.
+    pub shard_count: u16,
+    /// Next unused table id.
+    pub table_next: TableId,
+    /// Next unused index id.
+    pub index_next: IndexId,
+    /// All tables, by id.
+    pub tables: BTreeMap<TableId, Arc<Table>>,
+}
+
+/// A table, collection or edge table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// Stable identity.
+    pub id: TableId,
+    /// Name as written when unquoted, lower case; unique among tables.
+    pub name: String,
+    /// What kind of records it holds.
+    pub kind: TableKind,
+    /// Columns in declaration order. Positions index rows.
+    pub columns: Vec<Column>,
+    /// Positions of the primary-key columns, in key order; never empty (a table without a
+    /// declared key has the hidden generated column `_id BIGINT`).
+    pub key: Vec<usize>,
+    /// How many leading key columns decide the slot: all of them, or for edge tables 1 (`src`),
+    /// so that an edge lives with its source.
+    pub routing: usize,
+    /// Indexes in creation order.
+    pub indexes: Vec<Arc<Index>>,
+}
+
+/// The kinds of table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableKind {
+    /// Declared columns only.
+    Relation,
+    /// Declared columns plus open fields, kept in the JSON column `doc` (the last column).
+    Collection,
+    /// Columns `src`, `dst`, hidden `_id`, then the declared ones. Key is (`src`, `_id`).
+    Edge {
+        /// Table whose key `src` refers to.
+        source: TableId,
+        /// Table whose key `dst` refers to.
+        target: TableId,
+    },
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Stable identity within the table.
+    pub id: ColumnId,
+    /// Name, lower case when unquoted; unique within the table.
+    pub name: String,
+    /// Type of its values.
+    pub ty: ColumnType,
+    /// Whether null is refused.
+    pub not_null: bool,
+    /// PQL text of the default expression.
+    pub default: Option<String>,
+    /// Left out of `SELECT *` (`_id` of tables without a declared key).
+    pub hidden: bool,
+    /// Filled with a fresh unique number when absent (`_id`).
+    pub generated: bool,
+}
+
+/// A derived structure over one table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Index {
+    /// Stable identity.
+    pub id: IndexId,
+    /// Name, unique among indexes.
+    pub name: String,
+    /// What it answers.
+    pub kind: IndexKind,
+}
+
+/// The kinds of index.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IndexKind {
+    /// Ordered by the columns at these positions.
+    Ordered {
+        /// Column positions, most significant first.
+        columns: Vec<usize>,
+    },
+    /// HNSW over one vector column.
+    Vector {
+        /// Position of the vector column.
+        column: usize,
+        /// Distance it is built for.
+        metric: Metric,
+        /// Links per node on upper layers; twice that on layer 0.
+        m: usize,
+        /// Beam width while building.
+        ef_construction: usize,
+        /// Default beam width while searching.
+        ef_search: usize,
+    },
+    /// Positional postings over text columns (or JSON paths of a collection).
+    Text {
+        /// What is indexed, in order; matches in any of them count.
+        fields: Vec<TextField>,
+        /// Whether words are reduced to their English stems.
+        stem: bool,
+    },
+}
+
+/// One source of words for a text index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextField {
+    /// Column position.
+    pub column: usize,
+    /// Path inside a JSON column, outermost first; empty for a text column.
+    pub path: Vec<String>,
+}
+
+impl Catalog {
+    /// Returns the catalog of a fresh data directory.
+    pub fn empty(shard_count: u16) -> Self {
+        Self {
+            version: CatalogVersion(0),
+            shard_count,
+            table_next: TableId(1),
+            index_next: IndexId(1),
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the table with this name.
+    pub fn table_named(&self, name: &str) -> Option<&Arc<Table>> {
+        self.tables.values().find(|table| table.name == name)
+    }
+
+    /// Returns the table and index with this index name.
+    pub fn index_named(&self, name: &str) -> Option<(&Arc<Table>, &Arc<Index>)> {
+        self.tables.values().find_map(|table| {
+            table.indexes.iter().find(|index| index.name == name).map(|index| (table, index))
+        })
+    }
+
+    /// Returns the shard that owns a slot.
+    pub fn shard_of(&self, slot: Slot) -> ShardId {
+        ShardId(slot.0 % self.shard_count)
+    }
+}
+
+impl Table {
+    /// Returns the position of the column with this name.
+    pub fn column_named(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// Returns the index with this id.
+    pub fn index(&self, id: IndexId) -> Option<&Arc<Index>> {
+        self.indexes.iter().find(|index| index.id == id)
+    }
+}

@@ -1,0 +1,12 @@
+//! How does one actor per core own a slice of all five models?
+
+pub mod catalog;
+pub mod error;
+pub mod ids;
+pub mod key;
+pub mod request;
+pub mod text;
+pub mod value;
+pub mod vector;
+
+pub use error::Error;
