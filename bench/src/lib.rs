@@ -1,1 +1,3 @@
 //! Skeleton.
+
+#![forbid(unsafe_code)]
