@@ -1,10 +1,13 @@
 //! How does one actor per core own a slice of all five models?
 
 pub mod catalog;
+pub mod document;
 pub mod error;
 pub mod ids;
 pub mod key;
 pub mod request;
+pub mod row;
+pub mod store;
 pub mod text;
 pub mod value;
 pub mod vector;

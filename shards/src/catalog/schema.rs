@@ -167,6 +167,11 @@ impl Table {
         self.columns.iter().position(|column| column.name == name)
     }
 
+    /// Returns the types of the primary-key columns, in key order.
+    pub fn key_types(&self) -> Vec<ColumnType> {
+        self.key.iter().map(|&column| self.columns[column].ty.clone()).collect()
+    }
+
     /// Returns the index with this id.
     pub fn index(&self, id: IndexId) -> Option<&Arc<Index>> {
         self.indexes.iter().find(|index| index.id == id)

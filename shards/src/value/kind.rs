@@ -1,18 +1,4 @@
 //! What is a value, and what type does it have?
-//!
-//! | PQL type | `Value` | Arrow type (the identity of the type above this crate) |
-//! | --- | --- | --- |
-//! | BOOL | `Bool` | Boolean |
-//! | INT / BIGINT | `Int` / `BigInt` | Int32 / Int64 |
-//! | FLOAT / DOUBLE | `Float` / `Double` | Float32 / Float64 |
-//! | NUMERIC(p, s) | `Numeric`, scaled by 10^s | Decimal128(p, s) |
-//! | TEXT | `Text` | Utf8 |
-//! | BYTEA | `Bytea` | Binary |
-//! | DATE | `Date`, days since 1970-01-01 | Date32 |
-//! | TIMESTAMP / TIMESTAMPTZ | microseconds since 1970-01-01 (UTC for TZ) | Timestamp(us) / Timestamp(us, "+00:00") |
-//! | UUID | `Uuid` | FixedSizeBinary(16) |
-//! | JSON | `Json`, one binary Variant (`document::encode`) | BinaryView: used for nothing else |
-//! | VECTOR(n) | `Vector` | FixedSizeList(Float32 not null, n) |
 
 use std::sync::Arc;
 
@@ -112,6 +98,28 @@ impl ColumnType {
                 Arc::new(Field::new("item", DataType::Float32, false)),
                 *dim as i32,
             ),
+        }
+    }
+}
+
+impl std::fmt::Display for ColumnType {
+    /// Writes the type as PQL spells it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bool => f.write_str("BOOL"),
+            Self::Int => f.write_str("INT"),
+            Self::BigInt => f.write_str("BIGINT"),
+            Self::Float => f.write_str("FLOAT"),
+            Self::Double => f.write_str("DOUBLE"),
+            Self::Numeric { precision, scale } => write!(f, "NUMERIC({precision}, {scale})"),
+            Self::Text => f.write_str("TEXT"),
+            Self::Bytea => f.write_str("BYTEA"),
+            Self::Date => f.write_str("DATE"),
+            Self::Timestamp => f.write_str("TIMESTAMP"),
+            Self::TimestampTz => f.write_str("TIMESTAMPTZ"),
+            Self::Uuid => f.write_str("UUID"),
+            Self::Json => f.write_str("JSON"),
+            Self::Vector(dim) => write!(f, "VECTOR({dim})"),
         }
     }
 }

@@ -1,0 +1,44 @@
+//! What is a value, what type does it have, and how does it change its form?
+//!
+//! | PQL type | `Value` | Arrow type (the identity of the type above this crate) |
+//! | --- | --- | --- |
+//! | BOOL | `Bool` | Boolean |
+//! | INT / BIGINT | `Int` / `BigInt` | Int32 / Int64 |
+//! | FLOAT / DOUBLE | `Float` / `Double` | Float32 / Float64 |
+//! | NUMERIC(p, s) | `Numeric`, scaled by 10^s | Decimal128(p, s) |
+//! | TEXT | `Text` | Utf8 |
+//! | BYTEA | `Bytea` | Binary |
+//! | DATE | `Date`, days since 1970-01-01 | Date32 |
+//! | TIMESTAMP / TIMESTAMPTZ | microseconds since 1970-01-01 (UTC for TZ) | Timestamp(us) / Timestamp(us, "+00:00") |
+//! | UUID | `Uuid` | FixedSizeBinary(16) |
+//! | JSON | `Json`, one binary Variant (`document::encode`) | BinaryView: used for nothing else |
+//! | VECTOR(n) | `Vector` | FixedSizeList(Float32 not null, n) |
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `kind` | what is a value, and what type does it have |
+//! | `order` | which of two values comes first |
+//! | `calendar` | which day and time is a number, and how is it written |
+//! | `decimal` | how is an exact decimal read, rounded and written |
+//! | `parse` | which value does a text stand for |
+//! | `render` | how does PostgreSQL print a value |
+//! | `coerce` | which value is stored when a value of another type is assigned |
+//! | `json` | how does a value come from JSON and go there |
+//! | `arrow` | how does a value come from an Arrow array and go there |
+
+mod arrow;
+mod calendar;
+mod coerce;
+mod decimal;
+mod json;
+mod kind;
+mod order;
+mod parse;
+mod render;
+
+#[cfg(test)]
+mod tests;
+
+pub use arrow::ColumnBuilder;
+pub(crate) use arrow::vector_array;
+pub use kind::{ColumnType, Value};
