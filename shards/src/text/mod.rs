@@ -1,38 +1,72 @@
 //! Which records contain these words, and how well do they match?
+//!
+//! One [`TextIndex`] per text index and shard. Documents enter a small mutable run; full runs are
+//! sealed into sorted, packed ones, and sealed runs of similar size are merged in the background:
+//!
+//! ```text
+//! insert -> build (hash dictionary) --seal--> sealed (sorted dictionary) --merge--> sealed
+//!                    searched together, all at the reader's snapshot
+//! ```
+//!
+//! Every document carries its own `[begin, end)` validity, so a hit is visible or not without a
+//! look at its row, and an answer is exact the moment `insert` returns.
+//!
+//! Ranking is BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, (3.15)):
+//!
+//! ```text
+//! score(d) = sum over matching leaves of idf * tf * (k1 + 1) / (tf + k1 * (1 - b + b * |d| / avg))
+//! idf      = ln(1 + (N - df + 0.5) / (df + 0.5))       always positive
+//! ```
+//!
+//! A *leaf* is a term, a phrase, a prefix or a fuzzy word; the last three count as one made-up
+//! term whose `tf` is the number of their occurrences and whose `df` is the number of documents
+//! with at least one. `N`, `avg` and `df` count the documents visible at the snapshot on all
+//! shards ([`TextStats`] adds up), so scores do not depend on the number of shards.
+//!
+//! Deliberately absent: bytes on disk (the index is rebuilt from records at start), stop words,
+//! languages other than English for stemming.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `options.rs` | What may a user choose, and what bounds are fixed? |
+//! | `encode.rs` | How are positions written as bytes? |
+//! | `tokenize.rs` | Where does a word begin and end, and what is its term? |
+//! | `query.rs` | What is a text query? |
+//! | `parse.rs` | How does what a person types become a query? |
+//! | `documents.rs` | Which documents does a run hold, and who may see them? |
+//! | `dictionary.rs` | Which terms exist, begin like this, or are nearly this? |
+//! | `postings.rs` | Which documents hold a term, and where? |
+//! | `build.rs` | How do documents enter the mutable run? |
+//! | `seal.rs` | How does a run become sorted and packed? |
+//! | `merge.rs` | How do runs become fewer and lose their dead? |
+//! | `index.rs` | How do the runs act as one index? |
+//! | `phrase.rs` | Where do terms stand next to each other? |
+//! | `rank.rs` | How good is a match? |
+//! | `search.rs` | Which documents match, best first? |
+//! | `verify.rs` | Does the index say what the records say? |
 
-use std::collections::BTreeMap;
+mod build;
+mod dictionary;
+mod documents;
+mod encode;
+mod index;
+mod merge;
+mod options;
+mod parse;
+mod phrase;
+mod postings;
+mod query;
+mod rank;
+mod seal;
+mod search;
+mod tokenize;
+mod verify;
 
-/// A parsed text query.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TextQuery {
-    /// Words as written, for messages.
-    pub source: String,
-    /// What must match.
-    pub node: TextNode,
-}
+#[cfg(test)]
+mod tests;
 
-/// The shape of a text query.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TextNode {
-    /// One analysed term.
-    Term(String),
-    /// Analysed terms at consecutive positions: `"information retrieval"`.
-    Phrase(Vec<String>),
-    /// Any of these; scores add up. Plain words are this.
-    Any(Vec<TextNode>),
-    /// All of these: `+a +b`.
-    All(Vec<TextNode>),
-    /// The first without the second: `a -b`.
-    Without(Box<TextNode>, Box<TextNode>),
-}
-
-/// Statistics for BM25 that add up over shards.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TextStats {
-    /// Visible documents.
-    pub documents: u64,
-    /// Sum of their lengths in terms.
-    pub terms: u64,
-    /// Visible documents containing each query term.
-    pub frequency: BTreeMap<String, u64>,
-}
+pub use index::TextIndex;
+pub use options::TextOptions;
+pub use query::{TextNode, TextQuery, TextStats};
+pub use search::{TextFilter, matches};
+pub use tokenize::terms;

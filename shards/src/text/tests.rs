@@ -1,0 +1,1 @@
+//! Does the index answer like a reading of all documents would?
