@@ -5,6 +5,7 @@ pub mod document;
 pub mod error;
 pub mod ids;
 pub mod key;
+pub mod ordered;
 pub mod request;
 pub mod row;
 pub mod store;

@@ -78,6 +78,25 @@ impl<'a> RowView<'a> {
         (0..layout.fields.len()).map(|column| self.value(layout, column)).collect()
     }
 
+    /// Checks every column: its place, and for text and vectors its content.
+    ///
+    /// **Errors**: `Corrupt` naming what is wrong.
+    pub fn check(&self, layout: &RowLayout) -> Result<(), Error> {
+        for column in (0..self.count).filter(|column| !self.is_null(*column)) {
+            let bytes = self.raw(layout, column)?;
+            match layout.column_type(column) {
+                ColumnType::Text => {
+                    text(bytes)?;
+                }
+                ColumnType::Vector(dim) if bytes.len() != *dim as usize * 4 => {
+                    return Err(corrupt("a vector of another dimension"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the bytes of a column as they are stored, empty for a null. Equal values have
     /// equal bytes, so this is how an update finds out which indexes it touches.
     ///

@@ -1,0 +1,101 @@
+//! How does a committed write change the store?
+//!
+//! Commit and replay both come here. A write that was applied before changes nothing, so a log
+//! may be replayed over what it has built already.
+
+use std::sync::Arc;
+
+use super::indexes::RowChange;
+use super::install::Store;
+use super::record::Version;
+use super::table::TableStore;
+use crate::ids::{RecordId, Timestamp};
+use crate::key::Key;
+use crate::request::{Write, WriteOp};
+use crate::row::RowView;
+
+impl Store {
+    /// Applies one write at its commit timestamp: the record's new version and every index.
+    /// Writes to dropped tables are ignored: a log may hold them.
+    ///
+    /// **Panics**: when the row is not one of this table's layout; [`Store::check`] has refused
+    /// such a write, and a log's checksums guard a replayed one.
+    pub fn apply(&mut self, write: &Write, commit: Timestamp) {
+        let Some(table) = self.tables.get_mut(&write.table) else { return };
+        match &write.op {
+            WriteOp::Put(row) => table.put(&write.key, row, commit),
+            WriteOp::Delete => table.delete(&write.key, commit),
+            WriteOp::Mirror { .. } => {}
+        }
+    }
+}
+
+impl TableStore {
+    fn put(&mut self, key: &Key, row: &Arc<[u8]>, commit: Timestamp) {
+        let id = self.place(key);
+        let record = self.records.get(id);
+        if record.newest.is_some() && commit < record.changed() {
+            return;
+        }
+        let old = record.current().cloned();
+        if old.as_ref().is_some_and(|old| old.begin == commit && old.row == *row) {
+            return;
+        }
+        self.reindex(id, old.as_ref().map(|old| &*old.row), Some(row), commit);
+        self.row_bytes += row.len();
+        let record = self.records.get_mut(id);
+        match old {
+            Some(old) => {
+                if let Some(newest) = &mut record.newest {
+                    newest.end = commit;
+                }
+                if old.begin == commit {
+                    // Replaced within one transaction: nobody can see it.
+                    self.row_bytes -= old.row.len();
+                    record.newest = record.older.as_mut().and_then(|older| older.pop());
+                } else {
+                    self.ended.push_back((commit, id));
+                }
+            }
+            None => self.live += 1,
+        }
+        record.push(Version { begin: commit, end: Timestamp::MAX, row: row.clone() });
+    }
+
+    fn delete(&mut self, key: &Key, commit: Timestamp) {
+        let Some((id, record)) = self.find(key.bytes()) else { return };
+        let Some(old) = record.current().cloned() else { return };
+        if commit < old.begin {
+            return;
+        }
+        self.reindex(id, Some(&old.row), None, commit);
+        if let Some(newest) = &mut self.records.get_mut(id).newest {
+            newest.end = commit;
+        }
+        self.live -= 1;
+        self.ended.push_back((commit, id));
+    }
+
+    /// Returns the record's place, made if there is none.
+    fn place(&mut self, key: &Key) -> RecordId {
+        if let Some(id) = self.by_key.get(key.bytes()) {
+            return *id;
+        }
+        let id = self.records.add(key.clone());
+        self.by_key.insert(key.shared_bytes().clone(), id);
+        self.order.insert(key.shared_bytes().clone(), id);
+        self.row_bytes += key.bytes().len();
+        id
+    }
+
+    fn reindex(&mut self, id: RecordId, old: Option<&[u8]>, new: Option<&[u8]>, at: Timestamp) {
+        let open = |row| RowView::new(row, &self.layout);
+        let changed = old.map(open).transpose().and_then(|old| {
+            let new = new.map(open).transpose()?;
+            self.indexes.change(&self.layout, RowChange { id, old, new, at }, None)
+        });
+        if let Err(error) = changed {
+            panic!("a checked row of table \"{}\" cannot be indexed: {error}", self.table.name);
+        }
+    }
+}

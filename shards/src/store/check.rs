@@ -1,0 +1,66 @@
+//! May a write be committed?
+
+use super::install::Store;
+use super::table::TableStore;
+use crate::error::Error;
+use crate::ids::Timestamp;
+use crate::request::{Expect, Write, WriteOp};
+
+impl Store {
+    /// Compares what a write expects with the newest version of its record. Records locked by
+    /// prepared transactions are the caller's concern.
+    ///
+    /// **Errors**: `DuplicateKey` when a record that the snapshot shows is in the way of an
+    /// insert; `Conflict` when the record changed after the snapshot, or is not the version the
+    /// write expects; `StaleCatalog` when the table is gone; `Internal` for a row that is not of
+    /// the table's layout.
+    pub fn check(&self, write: &Write, snapshot: Timestamp) -> Result<(), Error> {
+        let table = self.table(write.table)?;
+        if let WriteOp::Put(row) = &write.op {
+            table
+                .view(row)
+                .and_then(|view| view.check(&table.layout))
+                .map_err(|error| Error::Internal(format!("check write: {error}")))?;
+        }
+        if matches!(write.op, WriteOp::Mirror { .. }) {
+            return Ok(());
+        }
+        match write.expect {
+            Expect::Any => Ok(()),
+            Expect::Absent => table.check_absent(write, snapshot),
+            Expect::Version(expected) => table.check_version(write, expected),
+        }
+    }
+}
+
+impl TableStore {
+    fn check_absent(&self, write: &Write, snapshot: Timestamp) -> Result<(), Error> {
+        let Some((_, record)) = self.find(write.key.bytes()) else { return Ok(()) };
+        let changed = record.changed();
+        if changed > snapshot {
+            return Err(self.conflict(Some(changed)));
+        }
+        if record.current().is_some() {
+            return Err(self.duplicate(write));
+        }
+        Ok(())
+    }
+
+    fn check_version(&self, write: &Write, expected: Timestamp) -> Result<(), Error> {
+        let Some((_, record)) = self.find(write.key.bytes()) else {
+            return Err(self.conflict(None));
+        };
+        match record.current() {
+            Some(current) if current.begin == expected => Ok(()),
+            _ => Err(self.conflict(Some(record.changed()))),
+        }
+    }
+
+    fn conflict(&self, winner: Option<Timestamp>) -> Error {
+        Error::Conflict { table: self.table.name.clone(), winner }
+    }
+
+    pub(super) fn duplicate(&self, write: &Write) -> Error {
+        Error::DuplicateKey { table: self.table.name.clone(), key: write.key.display(&self.table) }
+    }
+}
