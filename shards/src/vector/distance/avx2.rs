@@ -59,6 +59,7 @@ fn many<const L2: bool>(query: &[f32], rows: Rows<'_>, slots: &[u32], out: &mut 
 }
 
 /// Returns the value for each of `N` rows; the shortest length counts.
+#[expect(clippy::needless_range_loop, reason = "`part` and `row` name places in several arrays")]
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn compare<const L2: bool, const N: usize>(query: &[f32], rows: [&[f32]; N]) -> [f32; N] {
