@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod document;
 pub mod error;
+pub mod graph;
 pub mod ids;
 pub mod key;
 pub mod ordered;
