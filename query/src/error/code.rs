@@ -1,0 +1,135 @@
+//! Which error codes are there, and what does each mean?
+//!
+//! Codes follow PostgreSQL's SQLSTATE list, because its drivers decide by them what to retry.
+//! `PQL.md` prints this table; a test compares the two.
+
+use super::Kind;
+
+/// One row of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// SQLSTATE, five characters.
+    pub code: &'static str,
+    /// Stable slug.
+    pub name: &'static str,
+    /// Who can remedy it.
+    pub kind: Kind,
+    /// One sentence for the reader of the table.
+    pub meaning: &'static str,
+}
+
+macro_rules! codes {
+    ($($ident:ident = $code:literal, $name:literal, $kind:ident, $meaning:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub const $ident: &Code = &Code {
+                code: $code,
+                name: $name,
+                kind: Kind::$kind,
+                meaning: $meaning,
+            };
+        )*
+
+        /// Every code, by SQLSTATE.
+        pub const ALL: &[&Code] = &[$($ident),*];
+    };
+}
+
+codes! {
+    OUTCOME_UNKNOWN = "08007", "outcome_unknown", Unavailable,
+        "The log failed while committing; whether the change is there shows after recovery.";
+    FEATURE_NOT_SUPPORTED = "0A000", "feature_not_supported", FixRequest,
+        "The statement is understood, but this server does not offer it.";
+    DATA_EXCEPTION = "22000", "data_exception", FixRequest,
+        "A value does not fit where it is put, such as a vector of another dimension.";
+    VALUE_TOO_LONG = "22001", "value_too_long", FixRequest,
+        "A text or bytes value is longer than allowed.";
+    NUMERIC_OUT_OF_RANGE = "22003", "numeric_value_out_of_range", FixRequest,
+        "A number does not fit its type.";
+    INVALID_DATETIME = "22007", "invalid_datetime_format", FixRequest,
+        "A date or time cannot be read.";
+    DIVISION_BY_ZERO = "22012", "division_by_zero", FixRequest,
+        "A number was divided by zero.";
+    INVALID_PARAMETER_VALUE = "22023", "invalid_parameter_value", FixRequest,
+        "A setting, option or argument is outside its range.";
+    INVALID_TEXT = "22P02", "invalid_text_representation", FixRequest,
+        "A text cannot be read as the wanted type.";
+    NOT_NULL_VIOLATION = "23502", "not_null_violation", FixRequest,
+        "A column that must not be null got no value.";
+    FOREIGN_KEY_VIOLATION = "23503", "foreign_key_violation", FixRequest,
+        "A record refers to a record that does not exist.";
+    UNIQUE_VIOLATION = "23505", "unique_violation", FixRequest,
+        "A record with this key exists.";
+    CHECK_VIOLATION = "23514", "check_violation", FixRequest,
+        "A row breaks a condition of its table.";
+    ACTIVE_TRANSACTION = "25001", "active_sql_transaction", FixRequest,
+        "The statement cannot run inside a transaction.";
+    READ_ONLY_TRANSACTION = "25006", "read_only_sql_transaction", FixRequest,
+        "A write was sent where only reads are allowed.";
+    IN_FAILED_TRANSACTION = "25P02", "in_failed_sql_transaction", FixRequest,
+        "An earlier statement of the transaction failed.";
+    INVALID_AUTHORIZATION = "28000", "invalid_authorization_specification", Denied,
+        "The user is unknown or the password is wrong.";
+    SERIALIZATION_FAILURE = "40001", "serialization_failure", Retry,
+        "A concurrent transaction changed what this one read or wrote; send it again.";
+    INSUFFICIENT_PRIVILEGE = "42501", "insufficient_privilege", Denied,
+        "The user may not do this.";
+    SYNTAX_ERROR = "42601", "syntax_error", FixRequest,
+        "The text is not a statement.";
+    INVALID_NAME = "42602", "invalid_name", FixRequest,
+        "A name is not allowed, for example because it is too long.";
+    DUPLICATE_COLUMN = "42701", "duplicate_column", FixRequest,
+        "A column is named twice.";
+    AMBIGUOUS_COLUMN = "42702", "ambiguous_column", FixRequest,
+        "A name without a table could mean columns of several tables.";
+    UNDEFINED_COLUMN = "42703", "undefined_column", FixRequest,
+        "No such column.";
+    UNDEFINED_OBJECT = "42704", "undefined_object", FixRequest,
+        "No such type, index, setting or operator class.";
+    DUPLICATE_ALIAS = "42712", "duplicate_alias", FixRequest,
+        "Two items of a FROM list have the same name.";
+    GROUPING_ERROR = "42803", "grouping_error", FixRequest,
+        "A column is neither grouped nor inside an aggregate.";
+    DATATYPE_MISMATCH = "42804", "datatype_mismatch", FixRequest,
+        "Two types do not go together here.";
+    WRONG_OBJECT_TYPE = "42809", "wrong_object_type", FixRequest,
+        "The object exists but is of another kind, such as a table where an edge is needed.";
+    UNDEFINED_FUNCTION = "42883", "undefined_function", FixRequest,
+        "No such function or operator for these argument types.";
+    UNDEFINED_TABLE = "42P01", "undefined_table", FixRequest,
+        "No such table, collection or edge.";
+    UNDEFINED_PARAMETER = "42P02", "undefined_parameter", FixRequest,
+        "A parameter such as $2 has no value.";
+    DUPLICATE_TABLE = "42P07", "duplicate_table", FixRequest,
+        "A table or index with this name exists.";
+    AMBIGUOUS_ALIAS = "42P09", "ambiguous_alias", FixRequest,
+        "A function such as SCORE() could refer to several tables.";
+    INVALID_TABLE_DEFINITION = "42P16", "invalid_table_definition", FixRequest,
+        "The definition contradicts itself.";
+    INVALID_OBJECT_DEFINITION = "42P17", "invalid_object_definition", FixRequest,
+        "An index does not suit the column it is made for.";
+    OUT_OF_MEMORY = "53200", "out_of_memory", Retry,
+        "The statement needs more memory than its budget or the shard has left.";
+    TOO_MANY_CONNECTIONS = "53300", "too_many_connections", Retry,
+        "No more connections are accepted.";
+    LIMIT_EXCEEDED = "53400", "configuration_limit_exceeded", Retry,
+        "Too much work is queued; wait and send it again.";
+    PROGRAM_LIMIT = "54000", "program_limit_exceeded", FixRequest,
+        "A fixed limit of the server is exceeded; the message names it.";
+    STATEMENT_TOO_COMPLEX = "54001", "statement_too_complex", FixRequest,
+        "The statement is nested too deeply or has too many parts.";
+    TOO_MANY_COLUMNS = "54011", "too_many_columns", FixRequest,
+        "A table has more columns than allowed.";
+    DEPENDENT_OBJECTS = "2BP01", "dependent_objects_still_exist", FixRequest,
+        "Other objects need this one; drop them first.";
+    QUERY_CANCELED = "57014", "query_canceled", Retry,
+        "The statement ran out of time or the client went away.";
+    CANNOT_CONNECT_NOW = "57P03", "cannot_connect_now", Retry,
+        "The server is starting or stopping.";
+    IO_ERROR = "58030", "io_error", Unavailable,
+        "The disk or the network below failed.";
+    INTERNAL_ERROR = "XX000", "internal_error", Internal,
+        "A fault of the server; please report it.";
+    DATA_CORRUPTED = "XX001", "data_corrupted", Corrupt,
+        "Stored bytes are not what was written; an operator must act.";
+}

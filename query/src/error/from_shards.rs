@@ -1,0 +1,46 @@
+//! How does a shard's refusal reach the user?
+
+use super::{Error, code};
+
+impl From<pieskieo_shards::Error> for Error {
+    fn from(error: pieskieo_shards::Error) -> Self {
+        use pieskieo_shards::Error as Shard;
+        let message = error.to_string();
+        match error {
+            Shard::Conflict { .. } => Self::new(code::SERIALIZATION_FAILURE, message)
+                .with_hint("Send the statement again."),
+            Shard::DuplicateKey { table, key } => Self::new(
+                code::UNIQUE_VIOLATION,
+                format!("duplicate key in table \"{table}\""),
+            )
+            .with_detail(format!("Key {key} already exists.")),
+            Shard::StaleCatalog { .. } => Self::new(code::SERIALIZATION_FAILURE, message)
+                .with_hint("Send the statement again."),
+            Shard::InvalidValue(text) => invalid_value(text),
+            Shard::Overloaded(text) => {
+                Self::new(code::LIMIT_EXCEEDED, text).with_hint("Wait a moment and send it again.")
+            }
+            Shard::Cancelled(_) => Self::new(code::QUERY_CANCELED, message),
+            Shard::OutcomeUnknown(_) => Self::new(code::OUTCOME_UNKNOWN, message)
+                .with_hint("Read the record after the server has recovered."),
+            Shard::Corrupt(text) => Self::new(code::DATA_CORRUPTED, text)
+                .with_hint("Run `pieskieo verify` on the data directory."),
+            Shard::Storage(text) => Self::new(code::IO_ERROR, text),
+            Shard::Internal(_) => Self::new(code::INTERNAL_ERROR, message),
+        }
+    }
+}
+
+/// Chooses the data exception that a shard's sentence describes.
+fn invalid_value(text: String) -> Error {
+    let code = if text.contains("null") && text.contains("column") {
+        code::NOT_NULL_VIOLATION
+    } else if text.contains("out of range") || text.contains("overflow") {
+        code::NUMERIC_OUT_OF_RANGE
+    } else if text.contains("cannot be read") || text.contains("invalid input syntax") {
+        code::INVALID_TEXT
+    } else {
+        code::DATA_EXCEPTION
+    };
+    Error::new(code, text)
+}

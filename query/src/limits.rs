@@ -1,0 +1,59 @@
+//! How large may a statement be?
+//!
+//! Each bound names what it protects; messages quote the constant's name in lower case.
+
+/// Bytes of one request's text. Tokens cost about 100 bytes each while parsing.
+pub const STATEMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Brackets, subqueries and operators inside each other. The parser recurses once per level.
+pub const NESTING_MAX: usize = 128;
+
+/// Opening brackets directly after each other in front of a table: the parser tries each of them
+/// in two ways, so the work doubles with every level.
+pub const TABLE_BRACKETS_MAX: usize = 8;
+
+/// Operators of one expression (between commas). They become a chain this deep, which is walked
+/// and freed recursively: 4,096 levels of some 200 bytes stay below 1 MiB of stack.
+pub const OPERATORS_MAX: usize = 4_096;
+
+/// UNION, INTERSECT and EXCEPT of one statement; each adds a level to the plan.
+pub const SET_OPERATIONS_MAX: usize = 256;
+
+/// Joins of one statement; each adds a level to the plan.
+pub const JOINS_MAX: usize = 256;
+
+/// The highest `$n`. The PostgreSQL wire protocol counts parameters in 16 bits.
+pub const PARAMETERS_MAX: usize = 65_535;
+
+/// Statements in one request.
+pub const STATEMENTS_MAX: usize = 10_000;
+
+/// Bytes of a table, column or index name, as PostgreSQL.
+pub const NAME_BYTES_MAX: usize = 63;
+
+/// Columns of a table. A row carries a null bit and an offset for each.
+pub const COLUMNS_MAX: usize = 1_600;
+
+/// Columns of an ordered index or a primary key, as PostgreSQL.
+pub const INDEX_COLUMNS_MAX: usize = 32;
+
+/// Indexes of a table; each costs every write.
+pub const INDEXES_MAX: usize = 64;
+
+/// Components of a vector.
+pub const VECTOR_DIMENSION_MAX: u32 = 16_384;
+
+/// Smallest and largest `m` (links per node) of a vector index.
+pub const HNSW_M: std::ops::RangeInclusive<usize> = 2..=128;
+
+/// Smallest and largest beam width of a vector index while building.
+pub const HNSW_EF_CONSTRUCTION: std::ops::RangeInclusive<usize> = 4..=4_096;
+
+/// Smallest and largest beam width of a vector index while searching.
+pub const HNSW_EF_SEARCH: std::ops::RangeInclusive<usize> = 1..=10_000;
+
+/// Hops of a variable-length pattern or traversal. The frontier may grow by the degree each hop.
+pub const HOPS_MAX: u32 = 64;
+
+/// Nodes of one MATCH pattern.
+pub const PATTERN_NODES_MAX: usize = 32;

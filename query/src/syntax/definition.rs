@@ -1,0 +1,482 @@
+//! What does a CREATE or DROP say?
+
+use datafusion::sql::sqlparser::ast::{
+    self, ColumnDef, ColumnOption, CreateTableOptions, Expr, IndexColumn, IndexType, ObjectName,
+    ObjectType, TableConstraint, Value,
+};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use pieskieo_shards::vector::Metric;
+
+use super::names::{name_of, new_name, single_name};
+use super::parse::{expect_end, near, parser_error, parser_over};
+use super::{
+    ColumnDefinition, CreateCollection, CreateEdge, CreateIndex, CreateTable, Drop, DropKind,
+    IndexDefinition, IndexField, Name, Statement, column_type,
+};
+use crate::error::{Error, Result, code};
+use crate::suggest;
+
+/// Operator classes of vector indexes.
+const VECTOR_CLASSES: &[(&str, Metric)] = &[
+    ("vector_l2_ops", Metric::L2),
+    ("vector_cosine_ops", Metric::Cosine),
+    ("vector_ip_ops", Metric::InnerProduct),
+];
+
+/// Ways an index can work, for "did you mean".
+const METHODS: &[&str] = &["btree", "hnsw", "text"];
+
+/// `CREATE TABLE`.
+pub(super) fn from_create_table(table: ast::CreateTable) -> Result<Statement> {
+    let refused = [
+        (table.or_replace, "CREATE OR REPLACE TABLE", "Drop the table first."),
+        (table.temporary, "CREATE TEMPORARY TABLE", "Use a WITH clause for intermediate results."),
+        (table.query.is_some(), "CREATE TABLE ... AS",
+            "Create the table, then INSERT INTO ... SELECT."),
+        (table.like.is_some(), "CREATE TABLE ... LIKE", "List the columns."),
+        (table.inherits.is_some(), "INHERITS", "List the columns."),
+        (table.partition_by.is_some() || table.partition_of.is_some(), "PARTITION",
+            "Leave it out: every table is spread over the shards by its key."),
+        (table.table_options != CreateTableOptions::None, "a table option", "Leave it out."),
+        (table.on_commit.is_some(), "ON COMMIT", "Leave it out."),
+    ];
+    if let Some((_, thing, hint)) = refused.iter().find(|(refused, _, _)| *refused) {
+        return Err(Error::unsupported(thing).with_hint(*hint));
+    }
+    let name = new_name(single_name(&table.name)?)?;
+    let (columns, key) = body(table.columns, table.constraints)?;
+    Ok(Statement::CreateTable(CreateTable {
+        name,
+        columns,
+        key,
+        if_not_exists: table.if_not_exists,
+    }))
+}
+
+/// `CREATE COLLECTION [IF NOT EXISTS] name [(columns)]`.
+pub(super) fn parse_collection(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let mut parser = parser_over(tokens);
+    skip(&mut parser, 2);
+    let if_not_exists = if_not_exists(&mut parser)?;
+    let name = object(&mut parser)?;
+    let (columns, key) = optional_body(&mut parser)?;
+    expect_end(&mut parser)?;
+    Ok(Statement::CreateCollection(CreateCollection { name, columns, key, if_not_exists }))
+}
+
+/// `CREATE EDGE [IF NOT EXISTS] name FROM source TO target [(columns)]`.
+pub(super) fn parse_edge(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let mut parser = parser_over(tokens);
+    skip(&mut parser, 2);
+    let if_not_exists = if_not_exists(&mut parser)?;
+    let name = object(&mut parser)?;
+    expect_keyword(&mut parser, Keyword::FROM)?;
+    let source = object(&mut parser)?;
+    expect_keyword(&mut parser, Keyword::TO)?;
+    let target = object(&mut parser)?;
+    let (columns, key) = optional_body(&mut parser)?;
+    expect_end(&mut parser)?;
+    if let Some(column) = key.first() {
+        return Err(Error::unsupported("PRIMARY KEY of an edge")
+            .with_hint("Leave it out: several edges may join the same two records.")
+            .at(column.position));
+    }
+    Ok(Statement::CreateEdge(CreateEdge { name, source, target, columns, if_not_exists }))
+}
+
+/// `DROP COLLECTION | EDGE [IF EXISTS] names`.
+pub(super) fn parse_drop(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let collection = super::tokens::word(tokens.get(1)).as_deref() == Some("COLLECTION");
+    let kind = if collection { DropKind::Collection } else { DropKind::Edge };
+    let mut parser = parser_over(tokens);
+    skip(&mut parser, 2);
+    let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+    let names = parser
+        .parse_comma_separated(|parser| parser.parse_object_name(false))
+        .map_err(parser_error)?;
+    expect_end(&mut parser)?;
+    let names = names.iter().map(single_name).collect::<Result<_>>()?;
+    Ok(Statement::Drop(Drop { kind, names, if_exists }))
+}
+
+/// `DROP TABLE | INDEX`.
+pub(super) fn from_drop(
+    object_type: ObjectType,
+    names: Vec<ObjectName>,
+    if_exists: bool,
+    cascade: bool,
+) -> Result<Statement> {
+    let kind = match object_type {
+        ObjectType::Table => DropKind::Table,
+        ObjectType::Index => DropKind::Index,
+        other => {
+            return Err(Error::unsupported(format!("DROP {other}"))
+                .with_hint("DROP removes a TABLE, COLLECTION, EDGE or INDEX."));
+        }
+    };
+    if cascade {
+        return Err(Error::unsupported("DROP ... CASCADE")
+            .with_hint("Drop the edges that need the table first."));
+    }
+    let names = names.iter().map(single_name).collect::<Result<_>>()?;
+    Ok(Statement::Drop(Drop { kind, names, if_exists }))
+}
+
+/// `CREATE INDEX`.
+pub(super) fn from_create_index(index: ast::CreateIndex) -> Result<Statement> {
+    let refused = [
+        (index.unique, "CREATE UNIQUE INDEX", "Make the columns the table's PRIMARY KEY."),
+        (index.predicate.is_some(), "a partial index", "Leave WHERE out."),
+        (!index.include.is_empty(), "INCLUDE of an index", "Add the columns to the index."),
+        (index.nulls_distinct.is_some(), "NULLS DISTINCT", "Leave it out."),
+        (!index.index_options.is_empty() || !index.alter_options.is_empty(),
+            "an index option after the columns", "Use WITH (name = value)."),
+    ];
+    if let Some((_, thing, hint)) = refused.iter().find(|(refused, _, _)| *refused) {
+        return Err(Error::unsupported(thing).with_hint(*hint));
+    }
+    let name = index.name.as_ref().map(single_name).transpose()?.map(new_name).transpose()?;
+    let table = single_name(&index.table_name)?;
+    let options = Options::of(&index.with)?;
+    let method = match &index.using {
+        None | Some(IndexType::BTree) => "btree".to_owned(),
+        Some(IndexType::Custom(method)) => method.value.to_lowercase(),
+        Some(other) => other.to_string().to_lowercase(),
+    };
+    let definition = match method.as_str() {
+        "btree" => ordered(&index.columns, &options)?,
+        "hnsw" => vector(&index.columns, &options)?,
+        "text" => text(&index.columns, &options)?,
+        "ivfflat" => {
+            return Err(Error::unsupported("an ivfflat index").with_hint("Use USING hnsw."));
+        }
+        "gin" => {
+            return Err(Error::unsupported("a gin index").with_hint("Use USING text for words."));
+        }
+        other => {
+            let error = Error::new(
+                code::UNDEFINED_OBJECT,
+                format!("index method \"{other}\" does not exist"),
+            );
+            return Err(match suggest::nearest(other, METHODS.iter().copied()) {
+                Some(_) => error.with_suggestion(suggest::nearest(other, METHODS.iter().copied())),
+                None => error.with_hint("Use btree, hnsw or text."),
+            });
+        }
+    };
+    Ok(Statement::CreateIndex(CreateIndex {
+        name,
+        table,
+        definition,
+        if_not_exists: index.if_not_exists,
+    }))
+}
+
+fn ordered(columns: &[IndexColumn], options: &Options) -> Result<IndexDefinition> {
+    options.allow(&[])?;
+    let columns = columns
+        .iter()
+        .map(|column| {
+            let path = path(column)?;
+            if column.operator_class.is_some() {
+                return Err(Error::unsupported("an operator class of an ordered index")
+                    .with_hint("Leave it out."));
+            }
+            match <[Name; 1]>::try_from(path) {
+                Ok([name]) => Ok(name),
+                Err(path) => Err(Error::unsupported("an ordered index on a path of a document")
+                    .with_hint("Declare the field as a column of the collection.")
+                    .at(path.first().map_or(0, |name| name.position))),
+            }
+        })
+        .collect::<Result<_>>()?;
+    Ok(IndexDefinition::Ordered { columns })
+}
+
+fn vector(columns: &[IndexColumn], options: &Options) -> Result<IndexDefinition> {
+    options.allow(&["m", "ef_construction", "ef_search"])?;
+    let [column] = columns else {
+        return Err(Error::new(code::INVALID_OBJECT_DEFINITION, "a vector index has one column"));
+    };
+    let metric = match &column.operator_class {
+        None => Metric::Cosine,
+        Some(class) => metric(class)?,
+    };
+    let Ok([column]) = <[Name; 1]>::try_from(path(column)?) else {
+        return Err(Error::unsupported("a vector index on a path of a document")
+            .with_hint("Declare the field as a VECTOR(n) column of the collection."));
+    };
+    Ok(IndexDefinition::Vector {
+        column,
+        metric,
+        m: options.number("m")?,
+        ef_construction: options.number("ef_construction")?,
+        ef_search: options.number("ef_search")?,
+    })
+}
+
+fn metric(class: &ObjectName) -> Result<Metric> {
+    let class = single_name(class)?;
+    let found = VECTOR_CLASSES.iter().find(|(name, _)| *name == class.text);
+    found.map(|(_, metric)| *metric).ok_or_else(|| {
+        let names = VECTOR_CLASSES.iter().map(|(name, _)| *name);
+        let error = Error::new(
+            code::UNDEFINED_OBJECT,
+            format!("operator class \"{}\" does not exist", class.text),
+        )
+        .at(class.position);
+        match suggest::nearest(&class.text, names) {
+            Some(meant) => error.with_suggestion(Some(meant)),
+            None => error.with_hint("Use vector_l2_ops, vector_cosine_ops or vector_ip_ops."),
+        }
+    })
+}
+
+fn text(columns: &[IndexColumn], options: &Options) -> Result<IndexDefinition> {
+    options.allow(&["stem"])?;
+    let fields = columns
+        .iter()
+        .map(|column| path(column).map(|path| IndexField { path }))
+        .collect::<Result<_>>()?;
+    Ok(IndexDefinition::Text { fields, stem: options.flag("stem")?.unwrap_or(true) })
+}
+
+/// The names of an index column: `a`, `doc.a`, `(doc->'a'->>'b')`.
+fn path(column: &IndexColumn) -> Result<Vec<Name>> {
+    if column.column.options.asc == Some(false) || column.column.options.nulls_first.is_some() {
+        return Err(Error::unsupported("DESC or NULLS in an index")
+            .with_hint("Leave it out: an index is read in both directions."));
+    }
+    expression_path(&column.column.expr).ok_or_else(|| {
+        Error::unsupported(format!("an index on the expression {}", column.column.expr))
+            .with_hint("Index columns, or fields of a document such as doc.title.")
+    })
+}
+
+fn expression_path(expr: &Expr) -> Option<Vec<Name>> {
+    match expr {
+        Expr::Identifier(ident) => Some(vec![name_of(ident)]),
+        Expr::CompoundIdentifier(idents) => Some(idents.iter().map(name_of).collect()),
+        Expr::Nested(inner) => expression_path(inner),
+        Expr::BinaryOp {
+            left,
+            op: ast::BinaryOperator::Arrow | ast::BinaryOperator::LongArrow,
+            right,
+        } => {
+            let mut path = expression_path(left)?;
+            let Expr::Value(value) = right.as_ref() else { return None };
+            let Value::SingleQuotedString(text) = &value.value else { return None };
+            path.push(Name { text: text.clone(), position: super::position_of(value.span) });
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+/// `WITH (name = value, …)` of an index.
+struct Options(Vec<(Name, String)>);
+
+impl Options {
+    fn of(with: &[Expr]) -> Result<Self> {
+        with.iter()
+            .map(|expr| match expr {
+                Expr::BinaryOp { left, op: ast::BinaryOperator::Eq, right } => {
+                    match left.as_ref() {
+                        Expr::Identifier(ident) => {
+                            Ok((name_of(ident), super::setting::value_text(right)))
+                        }
+                        _ => Err(option_error(expr)),
+                    }
+                }
+                _ => Err(option_error(expr)),
+            })
+            .collect::<Result<_>>()
+            .map(Self)
+    }
+
+    fn allow(&self, known: &[&'static str]) -> Result<()> {
+        for (name, _) in &self.0 {
+            if !known.contains(&name.text.as_str()) {
+                let error = Error::new(
+                    code::INVALID_PARAMETER_VALUE,
+                    format!("this index has no option \"{}\"", name.text),
+                )
+                .at(name.position);
+                return Err(match suggest::nearest(&name.text, known.iter().copied()) {
+                    Some(meant) => error.with_suggestion(Some(meant)),
+                    None if known.is_empty() => error.with_hint("Leave WITH out."),
+                    None => error.with_hint(format!("Use {}.", known.join(", "))),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&self, wanted: &str) -> Option<&(Name, String)> {
+        self.0.iter().find(|(name, _)| name.text == wanted)
+    }
+
+    fn number(&self, wanted: &str) -> Result<Option<usize>> {
+        let Some((name, value)) = self.get(wanted) else { return Ok(None) };
+        value.parse().map(Some).map_err(|_| {
+            Error::new(
+                code::INVALID_PARAMETER_VALUE,
+                format!("option \"{wanted}\" must be a whole number, not {value}"),
+            )
+            .at(name.position)
+        })
+    }
+
+    fn flag(&self, wanted: &str) -> Result<Option<bool>> {
+        let Some((name, value)) = self.get(wanted) else { return Ok(None) };
+        match value.to_lowercase().as_str() {
+            "true" | "on" | "1" | "english" => Ok(Some(true)),
+            "false" | "off" | "0" | "none" => Ok(Some(false)),
+            _ => Err(Error::new(
+                code::INVALID_PARAMETER_VALUE,
+                format!("option \"{wanted}\" must be true or false, not {value}"),
+            )
+            .at(name.position)),
+        }
+    }
+}
+
+fn option_error(expr: &Expr) -> Error {
+    Error::new(code::SYNTAX_ERROR, format!("\"{expr}\" is not an option"))
+        .with_hint("Write WITH (name = value).")
+}
+
+/// Columns and key of a table from its columns and constraints.
+fn body(
+    columns: Vec<ColumnDef>,
+    constraints: Vec<TableConstraint>,
+) -> Result<(Vec<ColumnDefinition>, Vec<Name>)> {
+    let mut key = Vec::new();
+    let columns = columns
+        .into_iter()
+        .map(|column| {
+            let column = column_definition(column)?;
+            if column.primary_key {
+                if !key.is_empty() {
+                    return Err(second_key(column.name.position));
+                }
+                key.push(column.name.clone());
+            }
+            Ok(column)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    for constraint in constraints {
+        match constraint {
+            TableConstraint::PrimaryKey(primary) => {
+                let names = primary.columns.iter().map(key_column).collect::<Result<Vec<_>>>()?;
+                if !key.is_empty() {
+                    return Err(second_key(names.first().map_or(0, |name| name.position)));
+                }
+                key = names;
+            }
+            TableConstraint::Unique(_) => return Err(no_unique()),
+            TableConstraint::ForeignKey(_) => return Err(no_foreign_key()),
+            TableConstraint::Check(_) => return Err(no_check()),
+            other => return Err(Error::unsupported(format!("{other}"))),
+        }
+    }
+    Ok((columns, key))
+}
+
+fn key_column(column: &IndexColumn) -> Result<Name> {
+    match &column.column.expr {
+        Expr::Identifier(ident) => Ok(name_of(ident)),
+        other => Err(Error::new(
+            code::INVALID_TABLE_DEFINITION,
+            format!("a key is made of columns, not of {other}"),
+        )),
+    }
+}
+
+fn second_key(position: usize) -> Error {
+    Error::new(code::INVALID_TABLE_DEFINITION, "a table has one primary key")
+        .with_hint("Write PRIMARY KEY (a, b) for a key of several columns.")
+        .at(position)
+}
+
+fn no_unique() -> Error {
+    Error::unsupported("a UNIQUE constraint beside the primary key")
+        .with_hint("Make the columns the table's PRIMARY KEY.")
+}
+
+fn no_foreign_key() -> Error {
+    Error::unsupported("a foreign key")
+        .with_hint("Use CREATE EDGE to relate records, or leave REFERENCES out.")
+}
+
+fn no_check() -> Error {
+    Error::unsupported("a CHECK constraint").with_hint("Leave CHECK out.")
+}
+
+fn column_definition(column: ColumnDef) -> Result<ColumnDefinition> {
+    let name = new_name(name_of(&column.name))?;
+    let position = name.position;
+    let ty = column_type(&column.data_type).map_err(|error| error.at(position))?;
+    let mut definition =
+        ColumnDefinition { name, ty, not_null: false, default: None, primary_key: false };
+    for option in column.options {
+        match option.option {
+            ColumnOption::Null => {}
+            ColumnOption::NotNull => definition.not_null = true,
+            ColumnOption::Default(expr) => definition.default = Some(expr.to_string()),
+            ColumnOption::PrimaryKey(_) => {
+                definition.primary_key = true;
+                definition.not_null = true;
+            }
+            ColumnOption::Unique(_) => return Err(no_unique().at(position)),
+            ColumnOption::ForeignKey(_) => return Err(no_foreign_key().at(position)),
+            ColumnOption::Check(_) => return Err(no_check().at(position)),
+            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
+                return Err(Error::unsupported("a GENERATED column")
+                    .with_hint(
+                        "Leave the key out: a table without a key numbers its rows in \"_id\".",
+                    )
+                    .at(position));
+            }
+            other => {
+                return Err(
+                    Error::unsupported(format!("column option {other}")).at(position)
+                );
+            }
+        }
+    }
+    Ok(definition)
+}
+
+/// Columns and key in brackets, if there are any.
+fn optional_body(parser: &mut Parser<'_>) -> Result<(Vec<ColumnDefinition>, Vec<Name>)> {
+    if parser.peek_token_ref().token == Token::EOF {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    if parser.peek_token_ref().token != Token::LParen {
+        return Err(near(parser.peek_token_ref(), "( or the end of the statement"));
+    }
+    let (columns, constraints) = parser.parse_columns().map_err(parser_error)?;
+    body(columns, constraints)
+}
+
+fn object(parser: &mut Parser<'_>) -> Result<Name> {
+    let name = parser.parse_object_name(false).map_err(parser_error)?;
+    new_name(single_name(&name)?)
+}
+
+fn if_not_exists(parser: &mut Parser<'_>) -> Result<bool> {
+    Ok(parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]))
+}
+
+fn expect_keyword(parser: &mut Parser<'_>, keyword: Keyword) -> Result<()> {
+    parser.expect_keyword_is(keyword).map_err(parser_error)
+}
+
+fn skip(parser: &mut Parser<'_>, count: usize) {
+    for _ in 0..count {
+        parser.next_token();
+    }
+}

@@ -1,0 +1,53 @@
+//! What does a text say? From characters to [`Statement`]s, without looking at any catalog.
+//!
+//! PostgreSQL's grammar is `sqlparser`'s. Ours is added on the token stream before and beside it:
+//!
+//! * Every token's span is rewritten to *line 1, column = character of the request, from 1*, so a
+//!   position needs no text to be resolved. `Ident::span` in any statement carries it.
+//! * `<->`, `<=>` and `<#>` become custom operators (`BinaryOperator::Custom`), which bind like
+//!   PostgreSQL's other operators.
+//! * `MATCH pattern` in a FROM list becomes the table function `__match('<pattern>')`, whose one
+//!   argument [`Pattern::decode`] reads. Its output columns are qualified by the pattern's
+//!   variables: all columns (hidden ones too) of each named node's table; of each named edge of
+//!   exactly one hop all columns of the edge table; of each named edge of variable length the one
+//!   column `_depth` (BIGINT, hops). Unnamed nodes and edges give no columns. One row per path; no
+//!   edge is used twice in a path.
+//! * `QUERY …` becomes a [`Pipeline`], which binding lowers to a query over `__traverse`
+//!   ([`crate::bind`] describes it).
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `statement` | what can a statement be |
+//! | `parse` | which statements does a text hold |
+//! | `tokens` | what are the tokens, where is each, and are they within the limits |
+//! | `definition` | what does a CREATE or DROP say |
+//! | `change` | what does an INSERT, UPDATE or DELETE say |
+//! | `column_type` | which type does a type name mean |
+//! | `setting` | what does a SET, SHOW, EXPLAIN or transaction statement say |
+//! | `pattern` | which paths does a MATCH pattern ask for |
+//! | `pattern_parse` | where in the tokens is a MATCH pattern |
+//! | `pipeline` | what does a QUERY pipeline say |
+//! | `names` | how does a written name become a stored one |
+
+mod change;
+mod column_type;
+mod definition;
+mod names;
+mod parse;
+mod pattern;
+mod pattern_parse;
+mod pipeline;
+mod setting;
+mod statement;
+mod tokens;
+
+pub use column_type::column_type;
+pub use names::{name_of, position_of, single_name};
+pub use parse::{parse, parse_expression};
+pub use pattern::{MATCH_FUNCTION, Pattern, PatternEdge, PatternNode};
+pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
+pub use statement::{
+    Assignment, ColumnDefinition, CreateCollection, CreateEdge, CreateIndex, CreateTable, Delete,
+    Drop, DropKind, Explain, IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict,
+    Parsed, Setting, Show, Statement, Update,
+};

@@ -1,0 +1,74 @@
+//! How does a written name become a stored one?
+//!
+//! Unquoted names are lower case, quoted ones are kept. The only schema is `public`, which may be
+//! written before a table's name.
+
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use super::Name;
+use crate::error::{Error, Result, code};
+use crate::limits::NAME_BYTES_MAX;
+
+/// Returns where a span starts, in characters from 1; 0 when it is unknown.
+pub fn position_of(span: Span) -> usize {
+    usize::try_from(span.start.column).unwrap_or(0)
+}
+
+/// Returns the name an identifier stands for.
+pub fn name_of(ident: &Ident) -> Name {
+    let text = match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    };
+    Name { text, position: position_of(ident.span) }
+}
+
+/// Returns the parts of a dotted name.
+pub(super) fn names_of(name: &ObjectName) -> Result<Vec<Name>> {
+    name.0
+        .iter()
+        .map(|part| match part.as_ident() {
+            Some(ident) => Ok(name_of(ident)),
+            None => Err(Error::new(code::SYNTAX_ERROR, format!("\"{part}\" is not a name"))),
+        })
+        .collect()
+}
+
+/// Returns the one name of a table or index, without the schema `public`.
+///
+/// # Errors
+///
+/// 0A000 for another schema, 42602 for an empty or too long name.
+pub fn single_name(name: &ObjectName) -> Result<Name> {
+    let mut parts = names_of(name)?;
+    let last = parts.pop().ok_or_else(|| Error::new(code::INVALID_NAME, "a name is empty"))?;
+    if let Some(schema) = parts.last()
+        && schema.text != "public"
+    {
+        return Err(Error::unsupported(format!("schema \"{}\"", schema.text))
+            .with_hint("Write the table's name alone; there is one schema.")
+            .at(schema.position));
+    }
+    Ok(last)
+}
+
+/// Checks a name that is about to be given to something.
+pub(super) fn new_name(name: Name) -> Result<Name> {
+    if name.text.is_empty() {
+        return Err(Error::new(code::INVALID_NAME, "a name is empty").at(name.position));
+    }
+    if name.text.len() > NAME_BYTES_MAX {
+        return Err(Error::new(
+            code::INVALID_NAME,
+            format!("name \"{}\" is longer than {NAME_BYTES_MAX} bytes", name.text),
+        )
+        .with_detail(format!("The limit name_bytes_max is {NAME_BYTES_MAX}."))
+        .at(name.position));
+    }
+    if name.text.chars().any(char::is_control) {
+        return Err(Error::new(code::INVALID_NAME, "a name contains a control character")
+            .at(name.position));
+    }
+    Ok(name)
+}

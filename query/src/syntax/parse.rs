@@ -1,0 +1,310 @@
+//! Which statements does a text hold?
+
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::tokens::{self, DIALECT, position, word};
+use super::{Parsed, Statement, change, definition, pattern_parse, pipeline, setting};
+use crate::error::{Error, Result, code};
+use crate::limits::NESTING_MAX;
+use crate::suggest;
+
+/// First words of the statements there are, for "did you mean".
+const FIRST_WORDS: &[&str] = &[
+    "ABORT", "BEGIN", "COMMIT", "CREATE", "DELETE", "DESCRIBE", "DROP", "END", "EXPLAIN", "INSERT",
+    "QUERY", "RESET", "ROLLBACK", "SELECT", "SET", "SHOW", "START", "TABLE", "TRUNCATE", "UPDATE",
+    "VALUES", "WITH",
+];
+
+/// Words that follow CREATE and DROP, for "did you mean".
+const OBJECT_WORDS: &[&str] = &["COLLECTION", "EDGE", "INDEX", "TABLE", "UNIQUE"];
+
+/// Reads all statements of a request.
+///
+/// **Errors**: 42601 with the position of the first token that does not fit, 0A000 for a statement
+/// that is understood but not offered, 54000 and 54001 for limits. The first error ends the work.
+pub fn parse(text: &str) -> Result<Vec<Parsed>> {
+    let byte_at = ByteOffsets::of(text);
+    tokens::statements(text)?
+        .into_iter()
+        .map(|tokens| {
+            let range = byte_at.range(&tokens, text);
+            let parameter_count = tokens::parameter_count(&tokens)?;
+            let statement = parse_tokens(tokens)?;
+            Ok(Parsed { statement, text: range, parameter_count })
+        })
+        .collect()
+}
+
+/// Reads one expression, for defaults stored in the catalog.
+///
+/// **Errors**: as [`parse`].
+pub fn parse_expression(text: &str) -> Result<ast::Expr> {
+    let mut statements = tokens::statements(text)?.into_iter();
+    let tokens = match (statements.next(), statements.next()) {
+        (Some(tokens), None) => tokens,
+        _ => return Err(Error::new(code::SYNTAX_ERROR, "expected one expression")),
+    };
+    let mut parser = parser_over(tokens);
+    let expr = parser.parse_expr().map_err(parser_error)?;
+    expect_end(&mut parser)?;
+    Ok(expr)
+}
+
+/// Reads the tokens of one statement.
+pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let first = word(tokens.first());
+    let second = word(tokens.get(1));
+    match (first.as_deref(), second.as_deref()) {
+        (Some("QUERY"), _) => pipeline::parse(tokens).map(|p| Statement::Pipeline(Box::new(p))),
+        (Some("CREATE"), Some("COLLECTION")) => definition::parse_collection(tokens),
+        (Some("CREATE"), Some("EDGE")) => definition::parse_edge(tokens),
+        (Some("DROP"), Some("COLLECTION" | "EDGE")) => definition::parse_drop(tokens),
+        (Some("EXPLAIN"), _) => setting::parse_explain(tokens),
+        (Some("SHOW" | "DESCRIBE" | "DESC"), _) => setting::parse_show(tokens),
+        (Some("BEGIN"), _) if tokens.len() <= 2 => parse_begin(&tokens),
+        (Some("ABORT"), None) if tokens.len() == 1 => Ok(Statement::Rollback),
+        (Some("FROM"), _) => Err(syntax_error(&tokens, 0, "a statement")
+            .with_hint("Begin with SELECT or QUERY.")),
+        _ => parse_sql(tokens),
+    }
+}
+
+/// Returns a parser over these tokens.
+pub(super) fn parser_over(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
+    Parser::new(&DIALECT)
+        .with_recursion_limit(NESTING_MAX)
+        .with_tokens_with_locations(tokens)
+}
+
+/// Checks that nothing follows.
+pub(super) fn expect_end(parser: &mut Parser<'_>) -> Result<()> {
+    let next = parser.peek_token_ref();
+    match next.token {
+        Token::EOF => Ok(()),
+        _ => Err(near(next, "the end of the statement")),
+    }
+}
+
+/// Returns the error for a token that does not fit.
+pub(super) fn near(token: &TokenWithSpan, expected: &str) -> Error {
+    let message = match &token.token {
+        Token::EOF => "syntax error at the end of the statement".to_owned(),
+        other => format!("syntax error at or near \"{other}\""),
+    };
+    Error::new(code::SYNTAX_ERROR, message)
+        .with_detail(format!("Expected {expected}."))
+        .at(position(token))
+}
+
+/// Returns the error for the token at `index`.
+pub(super) fn syntax_error(tokens: &[TokenWithSpan], index: usize, expected: &str) -> Error {
+    match tokens.get(index) {
+        Some(token) => near(token, expected),
+        None => {
+            let end = tokens.last().map_or(0, |token| token.span.end.column);
+            near(&TokenWithSpan::wrap(Token::EOF), expected)
+                .at(usize::try_from(end).unwrap_or(0))
+        }
+    }
+}
+
+/// Returns the error of the parser below in our words.
+///
+/// Its text is `Expected: X, found: Y at Line: 1, Column: N`, where N counts from the start of
+/// the request.
+pub(super) fn parser_error(error: ParserError) -> Error {
+    let text = match error {
+        ParserError::RecursionLimitExceeded => {
+            return Error::new(
+                code::STATEMENT_TOO_COMPLEX,
+                "the statement exceeds the limit nesting_max",
+            )
+            .with_detail(format!("The limit nesting_max is {NESTING_MAX}."))
+            .with_hint("Split the statement, or put intermediate results into a WITH clause.");
+        }
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
+    };
+    let (text, position) = match text.rsplit_once(" at Line: ") {
+        Some((before, place)) => {
+            let column = place.rsplit_once("Column: ").and_then(|(_, n)| n.trim().parse().ok());
+            (before.to_owned(), column.unwrap_or(0))
+        }
+        None => (text, 0),
+    };
+    let Some((expected, found)) =
+        text.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: "))
+    else {
+        return Error::new(code::SYNTAX_ERROR, lowered(&text)).at(position);
+    };
+    let message = match found {
+        "EOF" => "syntax error at the end of the statement".to_owned(),
+        found => format!("syntax error at or near \"{found}\""),
+    };
+    Error::new(code::SYNTAX_ERROR, message).with_detail(format!("Expected {expected}.")).at(position)
+}
+
+/// Returns a sentence that begins in lower case, unless its first word is in capitals.
+pub(super) fn lowered(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => {
+            let mut lowered: String = first.to_lowercase().collect();
+            lowered.push_str(&text[first.len_utf8()..]);
+            lowered
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn parse_begin(tokens: &[TokenWithSpan]) -> Result<Statement> {
+    match word(tokens.get(1)).as_deref() {
+        None if tokens.len() == 1 => Ok(Statement::Begin),
+        Some("TRANSACTION" | "WORK") => Ok(Statement::Begin),
+        _ => Err(syntax_error(tokens, 1, "TRANSACTION or the end of the statement")),
+    }
+}
+
+fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    check_first_words(&tokens)?;
+    let end = tokens.last().map_or(0, |token| token.span.end.column);
+    let words: Vec<String> = tokens.iter().take(3).map(|token| token.token.to_string()).collect();
+    let tokens = pattern_parse::replace_patterns(tokens)?;
+    let mut parser = parser_over(tokens);
+    let statement = parser
+        .parse_statement()
+        .map_err(parser_error)
+        .and_then(|statement| expect_end(&mut parser).map(|()| statement))
+        .map_err(|error| error.at(usize::try_from(end).unwrap_or(0)))?;
+    convert(statement, &words)
+}
+
+fn check_first_words(tokens: &[TokenWithSpan]) -> Result<()> {
+    let Some(first) = tokens.first() else {
+        return Err(Error::new(code::SYNTAX_ERROR, "the statement is empty"));
+    };
+    if let (Token::Word(text), Some(upper)) = (&first.token, word(Some(first)))
+        && text.keyword == datafusion::sql::sqlparser::keywords::Keyword::NoKeyword
+    {
+        let error = syntax_error(tokens, 0, "a statement");
+        return Err(with_keyword(error, &upper, FIRST_WORDS));
+    }
+    if let (Some("CREATE" | "DROP"), Some(second)) =
+        (word(Some(first)).as_deref(), word(tokens.get(1)))
+        && let Some(meant) = suggest::nearest(&second, OBJECT_WORDS.iter().copied())
+        && !OBJECT_WORDS.contains(&second.as_str())
+    {
+        let error = syntax_error(tokens, 1, "TABLE, COLLECTION, EDGE or INDEX");
+        return Err(error.with_hint(format!("Did you mean {meant}?")));
+    }
+    Ok(())
+}
+
+fn with_keyword(error: Error, found: &str, words: &[&'static str]) -> Error {
+    match suggest::nearest(found, words.iter().copied()) {
+        Some(word) => error.with_hint(format!("Did you mean {word}?")),
+        None => error.with_hint(
+            "Statements begin with SELECT, QUERY, INSERT, UPDATE, DELETE, CREATE, DROP, EXPLAIN, \
+             SET or SHOW.",
+        ),
+    }
+}
+
+fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
+    use ast::Statement as Sql;
+    match statement {
+        Sql::Query(query) => change::from_query(query),
+        Sql::Insert(insert) => change::from_insert(insert),
+        Sql::Update(update) => change::from_update(update),
+        Sql::Delete(delete) => change::from_delete(delete),
+        Sql::Truncate(truncate) => change::from_truncate(truncate),
+        Sql::CreateTable(table) => definition::from_create_table(table),
+        Sql::CreateIndex(index) => definition::from_create_index(index),
+        Sql::Drop { object_type, if_exists, names, cascade, .. } => {
+            definition::from_drop(object_type, names, if_exists, cascade)
+        }
+        Sql::Set(set) => setting::from_set(set),
+        Sql::Reset(reset) => setting::from_reset(&reset),
+        Sql::StartTransaction { modes, statements, .. } => {
+            setting::from_start_transaction(&modes, &statements)
+        }
+        Sql::Commit { chain: false, .. } => Ok(Statement::Commit),
+        Sql::Rollback { chain: false, savepoint: None } => Ok(Statement::Rollback),
+        _ => Err(unsupported(words)),
+    }
+}
+
+/// Names a statement that is understood and not offered, and the nearest way that is.
+fn unsupported(words: &[String]) -> Error {
+    const WAYS: &[(&str, usize, &str)] = &[
+        ("ALTER TABLE", 2, "Create a new table and fill it with INSERT INTO ... SELECT."),
+        ("ALTER", 2, "Drop it and create it again."),
+        ("CREATE VIEW", 2, "Put the query into a WITH clause of each statement."),
+        ("CREATE MATERIALIZED", 3, "Create a table and fill it with INSERT INTO ... SELECT."),
+        ("CREATE EXTENSION", 2, "Vectors and text search are built in; leave the statement out."),
+        ("CREATE SCHEMA", 2, "Use table names without a schema."),
+        ("CREATE", 2, "CREATE makes a TABLE, COLLECTION, EDGE or INDEX."),
+        ("DROP", 2, "DROP removes a TABLE, COLLECTION, EDGE or INDEX."),
+        ("COPY", 1, "Load rows with POST /v1/tables/{table}/records or `pieskieo import`."),
+        ("MERGE", 1, "Use INSERT ... ON CONFLICT DO UPDATE."),
+        ("SAVEPOINT", 1, "Send the statements that belong together in one request."),
+        ("RELEASE", 1, "Send the statements that belong together in one request."),
+        ("ROLLBACK", 1, "Send the statements that belong together in one request."),
+        ("PREPARE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
+        ("EXECUTE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
+        ("DEALLOCATE", 1, "Plans are cached by text; leave the statement out."),
+        ("DECLARE", 1, "Results are streamed; read them as far as needed."),
+        ("VACUUM", 1, "Old versions are removed by the server; leave the statement out."),
+        ("ANALYZE", 1, "Statistics are kept by the server; leave the statement out."),
+        ("GRANT", 1, "Users and their rights are part of the server's settings."),
+        ("REVOKE", 1, "Users and their rights are part of the server's settings."),
+    ];
+    let text = words.join(" ").to_uppercase();
+    for (start, length, hint) in WAYS {
+        let matches = text.strip_prefix(start).is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with(' ')
+        });
+        if matches {
+            let shown: Vec<&str> = text.split(' ').take(*length).collect();
+            return Error::unsupported(shown.join(" ")).with_hint(*hint);
+        }
+    }
+    let first = text.split(' ').next().unwrap_or("the statement").to_owned();
+    Error::unsupported(first).with_hint(
+        "Statements begin with SELECT, QUERY, INSERT, UPDATE, DELETE, CREATE, DROP, EXPLAIN, SET \
+         or SHOW.",
+    )
+}
+
+/// Translates positions in characters to offsets in bytes.
+enum ByteOffsets {
+    /// Every character is one byte.
+    Ascii,
+    /// Offset of each character.
+    Wide(Vec<usize>),
+}
+
+impl ByteOffsets {
+    fn of(text: &str) -> Self {
+        if text.is_ascii() {
+            return Self::Ascii;
+        }
+        Self::Wide(text.char_indices().map(|(offset, _)| offset).collect())
+    }
+
+    fn at(&self, character: u64, text: &str) -> usize {
+        let index = usize::try_from(character.saturating_sub(1)).unwrap_or(usize::MAX);
+        match self {
+            Self::Ascii => index.min(text.len()),
+            Self::Wide(offsets) => offsets.get(index).copied().unwrap_or(text.len()),
+        }
+    }
+
+    fn range(&self, tokens: &[TokenWithSpan], text: &str) -> std::ops::Range<usize> {
+        let start = tokens.first().map_or(1, |token| token.span.start.column);
+        let end = tokens.last().map_or(1, |token| token.span.end.column);
+        let start = self.at(start, text);
+        start..self.at(end, text).max(start)
+    }
+}

@@ -1,0 +1,231 @@
+//! What does a SET, SHOW, EXPLAIN or transaction statement say?
+
+use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName, TransactionMode, Value};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::names::{names_of, single_name};
+use super::parse::{expect_end, near, parse_tokens, parser_error, parser_over, syntax_error};
+use super::tokens::word;
+use super::{Explain, Name, Setting, Show, Statement};
+use crate::error::{Error, Result, code};
+
+/// `SET name = value`, `SET name TO value`, `SET TIME ZONE value`.
+pub(super) fn from_set(set: ast::Set) -> Result<Statement> {
+    match set {
+        ast::Set::SingleAssignment { variable, values, hivevar: false, .. } => {
+            let value = match values.as_slice() {
+                [Expr::Identifier(ident)] if ident.value.eq_ignore_ascii_case("default") => None,
+                values => Some(values.iter().map(value_text).collect::<Vec<_>>().join(", ")),
+            };
+            Ok(Statement::Set(Setting { name: dotted(&variable)?, value }))
+        }
+        ast::Set::SetTimeZone { value, .. } => Ok(Statement::Set(Setting {
+            name: Name { text: "timezone".to_owned(), position: 0 },
+            value: Some(value_text(&value)),
+        })),
+        ast::Set::SetNames { charset_name, .. } => Ok(Statement::Set(Setting {
+            name: Name { text: "client_encoding".to_owned(), position: 0 },
+            value: Some(charset_name.value),
+        })),
+        ast::Set::SetTransaction { .. } => Err(Error::unsupported("SET TRANSACTION")
+            .with_hint("Leave it out: every transaction is serializable.")),
+        ast::Set::SetRole { .. } | ast::Set::SetSessionAuthorization(_) => {
+            Err(Error::unsupported("SET ROLE").with_hint("Connect as the other user."))
+        }
+        _ => Err(Error::unsupported("this form of SET").with_hint("Write SET name = value.")),
+    }
+}
+
+/// `RESET name`.
+pub(super) fn from_reset(reset: &ast::ResetStatement) -> Result<Statement> {
+    let name = match &reset.reset {
+        ast::Reset::ALL => Name { text: "all".to_owned(), position: 0 },
+        ast::Reset::ConfigurationParameter(name) => dotted(name)?,
+    };
+    Ok(Statement::Set(Setting { name, value: None }))
+}
+
+/// `BEGIN …`, `START TRANSACTION …`.
+pub(super) fn from_start_transaction(
+    modes: &[TransactionMode],
+    statements: &[ast::Statement],
+) -> Result<Statement> {
+    if !statements.is_empty() {
+        return Err(Error::unsupported("BEGIN ... END with statements inside")
+            .with_hint("Send the statements that belong together in one request."));
+    }
+    for mode in modes {
+        if let TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly) = mode {
+            return Err(Error::unsupported("a READ ONLY transaction")
+                .with_hint("Leave READ ONLY out: reads never conflict."));
+        }
+    }
+    Ok(Statement::Begin)
+}
+
+/// `EXPLAIN [ANALYZE] [VERBOSE] [(ANALYZE, FORMAT JSON)] statement`.
+pub(super) fn parse_explain(mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let mut analyze = false;
+    let mut json = false;
+    let mut next = 1;
+    loop {
+        match word(tokens.get(next)).as_deref() {
+            Some("ANALYZE" | "ANALYSE") => analyze = true,
+            Some("VERBOSE") => {}
+            Some("FORMAT") => {
+                json = format_is_json(&tokens, next + 1)?;
+                next += 1;
+            }
+            _ => break,
+        }
+        next += 1;
+    }
+    if next == 1 && tokens.get(1).is_some_and(|token| token.token == Token::LParen) {
+        let close = tokens.iter().position(|token| token.token == Token::RParen);
+        let close = close.ok_or_else(|| syntax_error(&tokens, tokens.len(), ")"))?;
+        if is_option(&tokens) {
+            (analyze, json) = explain_options(&tokens, close)?;
+            next = close + 1;
+        }
+    }
+    let inner = tokens.split_off(next.min(tokens.len()));
+    if inner.is_empty() {
+        return Err(syntax_error(&tokens, tokens.len(), "a statement"));
+    }
+    let position = super::tokens::position(&inner[0]);
+    let statement = parse_tokens(inner)?;
+    match statement {
+        Statement::Query(_)
+        | Statement::Pipeline(_)
+        | Statement::Insert(_)
+        | Statement::Update(_)
+        | Statement::Delete(_) => {
+            Ok(Statement::Explain(Explain { analyze, json, statement: Box::new(statement) }))
+        }
+        _ => Err(Error::unsupported("EXPLAIN of this statement")
+            .with_hint("Explain a SELECT, QUERY, INSERT, UPDATE or DELETE.")
+            .at(position)),
+    }
+}
+
+/// Whether the bracket after EXPLAIN holds options and not a query.
+fn is_option(tokens: &[TokenWithSpan]) -> bool {
+    !matches!(
+        word(tokens.get(2)).as_deref(),
+        None | Some("SELECT" | "WITH" | "VALUES" | "TABLE" | "QUERY")
+    )
+}
+
+fn explain_options(tokens: &[TokenWithSpan], close: usize) -> Result<(bool, bool)> {
+    let (mut analyze, mut json) = (false, false);
+    let mut next = 2;
+    while next < close {
+        let name = word(tokens.get(next));
+        let value = word(tokens.get(next + 1));
+        let off = matches!(value.as_deref(), Some("FALSE" | "OFF"));
+        match name.as_deref() {
+            Some("ANALYZE" | "ANALYSE") => analyze = !off,
+            Some("FORMAT") => json = format_is_json(tokens, next + 1)?,
+            Some("VERBOSE" | "COSTS" | "TIMING" | "BUFFERS" | "SUMMARY" | "SETTINGS") => {}
+            _ => return Err(syntax_error(tokens, next, "ANALYZE or FORMAT")),
+        }
+        next += if value.is_some() { 2 } else { 1 };
+        match tokens.get(next).map(|token| &token.token) {
+            Some(Token::Comma) => next += 1,
+            Some(Token::RParen) if next == close => {}
+            _ => return Err(syntax_error(tokens, next, ", or )")),
+        }
+    }
+    Ok((analyze, json))
+}
+
+fn format_is_json(tokens: &[TokenWithSpan], index: usize) -> Result<bool> {
+    match word(tokens.get(index)).as_deref() {
+        Some("JSON") => Ok(true),
+        Some("TEXT") => Ok(false),
+        _ => Err(syntax_error(tokens, index, "JSON or TEXT")),
+    }
+}
+
+/// `SHOW …` and `DESCRIBE table`.
+pub(super) fn parse_show(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let describe = word(tokens.first()).as_deref() != Some("SHOW");
+    let second = word(tokens.get(1));
+    let mut parser = parser_over(tokens);
+    parser.next_token();
+    if describe {
+        parser.parse_keyword(Keyword::TABLE);
+        let table = table(&mut parser)?;
+        expect_end(&mut parser)?;
+        return Ok(Statement::Show(Show::Columns(table)));
+    }
+    let show = match second.as_deref() {
+        Some("TABLES") => {
+            parser.next_token();
+            Show::Tables
+        }
+        Some("ALL") => {
+            parser.next_token();
+            Show::Settings
+        }
+        Some("COLUMNS") => {
+            parser.next_token();
+            if !parser.parse_keyword(Keyword::FROM) && !parser.parse_keyword(Keyword::IN) {
+                return Err(near(parser.peek_token_ref(), "FROM"));
+            }
+            Show::Columns(table(&mut parser)?)
+        }
+        Some("INDEXES" | "INDEX") => {
+            parser.next_token();
+            let from = parser.parse_keyword(Keyword::FROM) || parser.parse_keyword(Keyword::ON);
+            Show::Indexes(if from { Some(table(&mut parser)?) } else { None })
+        }
+        Some("TIME") => {
+            parser.next_token();
+            parser.next_token();
+            Show::Setting(Name { text: "timezone".to_owned(), position: 0 })
+        }
+        Some("TRANSACTION") => {
+            for _ in 0..3 {
+                parser.next_token();
+            }
+            Show::Setting(Name { text: "transaction_isolation".to_owned(), position: 0 })
+        }
+        Some(_) => {
+            let name = parser.parse_object_name(false).map_err(parser_error)?;
+            Show::Setting(dotted(&name)?)
+        }
+        None => return Err(near(parser.peek_token_ref(), "TABLES, COLUMNS or a setting")),
+    };
+    expect_end(&mut parser)?;
+    Ok(Statement::Show(show))
+}
+
+/// Returns the text of a setting's value, without quotes.
+pub(super) fn value_text(expr: &Expr) -> String {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => text.clone(),
+            other => other.to_string(),
+        },
+        Expr::Identifier(ident) => ident.value.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn table(parser: &mut Parser<'_>) -> Result<Name> {
+    let name = parser.parse_object_name(false).map_err(parser_error)?;
+    single_name(&name)
+}
+
+fn dotted(name: &ObjectName) -> Result<Name> {
+    let parts = names_of(name)?;
+    let position = parts.first().map_or(0, |part| part.position);
+    let text: Vec<String> = parts.into_iter().map(|part| part.text.to_lowercase()).collect();
+    if text.is_empty() {
+        return Err(Error::new(code::SYNTAX_ERROR, "a setting needs a name"));
+    }
+    Ok(Name { text: text.join("."), position })
+}

@@ -1,0 +1,323 @@
+//! What can a statement be?
+//!
+//! A closed list: whatever is not here was refused while parsing. Expressions and queries are
+//! `sqlparser`'s trees, with spans as the module page says.
+
+use std::ops::Range;
+
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins};
+use pieskieo_shards::value::ColumnType;
+use pieskieo_shards::vector::Metric;
+
+use super::Pipeline;
+
+/// One statement and where it stood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// What it says.
+    pub statement: Statement,
+    /// Its bytes in the request's text.
+    pub text: Range<usize>,
+    /// The highest `$n` it uses; 0 without parameters.
+    pub parameter_count: usize,
+}
+
+/// A name and where it stood.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name {
+    /// Lower case unless it was quoted.
+    pub text: String,
+    /// Characters from 1; 0 when unknown.
+    pub position: usize,
+}
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    /// `CREATE TABLE`.
+    CreateTable(CreateTable),
+    /// `CREATE COLLECTION`.
+    CreateCollection(CreateCollection),
+    /// `CREATE EDGE`.
+    CreateEdge(CreateEdge),
+    /// `CREATE INDEX`.
+    CreateIndex(CreateIndex),
+    /// `DROP TABLE`, `DROP INDEX` and so on.
+    Drop(Drop),
+    /// `INSERT`.
+    Insert(Box<Insert>),
+    /// `UPDATE`.
+    Update(Box<Update>),
+    /// `DELETE`; also `TRUNCATE`, which is a delete without a condition.
+    Delete(Box<Delete>),
+    /// `SELECT`, `WITH`, `VALUES`, `TABLE`.
+    Query(Box<Query>),
+    /// `QUERY …`. Binding turns it into `Query`.
+    Pipeline(Box<Pipeline>),
+    /// `EXPLAIN`.
+    Explain(Explain),
+    /// `SET name = value`.
+    Set(Setting),
+    /// `SHOW …`.
+    Show(Show),
+    /// `BEGIN`, `START TRANSACTION`.
+    Begin,
+    /// `COMMIT`, `END`.
+    Commit,
+    /// `ROLLBACK`, `ABORT`.
+    Rollback,
+}
+
+/// A column as declared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnDefinition {
+    /// Its name.
+    pub name: Name,
+    /// Its type.
+    pub ty: ColumnType,
+    /// `NOT NULL`, or part of the primary key.
+    pub not_null: bool,
+    /// Text of the default expression.
+    pub default: Option<String>,
+    /// `PRIMARY KEY` after the column.
+    pub primary_key: bool,
+}
+
+/// `CREATE TABLE name (columns, PRIMARY KEY (key))`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateTable {
+    /// The table.
+    pub name: Name,
+    /// Declared columns.
+    pub columns: Vec<ColumnDefinition>,
+    /// Columns of the primary key in order; empty when none is declared.
+    pub key: Vec<Name>,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+}
+
+/// `CREATE COLLECTION name [(columns, PRIMARY KEY (key))]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateCollection {
+    /// The collection.
+    pub name: Name,
+    /// Declared columns, lifted out of the documents.
+    pub columns: Vec<ColumnDefinition>,
+    /// Columns of the primary key in order; empty for `_id`.
+    pub key: Vec<Name>,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+}
+
+/// `CREATE EDGE name FROM source TO target [(columns)]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateEdge {
+    /// The edge table.
+    pub name: Name,
+    /// Table where edges start.
+    pub source: Name,
+    /// Table where edges end.
+    pub target: Name,
+    /// Declared columns beside `src` and `dst`.
+    pub columns: Vec<ColumnDefinition>,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+}
+
+/// `CREATE INDEX name ON table …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateIndex {
+    /// The index; a name is made from table and columns when absent.
+    pub name: Option<Name>,
+    /// The table.
+    pub table: Name,
+    /// What is indexed and how.
+    pub definition: IndexDefinition,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+}
+
+/// The kinds of index as declared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IndexDefinition {
+    /// `USING btree (a, b)`, the default.
+    Ordered {
+        /// Columns, most significant first.
+        columns: Vec<Name>,
+    },
+    /// `USING hnsw (v vector_l2_ops) WITH (m = 16, …)`.
+    Vector {
+        /// The vector column.
+        column: Name,
+        /// From the operator class.
+        metric: Metric,
+        /// Links per node; `None` = the server's default.
+        m: Option<usize>,
+        /// Beam width while building; `None` = the server's default.
+        ef_construction: Option<usize>,
+        /// Beam width while searching; `None` = the server's default.
+        ef_search: Option<usize>,
+    },
+    /// `USING text (a, doc.title) WITH (stem = true)`.
+    Text {
+        /// Sources of words in order.
+        fields: Vec<IndexField>,
+        /// Whether words are reduced to their stems.
+        stem: bool,
+    },
+}
+
+/// A source of words as written: `title` or `doc.meta.title`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexField {
+    /// Names from the outside in; never empty.
+    pub path: Vec<Name>,
+}
+
+/// `DROP kind names`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drop {
+    /// What is dropped.
+    pub kind: DropKind,
+    /// Which ones.
+    pub names: Vec<Name>,
+    /// `IF EXISTS`.
+    pub if_exists: bool,
+}
+
+/// What DROP can drop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropKind {
+    /// `DROP TABLE`: any kind of table.
+    Table,
+    /// `DROP COLLECTION`.
+    Collection,
+    /// `DROP EDGE`.
+    Edge,
+    /// `DROP INDEX`.
+    Index,
+}
+
+/// `INSERT INTO table (columns) source ON CONFLICT … RETURNING …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Insert {
+    /// The table.
+    pub table: Name,
+    /// Its alias, for ON CONFLICT and RETURNING.
+    pub alias: Option<Name>,
+    /// Named columns; empty = all that are not hidden, in order (for a collection: one document
+    /// per row). In a collection an undeclared name is a field of the document.
+    pub columns: Vec<Name>,
+    /// Where rows come from.
+    pub source: InsertSource,
+    /// What happens when the key exists.
+    pub on_conflict: Option<OnConflict>,
+    /// `RETURNING` list; empty when absent.
+    pub returning: Vec<SelectItem>,
+}
+
+/// Where inserted rows come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InsertSource {
+    /// `VALUES (…), (…)`; `None` is `DEFAULT`.
+    Values(Vec<Vec<Option<Expr>>>),
+    /// A query.
+    Query(Box<Query>),
+    /// `DEFAULT VALUES`.
+    Defaults,
+}
+
+/// `ON CONFLICT …`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OnConflict {
+    /// `DO NOTHING`.
+    DoNothing {
+        /// Columns named as the target; empty when absent.
+        target: Vec<Name>,
+    },
+    /// `DO UPDATE SET … WHERE …`; `excluded` names the refused row.
+    DoUpdate {
+        /// Columns named as the target.
+        target: Vec<Name>,
+        /// What is set.
+        assignments: Vec<Assignment>,
+        /// Only records for which this is true are changed.
+        filter: Option<Expr>,
+    },
+}
+
+/// `target = value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    /// The column, or a path into a collection's document.
+    pub target: Vec<Name>,
+    /// The new value; `None` is `DEFAULT`.
+    pub value: Option<Expr>,
+}
+
+/// `UPDATE table SET … FROM … WHERE … RETURNING …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// The table.
+    pub table: Name,
+    /// Its alias.
+    pub alias: Option<Name>,
+    /// What is set.
+    pub assignments: Vec<Assignment>,
+    /// Other tables read.
+    pub from: Vec<TableWithJoins>,
+    /// Which records.
+    pub filter: Option<Expr>,
+    /// `RETURNING` list; empty when absent.
+    pub returning: Vec<SelectItem>,
+}
+
+/// `DELETE FROM table USING … WHERE … RETURNING …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delete {
+    /// The table.
+    pub table: Name,
+    /// Its alias.
+    pub alias: Option<Name>,
+    /// Other tables read.
+    pub using: Vec<TableWithJoins>,
+    /// Which records.
+    pub filter: Option<Expr>,
+    /// `RETURNING` list; empty when absent.
+    pub returning: Vec<SelectItem>,
+}
+
+/// `EXPLAIN [ANALYZE] [(FORMAT JSON)] statement`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explain {
+    /// Whether the statement is run too.
+    pub analyze: bool,
+    /// Whether the plan is one JSON document instead of lines.
+    pub json: bool,
+    /// What is explained: a query or a change, never another EXPLAIN.
+    pub statement: Box<Statement>,
+}
+
+/// `SET name = value`; the value as text, `None` for `DEFAULT` and `RESET`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Lower case, dots kept; `SET TIME ZONE` is `timezone`.
+    pub name: Name,
+    /// Value as text, quotes removed.
+    pub value: Option<String>,
+}
+
+/// What SHOW shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Show {
+    /// `SHOW TABLES`: every table, collection and edge.
+    Tables,
+    /// `SHOW COLUMNS FROM table`, `DESCRIBE table`.
+    Columns(Name),
+    /// `SHOW INDEXES [FROM table]`.
+    Indexes(Option<Name>),
+    /// `SHOW ALL`: every setting.
+    Settings,
+    /// `SHOW name`: one setting.
+    Setting(Name),
+}
