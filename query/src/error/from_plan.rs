@@ -149,20 +149,48 @@ fn from_plan(text: &str) -> Error {
             .with_suggestion(suggestion.as_deref());
     }
     let rules: &[(&[&str], &'static Code)] = &[
-        (&["must be in the group by", "could not be resolved from available columns"],
-            code::GROUPING_ERROR),
-        (&["no function matches", "failed to coerce arguments", "does not support", "function '",
-            "expects", "no possible"], code::UNDEFINED_FUNCTION),
-        (&["cannot coerce", "cannot infer common", "type mismatch", "incompatible types",
-            "cannot get result type", "must be boolean", "boolean type", "differs from",
-            "can't cast", "cannot cast", "unsupported cast", "invalid arithmetic operation",
-            "same number of columns", "number of columns", "not comparable"],
-            code::DATATYPE_MISMATCH),
+        (
+            &["must be in the group by", "could not be resolved from available columns"],
+            code::GROUPING_ERROR,
+        ),
+        (
+            &[
+                "no function matches",
+                "failed to coerce arguments",
+                "does not support",
+                "function '",
+                "expects",
+                "no possible",
+            ],
+            code::UNDEFINED_FUNCTION,
+        ),
+        (
+            &[
+                "cannot coerce",
+                "cannot infer common",
+                "type mismatch",
+                "incompatible types",
+                "cannot get result type",
+                "must be boolean",
+                "boolean type",
+                "differs from",
+                "can't cast",
+                "cannot cast",
+                "unsupported cast",
+                "invalid arithmetic operation",
+                "same number of columns",
+                "number of columns",
+                "not comparable",
+            ],
+            code::DATATYPE_MISMATCH,
+        ),
         (&["ambiguous"], code::AMBIGUOUS_COLUMN),
         (&["placeholder", "parameter"], code::UNDEFINED_PARAMETER),
         (&["projections require unique expression names", "duplicate"], code::DUPLICATE_COLUMN),
-        (&["not supported", "unsupported", "not implemented", "not yet"],
-            code::FEATURE_NOT_SUPPORTED),
+        (
+            &["not supported", "unsupported", "not implemented", "not yet"],
+            code::FEATURE_NOT_SUPPORTED,
+        ),
     ];
     for (needles, code) in rules {
         if needles.iter().any(|needle| lower.contains(needle)) {

@@ -9,11 +9,10 @@ impl From<pieskieo_shards::Error> for Error {
         match error {
             Shard::Conflict { .. } => Self::new(code::SERIALIZATION_FAILURE, message)
                 .with_hint("Send the statement again."),
-            Shard::DuplicateKey { table, key } => Self::new(
-                code::UNIQUE_VIOLATION,
-                format!("duplicate key in table \"{table}\""),
-            )
-            .with_detail(format!("Key {key} already exists.")),
+            Shard::DuplicateKey { table, key } => {
+                Self::new(code::UNIQUE_VIOLATION, format!("duplicate key in table \"{table}\""))
+                    .with_detail(format!("Key {key} already exists."))
+            }
             Shard::StaleCatalog { .. } => Self::new(code::SERIALIZATION_FAILURE, message)
                 .with_hint("Send the statement again."),
             Shard::InvalidValue(text) => invalid_value(text),

@@ -5,7 +5,6 @@ use std::fmt;
 use super::Code;
 use super::code;
 
-
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 

@@ -36,8 +36,11 @@ pub(super) fn from_query(query: Box<Query>) -> Result<Statement> {
 /// `INSERT`.
 pub(super) fn from_insert(insert: ast::Insert) -> Result<Statement> {
     let refused = [
-        (insert.overwrite || insert.replace_into || insert.ignore || insert.or.is_some(),
-            "INSERT OR REPLACE", "Use ON CONFLICT DO UPDATE or DO NOTHING."),
+        (
+            insert.overwrite || insert.replace_into || insert.ignore || insert.or.is_some(),
+            "INSERT OR REPLACE",
+            "Use ON CONFLICT DO UPDATE or DO NOTHING.",
+        ),
         (!insert.assignments.is_empty(), "INSERT ... SET", "Use INSERT INTO t (columns) VALUES."),
         (insert.partitioned.is_some(), "PARTITION", "Leave it out."),
         (insert.insert_alias.is_some(), "an alias after VALUES", "Use the name excluded."),
@@ -193,7 +196,12 @@ fn check_widths(rows: &[Vec<Option<Expr>>], columns: &[Name]) -> Result<()> {
             let message = if columns.is_empty() {
                 "VALUES lists must all be the same length".to_owned()
             } else {
-                format!("{} columns are named, but row {} has {} values", width, index + 1, row.len())
+                format!(
+                    "{} columns are named, but row {} has {} values",
+                    width,
+                    index + 1,
+                    row.len()
+                )
             };
             return Err(Error::new(code::SYNTAX_ERROR, message)
                 .at(columns.first().map_or(0, |name| name.position)));
@@ -233,10 +241,8 @@ fn from_assignments(assignments: Vec<ast::Assignment>) -> Result<Vec<Assignment>
     let mut flat = Vec::with_capacity(assignments.len());
     for assignment in assignments {
         match assignment.target {
-            AssignmentTarget::ColumnName(name) => flat.push(Assignment {
-                target: names_of(&name)?,
-                value: or_default(assignment.value),
-            }),
+            AssignmentTarget::ColumnName(name) => flat
+                .push(Assignment { target: names_of(&name)?, value: or_default(assignment.value) }),
             AssignmentTarget::Tuple(names) => {
                 let Expr::Tuple(values) = assignment.value else {
                     return Err(Error::unsupported("SET (a, b) = a subquery")

@@ -10,8 +10,25 @@ use crate::suggest;
 
 /// Type names for "did you mean".
 const TYPE_NAMES: &[&str] = &[
-    "BIGINT", "BOOL", "BOOLEAN", "BYTEA", "DATE", "DOUBLE", "FLOAT", "INT", "INTEGER", "JSON",
-    "JSONB", "NUMERIC", "REAL", "TEXT", "TIMESTAMP", "TIMESTAMPTZ", "UUID", "VARCHAR", "VECTOR",
+    "BIGINT",
+    "BOOL",
+    "BOOLEAN",
+    "BYTEA",
+    "DATE",
+    "DOUBLE",
+    "FLOAT",
+    "INT",
+    "INTEGER",
+    "JSON",
+    "JSONB",
+    "NUMERIC",
+    "REAL",
+    "TEXT",
+    "TIMESTAMP",
+    "TIMESTAMPTZ",
+    "UUID",
+    "VARCHAR",
+    "VECTOR",
 ];
 
 /// Digits of a NUMERIC without precision.
@@ -27,15 +44,15 @@ pub fn column_type(ty: &DataType) -> Result<ColumnType> {
         DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) | DataType::Int32 => {
             Ok(ColumnType::Int)
         }
-        DataType::SmallInt(_) | DataType::Int2(_) => Err(Error::unsupported("type SMALLINT")
-            .with_hint("Use INT.")),
+        DataType::SmallInt(_) | DataType::Int2(_) => {
+            Err(Error::unsupported("type SMALLINT").with_hint("Use INT."))
+        }
         DataType::BigInt(_) | DataType::Int8(_) | DataType::Int64 => Ok(ColumnType::BigInt),
         DataType::Real | DataType::Float4 | DataType::Float32 => Ok(ColumnType::Float),
         DataType::Float(info) => float(info),
-        DataType::Double(_)
-        | DataType::DoublePrecision
-        | DataType::Float8
-        | DataType::Float64 => Ok(ColumnType::Double),
+        DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 | DataType::Float64 => {
+            Ok(ColumnType::Double)
+        }
         DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => numeric(info),
         DataType::Text
         | DataType::Varchar(_)
@@ -56,9 +73,7 @@ pub fn column_type(ty: &DataType) -> Result<ColumnType> {
         DataType::Array(_) => Err(Error::unsupported("an array column")
             .with_hint("Use VECTOR(n) for numbers or JSON for anything else.")),
         DataType::Custom(name, arguments) => custom(name, arguments),
-        DataType::Unspecified => {
-            Err(Error::new(code::SYNTAX_ERROR, "a column needs a type"))
-        }
+        DataType::Unspecified => Err(Error::new(code::SYNTAX_ERROR, "a column needs a type")),
         other => Err(Error::unsupported(format!("type {other}"))
             .with_hint(format!("Use one of {}.", TYPE_NAMES.join(", ")))),
     }

@@ -33,12 +33,18 @@ pub(super) fn from_create_table(table: ast::CreateTable) -> Result<Statement> {
     let refused = [
         (table.or_replace, "CREATE OR REPLACE TABLE", "Drop the table first."),
         (table.temporary, "CREATE TEMPORARY TABLE", "Use a WITH clause for intermediate results."),
-        (table.query.is_some(), "CREATE TABLE ... AS",
-            "Create the table, then INSERT INTO ... SELECT."),
+        (
+            table.query.is_some(),
+            "CREATE TABLE ... AS",
+            "Create the table, then INSERT INTO ... SELECT.",
+        ),
         (table.like.is_some(), "CREATE TABLE ... LIKE", "List the columns."),
         (table.inherits.is_some(), "INHERITS", "List the columns."),
-        (table.partition_by.is_some() || table.partition_of.is_some(), "PARTITION",
-            "Leave it out: every table is spread over the shards by its key."),
+        (
+            table.partition_by.is_some() || table.partition_of.is_some(),
+            "PARTITION",
+            "Leave it out: every table is spread over the shards by its key.",
+        ),
         (table.table_options != CreateTableOptions::None, "a table option", "Leave it out."),
         (table.on_commit.is_some(), "ON COMMIT", "Leave it out."),
     ];
@@ -131,8 +137,11 @@ pub(super) fn from_create_index(index: ast::CreateIndex) -> Result<Statement> {
         (index.predicate.is_some(), "a partial index", "Leave WHERE out."),
         (!index.include.is_empty(), "INCLUDE of an index", "Add the columns to the index."),
         (index.nulls_distinct.is_some(), "NULLS DISTINCT", "Leave it out."),
-        (!index.index_options.is_empty() || !index.alter_options.is_empty(),
-            "an index option after the columns", "Use WITH (name = value)."),
+        (
+            !index.index_options.is_empty() || !index.alter_options.is_empty(),
+            "an index option after the columns",
+            "Use WITH (name = value).",
+        ),
     ];
     if let Some((_, thing, hint)) = refused.iter().find(|(refused, _, _)| *refused) {
         return Err(Error::unsupported(thing).with_hint(*hint));
@@ -441,9 +450,7 @@ fn column_definition(column: ColumnDef) -> Result<ColumnDefinition> {
                     .at(position));
             }
             other => {
-                return Err(
-                    Error::unsupported(format!("column option {other}")).at(position)
-                );
+                return Err(Error::unsupported(format!("column option {other}")).at(position));
             }
         }
     }

@@ -67,8 +67,9 @@ pub(super) fn new_name(name: Name) -> Result<Name> {
         .at(name.position));
     }
     if name.text.chars().any(char::is_control) {
-        return Err(Error::new(code::INVALID_NAME, "a name contains a control character")
-            .at(name.position));
+        return Err(
+            Error::new(code::INVALID_NAME, "a name contains a control character").at(name.position)
+        );
     }
     Ok(name)
 }

@@ -65,17 +65,16 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         (Some("SHOW" | "DESCRIBE" | "DESC"), _) => setting::parse_show(tokens),
         (Some("BEGIN"), _) if tokens.len() <= 2 => parse_begin(&tokens),
         (Some("ABORT"), None) if tokens.len() == 1 => Ok(Statement::Rollback),
-        (Some("FROM"), _) => Err(syntax_error(&tokens, 0, "a statement")
-            .with_hint("Begin with SELECT or QUERY.")),
+        (Some("FROM"), _) => {
+            Err(syntax_error(&tokens, 0, "a statement").with_hint("Begin with SELECT or QUERY."))
+        }
         _ => parse_sql(tokens),
     }
 }
 
 /// Returns a parser over these tokens.
 pub(super) fn parser_over(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
-    Parser::new(&DIALECT)
-        .with_recursion_limit(NESTING_MAX)
-        .with_tokens_with_locations(tokens)
+    Parser::new(&DIALECT).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens)
 }
 
 /// Checks that nothing follows.
@@ -104,8 +103,7 @@ pub(super) fn syntax_error(tokens: &[TokenWithSpan], index: usize, expected: &st
         Some(token) => near(token, expected),
         None => {
             let end = tokens.last().map_or(0, |token| token.span.end.column);
-            near(&TokenWithSpan::wrap(Token::EOF), expected)
-                .at(usize::try_from(end).unwrap_or(0))
+            near(&TokenWithSpan::wrap(Token::EOF), expected).at(usize::try_from(end).unwrap_or(0))
         }
     }
 }
@@ -142,7 +140,9 @@ pub(super) fn parser_error(error: ParserError) -> Error {
         "EOF" => "syntax error at the end of the statement".to_owned(),
         found => format!("syntax error at or near \"{found}\""),
     };
-    Error::new(code::SYNTAX_ERROR, message).with_detail(format!("Expected {expected}.")).at(position)
+    Error::new(code::SYNTAX_ERROR, message)
+        .with_detail(format!("Expected {expected}."))
+        .at(position)
 }
 
 /// Returns a sentence that begins in lower case, unless its first word is in capitals.
@@ -262,9 +262,8 @@ fn unsupported(words: &[String]) -> Error {
     ];
     let text = words.join(" ").to_uppercase();
     for (start, length, hint) in WAYS {
-        let matches = text.strip_prefix(start).is_some_and(|rest| {
-            rest.is_empty() || rest.starts_with(' ')
-        });
+        let matches =
+            text.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
         if matches {
             let shown: Vec<&str> = text.split(' ').take(*length).collect();
             return Error::unsupported(shown.join(" ")).with_hint(*hint);

@@ -89,11 +89,8 @@ fn starts_pattern(tokens: &[TokenWithSpan], index: usize, in_from: &[bool]) -> b
 
 /// The tokens of `__match('<pattern>')`, all at the place of MATCH.
 fn call(pattern: &Pattern, span: Span, out: &mut Vec<TokenWithSpan>) {
-    let name = Word {
-        value: MATCH_FUNCTION.to_owned(),
-        quote_style: None,
-        keyword: Keyword::NoKeyword,
-    };
+    let name =
+        Word { value: MATCH_FUNCTION.to_owned(), quote_style: None, keyword: Keyword::NoKeyword };
     let tokens = [
         Token::Word(name),
         Token::LParen,

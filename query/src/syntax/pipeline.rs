@@ -21,12 +21,12 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 use pieskieo_shards::request::Direction;
 
+use super::Name;
 use super::names::{name_of, names_of, single_name};
 use super::parse::{expect_end, parser_error, parser_over, syntax_error};
 use super::pattern::direction_named;
 use super::pattern_parse::{hop_range, replace_patterns};
 use super::tokens::{position, word};
-use super::Name;
 use crate::error::{Error, Result};
 
 /// A pipeline.
@@ -229,12 +229,7 @@ fn top_follows(tokens: &[TokenWithSpan], index: usize) -> bool {
     false
 }
 
-fn check_order(
-    tokens: &[TokenWithSpan],
-    start: usize,
-    last: Clause,
-    clause: Clause,
-) -> Result<()> {
+fn check_order(tokens: &[TokenWithSpan], start: usize, last: Clause, clause: Clause) -> Result<()> {
     let rank = |clause: Clause| match clause {
         Clause::Similar | Clause::Traverse | Clause::Where | Clause::Join => 0,
         Clause::GroupBy => 1,
@@ -370,8 +365,14 @@ fn similar(tokens: &[TokenWithSpan], start: usize) -> Result<Stage> {
 fn traverse(tokens: &[TokenWithSpan], start: usize) -> Result<TraverseStage> {
     let mut parser = sub_parser(tokens, start + 1)?;
     let edge = single_name(&parser.parse_object_name(false).map_err(parser_error)?)?;
-    let mut stage =
-        TraverseStage { edge, direction: Direction::Out, min: 1, max: 1, source: None, alias: None };
+    let mut stage = TraverseStage {
+        edge,
+        direction: Direction::Out,
+        min: 1,
+        max: 1,
+        source: None,
+        alias: None,
+    };
     if let Some(direction) =
         word(Some(parser.peek_token_ref())).as_deref().and_then(direction_named)
     {
@@ -435,8 +436,9 @@ fn select(pipeline: &mut Pipeline, tokens: &[TokenWithSpan], start: usize) -> Re
         GroupByExpr::All(_) => true,
     };
     if !select.from.is_empty() || select.into.is_some() || grouped || select.having.is_some() {
-        return Err(syntax_error(tokens, start, "a list of columns alone")
-            .with_hint("A pipeline has its tables before SELECT: QUERY table ... SELECT columns."));
+        return Err(syntax_error(tokens, start, "a list of columns alone").with_hint(
+            "A pipeline has its tables before SELECT: QUERY table ... SELECT columns.",
+        ));
     }
     if select.projection.is_empty() {
         return Err(Error::new(crate::error::code::SYNTAX_ERROR, "the SELECT list is empty")

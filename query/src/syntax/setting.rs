@@ -156,7 +156,7 @@ pub(super) fn parse_show(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let mut parser = parser_over(tokens);
     parser.next_token();
     if describe {
-        parser.parse_keyword(Keyword::TABLE);
+        let _ = parser.parse_keyword(Keyword::TABLE);
         let table = table(&mut parser)?;
         expect_end(&mut parser)?;
         return Ok(Statement::Show(Show::Columns(table)));

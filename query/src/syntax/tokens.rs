@@ -84,10 +84,7 @@ pub(super) fn word(token: Option<&TokenWithSpan>) -> Option<String> {
     }
 }
 
-fn close(
-    current: &mut Vec<TokenWithSpan>,
-    statements: &mut Vec<Vec<TokenWithSpan>>,
-) -> Result<()> {
+fn close(current: &mut Vec<TokenWithSpan>, statements: &mut Vec<Vec<TokenWithSpan>>) -> Result<()> {
     if current.is_empty() {
         return Ok(());
     }
@@ -186,7 +183,11 @@ fn exceeded(counts: &Counts) -> Option<(&'static str, usize)> {
         (operators, "operators_max", OPERATORS_MAX),
         (counts.set_operations, "set_operations_max", SET_OPERATIONS_MAX),
         (counts.joins, "joins_max", JOINS_MAX),
-        (if counts.run_is_table { counts.run } else { 0 }, "table_brackets_max", TABLE_BRACKETS_MAX),
+        (
+            if counts.run_is_table { counts.run } else { 0 },
+            "table_brackets_max",
+            TABLE_BRACKETS_MAX,
+        ),
     ];
     limits.into_iter().find(|(count, _, limit)| count > limit).map(|(_, name, limit)| (name, limit))
 }
