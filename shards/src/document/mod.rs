@@ -44,4 +44,4 @@ pub use lift::{join, lift, lift_json};
 pub use parse::DOCUMENT_DEPTH_MAX;
 pub use text::{to_json_text, to_json_value, write_json};
 pub(crate) use tree::Tree;
-pub use view::{DocumentKind, PathStep, VariantRef, get, to_vector, validate};
+pub use view::{DocumentKind, PathStep, VariantRef, get, text_at, to_vector, validate};

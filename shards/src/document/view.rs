@@ -49,6 +49,24 @@ pub fn get<'a>(bytes: &'a [u8], path: &[PathStep]) -> Option<VariantRef<'a>> {
     VariantRef::open(bytes).and_then(|root| root.get(path))
 }
 
+/// Returns the words a text index takes from the part at the end of the path: a string as it is,
+/// the strings of an array line by line, a number or boolean as JSON, nothing of anything else.
+pub fn text_at<'a>(bytes: &'a [u8], path: &[String]) -> Option<Cow<'a, str>> {
+    let mut at = VariantRef::open(bytes)?;
+    for name in path {
+        at = at.field(name)?;
+    }
+    match at.kind() {
+        DocumentKind::Null | DocumentKind::Object => None,
+        DocumentKind::List => {
+            let items = at.elements();
+            let lines: Vec<&str> = items.iter().filter_map(VariantRef::as_str).collect();
+            (!lines.is_empty()).then(|| Cow::Owned(lines.join("\n")))
+        }
+        DocumentKind::Bool | DocumentKind::Number | DocumentKind::Text => at.text(),
+    }
+}
+
 /// Checks every byte of a document.
 ///
 /// **Errors**: `Corrupt` when the bytes are no document.

@@ -11,6 +11,8 @@ use arrow_schema::SchemaRef;
 
 use super::batch::scan_schema;
 use super::install::Store;
+use super::matching::Match;
+use super::nearest::Near;
 use super::table::TableStore;
 use crate::error::Error;
 use crate::ids::{IndexId, RecordId, TableId, Timestamp};
@@ -28,7 +30,7 @@ pub struct Cursor {
     pub(super) remaining: usize,
     pub(super) source: Source,
     pub(super) overlay: Overlay,
-    /// What the distance column is named after the access: distances or scores.
+    /// What the numbers that come with hits are.
     pub(super) measure: Measure,
 }
 
@@ -121,15 +123,19 @@ impl Store {
             Access::Keys(keys) => cursor.open_keys(table, keys),
             Access::KeyRange(range) => cursor.open_key_range(range),
             Access::Index { index, range } => cursor.open_index(table, index, range)?,
-            Access::Nearest { .. } | Access::Matching { .. } => {
-                return Err(Error::Internal("a ranking access".into()));
+            Access::Nearest { column, index, metric, query, k, ef } => {
+                let near = Near { column, index, metric, query, k, ef };
+                cursor.open_nearest(table, &near)?;
+            }
+            Access::Matching { index, query, stats, k } => {
+                cursor.open_matching(table, index, Match { query: &query, stats: &stats, k })?;
             }
         }
         Ok(cursor)
     }
 
     /// Collects what the view's transaction staged in the table.
-    fn overlay(&self, table: &TableStore, view: ReadView) -> Result<Overlay, Error> {
+    pub(super) fn overlay(&self, table: &TableStore, view: ReadView) -> Result<Overlay, Error> {
         let mut overlay = Overlay::default();
         let Some(staged) = self.staged_in(view.txn, table.table.id) else {
             return Ok(overlay);

@@ -1,19 +1,39 @@
 //! How are a table's indexes kept in step with its records?
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::catalog::{Index, IndexKind, Table};
+use super::record::Record;
+use crate::catalog::{Index, IndexKind, Table, TextField};
+use crate::document;
 use crate::error::Error;
 use crate::ids::{IndexId, RecordId, Timestamp};
 use crate::ordered::OrderedIndex;
 use crate::row::{RowLayout, RowView};
-
-use super::record::Record;
+use crate::text::{TextIndex, TextOptions};
+use crate::value::ColumnType;
+use crate::vector::{VectorIndex, VectorOptions};
 
 /// The indexes of one table.
 #[derive(Default)]
 pub(super) struct Indexes {
     pub ordered: BTreeMap<IndexId, OrderedIndex>,
+    pub vector: BTreeMap<IndexId, VectorColumn>,
+    pub text: BTreeMap<IndexId, TextColumns>,
+    /// The elements of the vector being indexed.
+    elements: Vec<f32>,
+}
+
+/// A vector index and the column it is over.
+pub(super) struct VectorColumn {
+    pub column: usize,
+    pub index: VectorIndex,
+}
+
+/// A text index and what it is over.
+pub(super) struct TextColumns {
+    pub fields: Vec<TextField>,
+    pub index: TextIndex,
 }
 
 /// What happens to a record's row at a moment.
@@ -37,15 +57,32 @@ impl Indexes {
     }
 
     /// Makes an index, empty.
-    pub fn add(&mut self, index: &Index, _table: &Table) {
-        if let IndexKind::Ordered { columns } = &index.kind {
-            self.ordered.insert(index.id, OrderedIndex::open(columns));
+    pub fn add(&mut self, index: &Index, table: &Table) {
+        match &index.kind {
+            IndexKind::Ordered { columns } => {
+                self.ordered.insert(index.id, OrderedIndex::open(columns));
+            }
+            IndexKind::Vector { column, .. } => {
+                if let Some(options) = vector_options(index, table) {
+                    let index_of = VectorColumn { column: *column, index: VectorIndex::open(options) };
+                    self.vector.insert(index.id, index_of);
+                }
+            }
+            IndexKind::Text { fields, stem } => {
+                let options =
+                    TextOptions { fields: fields.len(), stem: *stem, ..TextOptions::default() };
+                let index_of =
+                    TextColumns { fields: fields.clone(), index: TextIndex::open(options) };
+                self.text.insert(index.id, index_of);
+            }
         }
     }
 
     /// Drops an index.
     pub fn drop(&mut self, id: IndexId) {
         self.ordered.remove(&id);
+        self.vector.remove(&id);
+        self.text.remove(&id);
     }
 
     /// Carries a change of a record into every index, or into `only` one.
@@ -55,10 +92,15 @@ impl Indexes {
         change: RowChange<'_>,
         only: Option<IndexId>,
     ) -> Result<(), Error> {
-        for (id, index) in &mut self.ordered {
-            if only.is_none_or(|only| only == *id) {
-                change_ordered(index, layout, change)?;
-            }
+        let concerned = |id: &IndexId| only.is_none_or(|only| only == *id);
+        for (_, index) in self.ordered.iter_mut().filter(|(id, _)| concerned(id)) {
+            change_ordered(index, layout, change)?;
+        }
+        for (_, index) in self.vector.iter_mut().filter(|(id, _)| concerned(id)) {
+            index.change(layout, change, &mut self.elements)?;
+        }
+        for (_, index) in self.text.iter_mut().filter(|(id, _)| concerned(id)) {
+            index.change(layout, change)?;
         }
         Ok(())
     }
@@ -95,8 +137,8 @@ impl Indexes {
         }
     }
 
-    /// Forgets what a dropped version alone kept in the indexes.
-    pub fn collect(
+    /// Forgets what a dropped version alone kept in the ordered indexes.
+    pub fn collect_row(
         &mut self,
         layout: &RowLayout,
         id: RecordId,
@@ -109,9 +151,114 @@ impl Indexes {
         Ok(())
     }
 
-    pub fn memory_bytes(&self) -> usize {
-        self.ordered.values().map(OrderedIndex::memory_bytes).sum()
+    /// Forgets what ended at or before the watermark in the indexes that know by themselves.
+    pub fn collect(&mut self, watermark: Timestamp) {
+        for vector in self.vector.values_mut() {
+            vector.index.collect(watermark);
+        }
+        for text in self.text.values_mut() {
+            text.index.collect(watermark);
+        }
     }
+
+    /// Moves what indexes have put aside to where searches are fast; returns whether more is to
+    /// do.
+    pub fn fold(&mut self, budget: &mut dyn FnMut() -> bool) -> bool {
+        self.vector.values_mut().any(|vector| vector.index.fold(budget))
+            || self.text.values_mut().any(|text| text.index.fold(budget))
+    }
+
+    /// Returns how many vectors wait to be folded.
+    pub fn vectors_pending(&self) -> usize {
+        self.vector.values().map(|vector| vector.index.pending()).sum()
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        let ordered: usize = self.ordered.values().map(OrderedIndex::memory_bytes).sum();
+        let vector: usize = self.vector.values().map(|vector| vector.index.memory_bytes()).sum();
+        let text: usize = self.text.values().map(|text| text.index.memory_bytes()).sum();
+        ordered + vector + text
+    }
+}
+
+impl VectorColumn {
+    fn change(
+        &mut self,
+        layout: &RowLayout,
+        change: RowChange<'_>,
+        elements: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        let column = self.column;
+        if let (Some(old), Some(new)) = (&change.old, &change.new)
+            && old.raw(layout, column)? == new.raw(layout, column)?
+        {
+            return Ok(());
+        }
+        if change.old.is_some() {
+            self.index.remove(change.id, change.at);
+        }
+        elements.clear();
+        if let Some(new) = &change.new
+            && new.vector_into(layout, column, elements)?
+        {
+            self.index.insert(change.id, elements, change.at);
+        }
+        Ok(())
+    }
+}
+
+impl TextColumns {
+    fn change(&mut self, layout: &RowLayout, change: RowChange<'_>) -> Result<(), Error> {
+        let texts = |row: &Option<RowView<'_>>| {
+            row.as_ref().map(|row| texts_of(&self.fields, row, layout)).transpose()
+        };
+        let (old, new) = (texts(&change.old)?, texts(&change.new)?);
+        if old == new {
+            return Ok(());
+        }
+        if old.is_some() {
+            self.index.remove(change.id, change.at);
+        }
+        if let Some(new) = new {
+            let fields: Vec<Option<&str>> = new.iter().map(Option::as_deref).collect();
+            self.index.insert(change.id, &fields, change.at);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the texts a text index takes from a row, one per field.
+pub(super) fn texts_of(
+    fields: &[TextField],
+    row: &RowView<'_>,
+    layout: &RowLayout,
+) -> Result<Vec<Option<String>>, Error> {
+    fields
+        .iter()
+        .map(|field| {
+            if *layout.column_type(field.column) != ColumnType::Json {
+                return Ok(row.text(layout, field.column)?.map(str::to_owned));
+            }
+            let bytes = row.raw(layout, field.column)?;
+            Ok(document::text_at(bytes, &field.path).map(Cow::into_owned))
+        })
+        .collect()
+}
+
+/// Returns the options of a vector index; `None` when its column is no vector, which `CREATE
+/// INDEX` refuses.
+pub(super) fn vector_options(index: &Index, table: &Table) -> Option<VectorOptions> {
+    let IndexKind::Vector { column, metric, m, ef_construction, ef_search } = &index.kind else {
+        return None;
+    };
+    let ColumnType::Vector(dim) = table.columns.get(*column)?.ty else { return None };
+    let options = VectorOptions {
+        m: *m,
+        ef_construction: *ef_construction,
+        ef_search: *ef_search,
+        ..VectorOptions::new(dim as usize, *metric)
+    };
+    options.checked().ok()
 }
 
 fn change_ordered(

@@ -28,12 +28,7 @@ impl Store {
     /// `budget` says to stop by returning `false`. Returns whether there is more to do.
     pub fn maintain(&mut self, budget: &mut dyn FnMut() -> bool) -> bool {
         let watermark = self.watermark;
-        for table in self.tables.values_mut() {
-            if table.maintain(watermark, budget) {
-                return true;
-            }
-        }
-        false
+        self.tables.values_mut().any(|table| table.maintain(watermark, budget))
     }
 
     /// Returns counters.
@@ -42,6 +37,7 @@ impl Store {
         for (id, table) in &self.tables {
             stats.records.push((*id, table.live));
             stats.memory_bytes += table.memory_bytes() as u64;
+            stats.vectors_pending += table.indexes.vectors_pending() as u64;
             stats.versions_pending += table.ended.len() as u64;
         }
         stats
@@ -57,9 +53,11 @@ impl TableStore {
             if !budget() {
                 return true;
             }
+            // Before ids become free: no index may answer with one that was used again.
+            self.indexes.collect(watermark);
             self.collect_next(watermark);
         }
-        false
+        self.indexes.fold(budget)
     }
 
     /// Drops the invisible versions of the record that changed the longest time ago.
@@ -69,7 +67,7 @@ impl TableStore {
         for version in &dropped {
             self.row_bytes -= version.row.len();
             let collected = RowView::new(&version.row, &self.layout)
-                .and_then(|row| self.indexes.collect(&self.layout, id, &row, watermark));
+                .and_then(|row| self.indexes.collect_row(&self.layout, id, &row, watermark));
             if let Err(error) = collected {
                 panic!("a stored row of table \"{}\" is unreadable: {error}", self.table.name);
             }

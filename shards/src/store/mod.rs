@@ -24,6 +24,8 @@
 //! | `install` | what happens when the catalog changes |
 //! | `cursor` | where does a scan stand between two batches |
 //! | `scan` | which rows does a scan return next |
+//! | `nearest` | which rows are nearest to a vector |
+//! | `matching` | which rows match a text query, and what are the statistics |
 //! | `batch` | how do rows become a record batch |
 //! | `maintain` | what is done between requests |
 //! | `verify` | does every index equal its records |
@@ -35,6 +37,8 @@ mod cursor;
 mod indexes;
 mod install;
 mod maintain;
+mod matching;
+mod nearest;
 mod record;
 mod scan;
 mod stage;
