@@ -17,7 +17,8 @@ fn typed() -> impl Strategy<Value = (ColumnType, Value, Value)> {
     let pair = |ty: ColumnType, one: BoxedStrategy<Value>| {
         (Just(ty), one.clone(), one).prop_map(|(ty, a, b)| (ty, a, b))
     };
-    let bytes = prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(255), any::<u8>()], 0..5);
+    let bytes =
+        prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(255), any::<u8>()], 0..5);
     let text = prop_oneof!["[a-c\0\u{1}é]{0,4}", ".{0,4}"];
     let double = prop_oneof![
         any::<f64>(),
@@ -162,8 +163,7 @@ fn a_smaller_integer_makes_the_same_key() {
 fn a_one_sided_range_of_an_index_leaves_nulls_out() {
     let types = [ColumnType::Int];
     let five = Value::Int(5);
-    let bounds =
-        KeyBounds { equal: &[], lower: Bound::Included(&five), upper: Bound::Unbounded };
+    let bounds = KeyBounds { equal: &[], lower: Bound::Included(&five), upper: Bound::Unbounded };
     let range = KeyRange::of(bounds, &types, KeyForm::Indexed, false).expect("a range");
     let mut null = Vec::new();
     super::push_indexed(&mut null, &Value::Null, &ColumnType::Int).expect("a null");

@@ -85,8 +85,7 @@ fn a_column_added_later_is_null_in_old_rows() {
     let old = RowLayout::of_types([ColumnType::Int, ColumnType::Text].iter());
     let values = [Value::Int(1), Value::Text("a".into())];
     let row = encode_with(&old, &values, |_, error| error).expect("a row");
-    let new =
-        RowLayout::of_types([ColumnType::Int, ColumnType::Text, ColumnType::BigInt].iter());
+    let new = RowLayout::of_types([ColumnType::Int, ColumnType::Text, ColumnType::BigInt].iter());
     let view = RowView::new(&row, &new).expect("a row");
     let expected = [Value::Int(1), Value::Text("a".into()), Value::Null];
     assert_eq!(view.values(&new).expect("values"), expected);
@@ -99,7 +98,6 @@ fn the_layout_is_frozen() {
     let layout = RowLayout::of_types(types.iter());
     let values = [Value::Int(5), Value::Text("hi".into()), Value::Null];
     let row = encode_with(&layout, &values, |_, error| error).expect("a row");
-    let expected =
-        [1, 0, 3, 0, 0b100, 5, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, b'h', b'i'];
+    let expected = [1, 0, 3, 0, 0b100, 5, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, b'h', b'i'];
     assert_eq!(*row, expected);
 }

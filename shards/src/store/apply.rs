@@ -25,12 +25,33 @@ impl Store {
         match &write.op {
             WriteOp::Put(row) => table.put(&write.key, row, commit),
             WriteOp::Delete => table.delete(&write.key, commit),
-            WriteOp::Mirror { .. } => {}
+            WriteOp::Mirror { source, target, present } => {
+                let mirror = Mirror { edge: &write.key, source, target, present: *present };
+                table.mirror(mirror, commit);
+            }
         }
     }
 }
 
+/// The in-side of an edge, kept by the owner of its target.
+struct Mirror<'a> {
+    edge: &'a Key,
+    source: &'a Key,
+    target: &'a Key,
+    present: bool,
+}
+
 impl TableStore {
+    fn mirror(&mut self, mirror: Mirror<'_>, commit: Timestamp) {
+        let Some(edges) = &mut self.indexes.edges else { return };
+        let Mirror { edge, source, target, present } = mirror;
+        // Ended first even when it is to be there: a mirror replayed twice stays one.
+        edges.adjacency.remove_in(target, source, edge, commit);
+        if present {
+            edges.adjacency.insert_in(target, source, edge, commit);
+        }
+    }
+
     fn put(&mut self, key: &Key, row: &Arc<[u8]>, commit: Timestamp) {
         let id = self.place(key);
         let record = self.records.get(id);
@@ -90,9 +111,10 @@ impl TableStore {
 
     fn reindex(&mut self, id: RecordId, old: Option<&[u8]>, new: Option<&[u8]>, at: Timestamp) {
         let open = |row| RowView::new(row, &self.layout);
+        let key = &self.records.get(id).key;
         let changed = old.map(open).transpose().and_then(|old| {
             let new = new.map(open).transpose()?;
-            self.indexes.change(&self.layout, RowChange { id, old, new, at }, None)
+            self.indexes.change(&self.layout, RowChange { id, key, old, new, at }, None)
         });
         if let Err(error) = changed {
             panic!("a checked row of table \"{}\" cannot be indexed: {error}", self.table.name);

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::record::Record;
-use crate::catalog::{Index, IndexKind, Table, TextField};
+use crate::catalog::{Index, IndexKind, Table, TableKind, TextField};
 use crate::document;
 use crate::error::Error;
+use crate::graph::Adjacency;
 use crate::ids::{IndexId, RecordId, Timestamp};
+use crate::key::Key;
 use crate::ordered::OrderedIndex;
 use crate::row::{RowLayout, RowView};
 use crate::text::{TextIndex, TextOptions};
@@ -20,6 +22,8 @@ pub(super) struct Indexes {
     pub ordered: BTreeMap<IndexId, OrderedIndex>,
     pub vector: BTreeMap<IndexId, VectorColumn>,
     pub text: BTreeMap<IndexId, TextColumns>,
+    /// Of edge tables: which edges are at which nodes.
+    pub edges: Option<EdgeColumns>,
     /// The elements of the vector being indexed.
     elements: Vec<f32>,
 }
@@ -36,10 +40,18 @@ pub(super) struct TextColumns {
     pub index: TextIndex,
 }
 
+/// The adjacency of an edge table and the columns it comes from.
+pub(super) struct EdgeColumns {
+    source: usize,
+    target: usize,
+    pub adjacency: Adjacency,
+}
+
 /// What happens to a record's row at a moment.
 #[derive(Clone, Copy)]
 pub(super) struct RowChange<'a> {
     pub id: RecordId,
+    pub key: &'a Key,
     /// The row until `at`.
     pub old: Option<RowView<'a>>,
     /// The row from `at` on.
@@ -49,7 +61,7 @@ pub(super) struct RowChange<'a> {
 
 impl Indexes {
     pub fn open(table: &Table) -> Self {
-        let mut indexes = Self::default();
+        let mut indexes = Self { edges: EdgeColumns::open(table), ..Self::default() };
         for index in &table.indexes {
             indexes.add(index, table);
         }
@@ -64,7 +76,8 @@ impl Indexes {
             }
             IndexKind::Vector { column, .. } => {
                 if let Some(options) = vector_options(index, table) {
-                    let index_of = VectorColumn { column: *column, index: VectorIndex::open(options) };
+                    let index_of =
+                        VectorColumn { column: *column, index: VectorIndex::open(options) };
                     self.vector.insert(index.id, index_of);
                 }
             }
@@ -102,6 +115,9 @@ impl Indexes {
         for (_, index) in self.text.iter_mut().filter(|(id, _)| concerned(id)) {
             index.change(layout, change)?;
         }
+        if let (Some(edges), None) = (&mut self.edges, only) {
+            edges.change(layout, change)?;
+        }
         Ok(())
     }
 
@@ -114,6 +130,7 @@ impl Indexes {
         record: &Record,
         only: Option<IndexId>,
     ) -> Result<(), Error> {
+        let key = &record.key;
         let mut before: Option<(RowView<'_>, Timestamp)> = None;
         for version in record.versions() {
             let new = Some(RowView::new(&version.row, layout)?);
@@ -122,16 +139,16 @@ impl Indexes {
                 if end == version.begin {
                     old = Some(row);
                 } else {
-                    let gone = RowChange { id, old: Some(row), new: None, at: end };
+                    let gone = RowChange { id, key, old: Some(row), new: None, at: end };
                     self.change(layout, gone, only)?;
                 }
             }
-            self.change(layout, RowChange { id, old, new, at: version.begin }, only)?;
+            self.change(layout, RowChange { id, key, old, new, at: version.begin }, only)?;
             before = new.map(|new| (new, version.end));
         }
         match before {
             Some((row, end)) if end != Timestamp::MAX => {
-                self.change(layout, RowChange { id, old: Some(row), new: None, at: end }, only)
+                self.change(layout, RowChange { id, key, old: Some(row), new: None, at: end }, only)
             }
             _ => Ok(()),
         }
@@ -159,6 +176,9 @@ impl Indexes {
         for text in self.text.values_mut() {
             text.index.collect(watermark);
         }
+        if let Some(edges) = &mut self.edges {
+            edges.adjacency.collect(watermark);
+        }
     }
 
     /// Moves what indexes have put aside to where searches are fast; returns whether more is to
@@ -166,6 +186,7 @@ impl Indexes {
     pub fn fold(&mut self, budget: &mut dyn FnMut() -> bool) -> bool {
         self.vector.values_mut().any(|vector| vector.index.fold(budget))
             || self.text.values_mut().any(|text| text.index.fold(budget))
+            || self.edges.as_mut().is_some_and(|edges| edges.adjacency.fold(budget))
     }
 
     /// Returns how many vectors wait to be folded.
@@ -177,7 +198,8 @@ impl Indexes {
         let ordered: usize = self.ordered.values().map(OrderedIndex::memory_bytes).sum();
         let vector: usize = self.vector.values().map(|vector| vector.index.memory_bytes()).sum();
         let text: usize = self.text.values().map(|text| text.index.memory_bytes()).sum();
-        ordered + vector + text
+        let edges = self.edges.as_ref().map_or(0, |edges| edges.adjacency.memory_bytes());
+        ordered + vector + text + edges
     }
 }
 
@@ -222,6 +244,40 @@ impl TextColumns {
         if let Some(new) = new {
             let fields: Vec<Option<&str>> = new.iter().map(Option::as_deref).collect();
             self.index.insert(change.id, &fields, change.at);
+        }
+        Ok(())
+    }
+}
+
+impl EdgeColumns {
+    fn open(table: &Table) -> Option<Self> {
+        if !matches!(table.kind, TableKind::Edge { .. }) {
+            return None;
+        }
+        let source = *table.key.first()?;
+        let target = table.column_named("dst")?;
+        Some(Self { source, target, adjacency: Adjacency::open() })
+    }
+
+    /// Returns the keys of the nodes an edge leads from and to.
+    pub fn ends(&self, row: &RowView<'_>, layout: &RowLayout) -> Result<(Key, Key), Error> {
+        let node =
+            |column: usize| Key::for_node(layout.column_type(column), &row.value(layout, column)?);
+        Ok((node(self.source)?, node(self.target)?))
+    }
+
+    fn change(&mut self, layout: &RowLayout, change: RowChange<'_>) -> Result<(), Error> {
+        let ends =
+            |row: &Option<RowView<'_>>| row.as_ref().map(|row| self.ends(row, layout)).transpose();
+        let (old, new) = (ends(&change.old)?, ends(&change.new)?);
+        if old == new {
+            return Ok(());
+        }
+        if let Some((source, target)) = old {
+            self.adjacency.remove_out(&source, &target, change.key, change.at);
+        }
+        if let Some((source, target)) = new {
+            self.adjacency.insert_out(&source, &target, change.key, change.at);
         }
         Ok(())
     }

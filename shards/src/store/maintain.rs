@@ -46,6 +46,11 @@ impl Store {
 
 impl TableStore {
     fn maintain(&mut self, watermark: Timestamp, budget: &mut dyn FnMut() -> bool) -> bool {
+        if watermark > self.collected {
+            // Before ids become free: no index may answer with one that was used again.
+            self.indexes.collect(watermark);
+            self.collected = watermark;
+        }
         while let Some((end, _)) = self.ended.front() {
             if *end > watermark {
                 break;
@@ -53,8 +58,6 @@ impl TableStore {
             if !budget() {
                 return true;
             }
-            // Before ids become free: no index may answer with one that was used again.
-            self.indexes.collect(watermark);
             self.collect_next(watermark);
         }
         self.indexes.fold(budget)

@@ -77,10 +77,11 @@ impl Cursor {
         let positions = self.passing_staged(table)?;
         let staged = table.index_staged(text, &self.overlay, &positions)?;
         let found = staged.search(query, stats, k, Timestamp(0), None)?;
-        hits.extend(found.into_iter().map(|(id, score)| Hit {
-            place: Place::Staged(id.0 as usize),
-            measure: score,
-        }));
+        hits.extend(
+            found
+                .into_iter()
+                .map(|(id, score)| Hit { place: Place::Staged(id.0 as usize), measure: score }),
+        );
         hits.sort_by(|a, b| b.measure.total_cmp(&a.measure).then(a.place.cmp(&b.place)));
         if let Some(k) = k {
             hits.truncate(k);

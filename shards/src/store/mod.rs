@@ -26,6 +26,7 @@
 //! | `scan` | which rows does a scan return next |
 //! | `nearest` | which rows are nearest to a vector |
 //! | `matching` | which rows match a text query, and what are the statistics |
+//! | `neighbors` | which nodes are next to these nodes |
 //! | `batch` | how do rows become a record batch |
 //! | `maintain` | what is done between requests |
 //! | `verify` | does every index equal its records |
@@ -39,6 +40,7 @@ mod install;
 mod maintain;
 mod matching;
 mod nearest;
+mod neighbors;
 mod record;
 mod scan;
 mod stage;

@@ -104,10 +104,11 @@ impl Cursor {
                 return Ok(nearest);
             }
             let passing = self.passing(table, &ids)?;
-            let rows = ids.iter().zip(passing).filter(|(_, passes)| *passes).filter_map(|(id, _)| {
-                let version = table.records.get(*id).at(self.snapshot)?;
-                Some((*id, &*version.row))
-            });
+            let rows =
+                ids.iter().zip(passing).filter(|(_, passes)| *passes).filter_map(|(id, _)| {
+                    let version = table.records.get(*id).at(self.snapshot)?;
+                    Some((*id, &*version.row))
+                });
             let found = compare(table, near, exact, rows)?;
             let found = found.into_iter().map(|(id, distance)| hit(Place::Record(id), distance));
             nearest.extend(found);

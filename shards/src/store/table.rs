@@ -23,6 +23,8 @@ pub(super) struct TableStore {
     pub indexes: Indexes,
     /// Records with a version that ended, in order of that end.
     pub ended: VecDeque<(Timestamp, RecordId)>,
+    /// The watermark the indexes were last told.
+    pub collected: Timestamp,
     /// Current records.
     pub live: u64,
     /// Bytes of rows and keys in all versions.
@@ -40,6 +42,7 @@ impl TableStore {
             by_key: HashMap::with_hasher(ahash::RandomState::with_seeds(a, b, c, d)),
             order: BTreeMap::new(),
             ended: VecDeque::new(),
+            collected: Timestamp(0),
             live: 0,
             row_bytes: 0,
         }

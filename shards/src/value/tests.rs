@@ -84,7 +84,10 @@ fn assignment_casts_are_those_of_postgresql() {
     assert_eq!(cast(Value::Double(0.125), NUMERIC).ok(), Some(Value::Numeric(13)));
     assert_eq!(cast(Value::Int(-7), NUMERIC).ok(), Some(Value::Numeric(-700)));
     assert_eq!(cast(Value::Int(7), ColumnType::Text).ok(), Some(Value::Text("7".into())));
-    assert_eq!(cast(Value::Date(1), ColumnType::Timestamp).ok(), Some(Value::Timestamp(86_400_000_000)));
+    assert_eq!(
+        cast(Value::Date(1), ColumnType::Timestamp).ok(),
+        Some(Value::Timestamp(86_400_000_000))
+    );
     assert_eq!(cast(Value::TimestampTz(-1), ColumnType::Date).ok(), Some(Value::Date(-1)));
     assert!(cast(Value::Bool(true), ColumnType::Int).is_err());
     let list = Value::from_json(&json!([1, 2.5]), &ColumnType::Json).expect("a document");
