@@ -155,7 +155,8 @@ impl TextIndex {
         sealed.chain(std::iter::once(&self.builder as &dyn Run))
     }
 
-    fn seal(&mut self) {
+    /// Seals the mutable run, whatever its size.
+    pub(super) fn seal(&mut self) {
         let fresh = Builder::open(self.options.fields, self.options.stem);
         let builder = std::mem::replace(&mut self.builder, fresh);
         let id = self.next_id();
