@@ -4,7 +4,7 @@
 //! place (a record id, a key, an index entry), not a pointer. What it returns is fixed by its
 //! snapshot, and by the transaction's staged writes at the moment it was opened.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -171,15 +171,16 @@ impl Cursor {
             self.source = Source::Keys { keys, next: 0 };
             return;
         }
-        let mut hits = VecDeque::new();
+        let mut hits = Vec::new();
         for key in &keys {
             let staged = self.overlay.rows.iter().position(|row| row.key == *key);
-            let record = table.find(key.bytes()).map(|(id, _)| Place::Record(id));
+            let record = table.find(key.bytes()).map(|(id, _)| id);
+            let record = record.filter(|id| !self.overlay.hidden.contains(id)).map(Place::Record);
             if let Some(place) = staged.map(Place::Staged).or(record) {
-                hits.push_back(Hit { place, measure: 0.0 });
+                hits.push(Hit { place, measure: 0.0 });
             }
         }
-        self.source = Source::Hits { hits: hits.into(), next: 0 };
+        self.source = Source::Hits { hits, next: 0 };
     }
 
     fn open_key_range(&mut self, range: KeyRange) {
