@@ -97,6 +97,7 @@ pub const NAMES: &[&str] = &[
 /// Files that may contain `unsafe`, with the reason.
 pub const UNSAFE: &[(&str, &str)] = &[
     ("io/src/arena.rs", "maps anonymous memory on huge pages"),
+    ("io/src/file/space.rs", "asks the kernel how much room the disk has"),
     ("shards/src/vector/distance/avx2.rs", "SIMD distance"),
     ("shards/src/vector/distance/avx512.rs", "SIMD distance"),
     ("shards/src/vector/distance/prefetch.rs", "prefetch hints for the SIMD distance"),
