@@ -32,16 +32,14 @@ impl Random {
     }
 }
 
-/// `count` vectors around a few dozen centres.
+/// `count` vectors around forty centres, which depend on nothing but `dim`.
 fn clustered(count: usize, dim: usize, seed: u64) -> Vec<Vec<f32>> {
+    let mut random = Random(0);
+    let centres: Vec<Vec<f32>> =
+        (0..40).map(|_| (0..dim).map(|_| random.normal()).collect()).collect();
     let mut random = Random(seed);
-    let mut vector = |spread: f32, centre: &[f32]| -> Vec<f32> {
-        (0..dim)
-            .map(|at| centre.get(at).copied().unwrap_or_default() + spread * random.normal())
-            .collect()
-    };
-    let centres: Vec<Vec<f32>> = (0..40).map(|_| vector(1.0, &[])).collect();
-    (0..count).map(|place| vector(0.4, &centres[(place * 7919) % 40])).collect()
+    let mut around = |centre: &Vec<f32>| centre.iter().map(|x| x + 0.4 * random.normal()).collect();
+    (0..count).map(|place| around(&centres[(place * 7919) % 40])).collect()
 }
 
 fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
