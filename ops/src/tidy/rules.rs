@@ -48,7 +48,6 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     ("datafusion*", &["query"]),
     ("arrow-*", &["shards", "query", "bench"]),
     ("parquet-variant*", &["shards"]),
-    ("simsimd", &["shards"]),
     ("axum", &["net"]),
     ("tower*", &["net"]),
     ("rustls", &["net"]),
@@ -96,6 +95,7 @@ pub const NAMES: &[&str] = &[
 
 /// Files that may contain `unsafe`, with the reason.
 pub const UNSAFE: &[(&str, &str)] = &[
+    ("bench/rivals/src/hnswlib.rs", "calls a rival written in C++"),
     ("io/src/arena.rs", "maps anonymous memory on huge pages"),
     ("io/src/file/space.rs", "asks the kernel how much room the disk has"),
     ("shards/src/vector/distance/avx2.rs", "SIMD distance"),
