@@ -123,9 +123,9 @@ impl TcpStream {
     /// **Errors**: `Socket` when the connection is gone.
     pub fn peer_addr(&self) -> Result<SocketAddr> {
         match &self.inner {
-            Stream::Uring(stream) => stream
-                .peer_addr()
-                .map_err(|error| Error::socket("ask for the peer of a connection", "", &cause(error))),
+            Stream::Uring(stream) => stream.peer_addr().map_err(|error| {
+                Error::socket("ask for the peer of a connection", "", &cause(error))
+            }),
             Stream::Sim(stream) => Ok(stream.peer),
         }
     }
@@ -147,9 +147,9 @@ impl TcpStream {
     /// **Errors**: `Socket` when the connection is gone.
     pub fn set_nodelay(&self, nodelay: bool) -> Result<()> {
         match &self.inner {
-            Stream::Uring(stream) => stream
-                .set_nodelay(nodelay)
-                .map_err(|error| Error::socket("set TCP_NODELAY on a connection", "", &cause(error))),
+            Stream::Uring(stream) => stream.set_nodelay(nodelay).map_err(|error| {
+                Error::socket("set TCP_NODELAY on a connection", "", &cause(error))
+            }),
             Stream::Sim(_) => Ok(()),
         }
     }

@@ -98,7 +98,8 @@ pub(crate) fn watch(core: &Rc<Core>) {
             if stop.is_requested() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-        let waiters = try_current().map(|core| std::mem::take(&mut *core.stop_waiters.borrow_mut()));
+        let waiters =
+            try_current().map(|core| std::mem::take(&mut *core.stop_waiters.borrow_mut()));
         for waker in waiters.unwrap_or_default().into_values() {
             waker.wake();
         }

@@ -253,11 +253,7 @@ impl Disk {
     }
 
     /// Makes the sectors from `range` durable, and the length.
-    pub(crate) fn sync(
-        &mut self,
-        id: InodeId,
-        range: std::ops::Range<u64>,
-    ) -> io::Result<()> {
+    pub(crate) fn sync(&mut self, id: InodeId, range: std::ops::Range<u64>) -> io::Result<()> {
         let inode = self.inode_mut(id)?;
         for sector in inode.sectors.range_mut(range).map(|(_, sector)| sector) {
             if sector.dirty {

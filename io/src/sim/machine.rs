@@ -158,9 +158,9 @@ impl Machine {
         };
         let found = {
             let tasks = self.tasks.borrow();
-            tasks.get(&task).map(|entry| {
-                (entry.core.clone(), entry.record.clone(), entry.signal.clone())
-            })
+            tasks
+                .get(&task)
+                .map(|entry| (entry.core.clone(), entry.record.clone(), entry.signal.clone()))
         };
         let Some((core, record, signal)) = found else { return true };
         self.advance_to(self.now() + 1 + self.pick(POLL_NANOS_MAX));

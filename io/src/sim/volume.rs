@@ -70,7 +70,12 @@ impl Machine {
     }
 
     /// Reads up to `count` bytes.
-    pub(crate) async fn read(&self, id: InodeId, position: u64, count: usize) -> io::Result<Vec<u8>> {
+    pub(crate) async fn read(
+        &self,
+        id: InodeId,
+        position: u64,
+        count: usize,
+    ) -> io::Result<Vec<u8>> {
         let operation = self.begin(Kind::Read, position ^ count as u64, |_| {}).await;
         sleep(operation.rest).await;
         if operation.fails {

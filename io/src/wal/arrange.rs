@@ -96,7 +96,8 @@ pub(super) fn arrange(found: &[Found], need: &Need) -> Result<Arrangement, Damag
     if oldest.header.first_lsn > need.start {
         return Err(missing_before(oldest, found, need));
     }
-    let needed = live.iter().rposition(|file| file.header.first_lsn <= need.start).unwrap_or(0);
+    // A file whose first LSN is `start` may begin in the middle of that record.
+    let needed = live.iter().rposition(|file| file.header.first_lsn < need.start).unwrap_or(0);
     spares.extend(live.drain(..needed).map(|file| file.name));
     let live_from = live[0].header.epoch;
     for file in found {
@@ -282,8 +283,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_in_the_middle_is_refused() {
-        let damage =
-            refuses(&[used(1, 1), used(3, 20)], 1, &DamageKind::MissingFile { epoch: 2 });
+        let damage = refuses(&[used(1, 1), used(3, 20)], 1, &DamageKind::MissingFile { epoch: 2 });
         assert_eq!(damage.resumes, Some(Lsn(20)));
     }
 
@@ -297,6 +297,13 @@ mod tests {
         accepts(&[used(2, 10), used(3, 20)], 10, &["f2", "f3"], &[]);
         accepts(&[used(1, 1), used(2, 10), used(3, 20)], 15, &["f2", "f3"], &["f1"]);
         accepts(&[used(1, 1), used(3, 20), used(4, 30)], 20, &["f3", "f4"], &["f1"]);
+    }
+
+    #[test]
+    fn a_record_that_begins_in_an_earlier_file_keeps_it() {
+        accepts(&[used(1, 1), used(2, 1), used(3, 1)], 1, &["f1", "f2", "f3"], &[]);
+        let spanning = [used(1, 1), used(2, 10), used(3, 20), used(4, 20)];
+        accepts(&spanning, 20, &["f2", "f3", "f4"], &["f1"]);
     }
 
     #[test]

@@ -61,6 +61,12 @@ impl Packer {
         self.bodies.is_empty()
     }
 
+    /// Sets the LSN of the first record; nothing may wait yet.
+    pub(super) fn start_at(&mut self, next_lsn: Lsn) {
+        assert!(self.is_empty(), "records got their LSNs already");
+        self.next_lsn = next_lsn;
+    }
+
     /// Adds a record and returns its LSN.
     pub(super) fn push(&mut self, record: &[u8]) -> Lsn {
         assert!(record.len() <= limits::RECORD_BYTES_MAX, "the caller refuses longer records");
@@ -138,17 +144,37 @@ impl Packer {
     }
 }
 
-/// The records of a `Records` body, in order. Ends early if the body is malformed.
+/// The records of a frame, in order, each with its LSN. Borrows the bytes as they were read.
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
-    reader: Reader<'a>,
     next_lsn: Lsn,
+    content: Content<'a>,
+}
+
+#[derive(Clone, Debug)]
+enum Content<'a> {
+    Packed(Reader<'a>),
+    Single(Option<&'a [u8]>),
 }
 
 impl<'a> Records<'a> {
-    /// Returns the records of `body`, the first of which has LSN `first_lsn`.
+    /// Returns the records of `body`, the first of which has LSN `first_lsn`. Ends early if the
+    /// body is malformed.
     pub(super) fn new(body: &'a [u8], first_lsn: Lsn) -> Self {
-        Self { reader: Reader::new(body), next_lsn: first_lsn }
+        Self { next_lsn: first_lsn, content: Content::Packed(Reader::new(body)) }
+    }
+
+    /// Returns one record that has no count in front.
+    pub(super) fn single(record: &'a [u8], lsn: Lsn) -> Self {
+        Self { next_lsn: lsn, content: Content::Single(Some(record)) }
+    }
+
+    /// Returns how many bytes of the body were passed.
+    pub(super) fn position(&self) -> usize {
+        match &self.content {
+            Content::Packed(reader) => reader.position(),
+            Content::Single(_) => 0,
+        }
     }
 
     /// Returns whether `body` holds exactly `record_count` records. Cost: one pass over counts.
@@ -167,7 +193,10 @@ impl<'a> Iterator for Records<'a> {
     type Item = (Lsn, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let record = self.reader.counted().ok()?;
+        let record = match &mut self.content {
+            Content::Packed(reader) => reader.counted().ok()?,
+            Content::Single(record) => record.take()?,
+        };
         let lsn = self.next_lsn;
         self.next_lsn = lsn.next();
         Some((lsn, record))
@@ -182,6 +211,12 @@ pub(super) struct Joiner {
 }
 
 impl Joiner {
+    /// Returns whether a body continues a record of which nothing was seen: the scan began in its
+    /// middle.
+    pub(super) fn lacks_front(&self, kind: FrameKind) -> bool {
+        self.open.is_none() && matches!(kind, FrameKind::Middle | FrameKind::Last)
+    }
+
     /// Takes the next body of a chain that has no gap. `Ok(Some)` is a finished record; `Err` a
     /// body that contradicts its kind.
     pub(super) fn push(&mut self, kind: FrameKind, body: &[u8]) -> Result<Option<Vec<u8>>, ()> {

@@ -15,11 +15,14 @@ pub enum Error {
     /// known only after recovery. Stop the process and start again.
     #[error("the log failed, the outcome of unfinished commits is unknown: {0}")]
     Fenced(Arc<Fence>),
-    /// No room for another log file. Nothing was written. Free space, then retry.
-    #[error("the disk is full, the log has room for {bytes_left} more bytes")]
+    /// No further log file can be made, as a rule because the disk is full. Nothing was written.
+    /// Free space, then retry.
+    #[error("the log has room for {bytes_left} more bytes and cannot grow: {cause}")]
     Full {
         /// Bytes left in the prepared files, kept for finishing what was begun.
         bytes_left: u64,
+        /// What the operating system said.
+        cause: String,
     },
     /// Too much is waiting to be written. Nothing was written. Retry later.
     #[error("{bytes} bytes wait to be written to the log, the limit is {bytes_max}")]
@@ -63,11 +66,7 @@ pub enum Error {
 
 impl Error {
     /// Wraps a failure of the file layer.
-    pub(super) fn storage(
-        operation: &'static str,
-        file: &str,
-        cause: impl fmt::Display,
-    ) -> Self {
+    pub(super) fn storage(operation: &'static str, file: &str, cause: impl fmt::Display) -> Self {
         Self::Storage { operation, file: file.to_owned(), cause: cause.to_string() }
     }
 }

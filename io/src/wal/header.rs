@@ -171,8 +171,7 @@ pub(super) mod tests {
         let (mut block, _) = sample().encode();
         block[layout::VERSION.offset] = 9;
         let sum = checksum(&block[..layout::CHECKSUM.offset]);
-        block[layout::CHECKSUM.offset..layout::CHECKSUM.end()]
-            .copy_from_slice(&sum.to_le_bytes());
+        block[layout::CHECKSUM.offset..layout::CHECKSUM.end()].copy_from_slice(&sum.to_le_bytes());
         assert_eq!(FileHeader::decode(&block), HeaderBlock::Version(9));
     }
 

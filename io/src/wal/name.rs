@@ -7,8 +7,6 @@ use super::position::StreamId;
 
 /// File that remembers the calibrated sync method of a directory.
 pub(super) const SYNC_FILE: &str = "wal-sync";
-/// File written to and removed by the calibration.
-pub(super) const TRIAL_FILE: &str = "wal-sync.trial";
 
 const SUFFIX: &str = ".wal";
 const UNFINISHED: &str = ".wal.new";
@@ -22,6 +20,11 @@ pub(super) fn file(stream: StreamId, slot: u32) -> String {
 /// Returns the name a file has until it is filled with zeros.
 pub(super) fn unfinished(stream: StreamId, slot: u32) -> String {
     format!("{:05}-{slot:06}{UNFINISHED}", stream.0)
+}
+
+/// Returns the name of the file a stream's calibration writes to and removes.
+pub(super) fn trial(stream: StreamId) -> String {
+    format!("{SYNC_FILE}.trial-{:05}", stream.0)
 }
 
 /// Returns the name under which a salvage keeps what it took out of the log.

@@ -42,11 +42,13 @@ pub(super) enum Seen {
     Torn,
     /// An intact frame of this epoch with another sequence, LSN or predecessor.
     Stray(Beyond),
-    /// An intact frame of a later epoch.
-    FutureEpoch,
+    /// An intact header that nothing of ours writes here: a later epoch, an unknown kind, or a
+    /// length beyond the bounds of the file.
+    Alien,
 }
 
-/// An intact frame of this epoch beyond the stop.
+/// An intact frame header of this epoch beyond the stop. Its body need not be intact: the header
+/// alone proves that the frame was begun, and what was durable by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Beyond {
     pub offset: u64,
@@ -75,7 +77,7 @@ pub(super) enum Verdict {
     Cut,
 }
 
-/// Decides what the stop means. `beyond` are the intact frames of this epoch after the stop, in
+/// Decides what the stop means. `beyond` are the frames of this epoch begun after the stop, in
 /// any order; they are looked for only when there is no successor.
 pub(super) fn decide(
     stop: &Stop,
@@ -89,7 +91,7 @@ pub(super) fn decide(
     let mut later: Vec<Beyond> = beyond.to_vec();
     match stop.seen {
         Seen::Stray(frame) if frame.sequence > stop.sequence => later.push(frame),
-        Seen::Stray(_) | Seen::FutureEpoch => return Err(damage(stop, None, DamageKind::OutOfPlace)),
+        Seen::Stray(_) | Seen::Alien => return Err(damage(stop, None, DamageKind::OutOfPlace)),
         Seen::FileEnd | Seen::Nothing | Seen::Torn => {}
     }
     if let Some(witness) = first_witness(stop, &later) {
@@ -113,7 +115,7 @@ fn decide_inner_file(stop: &Stop, next: Successor) -> Result<Verdict, Damage> {
     }
     let kind = match stop.seen {
         Seen::Torn => DamageKind::AcknowledgedFrame,
-        Seen::Stray(_) | Seen::FutureEpoch => DamageKind::OutOfPlace,
+        Seen::Stray(_) | Seen::Alien => DamageKind::OutOfPlace,
         Seen::Nothing | Seen::FileEnd => DamageKind::Successor,
     };
     Err(damage(stop, Some(next.first_lsn), kind))
@@ -220,7 +222,7 @@ mod tests {
     #[test]
     fn an_intact_frame_at_the_wrong_place_is_damage() {
         refuses(Seen::Stray(beyond(5, 5)), &[], None, &DamageKind::OutOfPlace);
-        refuses(Seen::FutureEpoch, &[], None, &DamageKind::OutOfPlace);
+        refuses(Seen::Alien, &[], None, &DamageKind::OutOfPlace);
         refuses(Seen::Torn, &[beyond(5, 5)], None, &DamageKind::AcknowledgedFrame);
     }
 

@@ -1,0 +1,8 @@
+//! Does the log keep its promises on the simulated machine and on the real one?
+
+mod crashes;
+mod damage;
+mod disk;
+mod fixtures;
+mod harness;
+mod space;
