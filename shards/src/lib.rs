@@ -1,6 +1,8 @@
 //! How does one actor per core own a slice of all five models?
 
+pub mod actor;
 pub mod catalog;
+mod codec;
 pub mod document;
 pub mod error;
 pub mod graph;
@@ -11,6 +13,7 @@ pub mod request;
 pub mod row;
 pub mod store;
 pub mod text;
+pub mod txn;
 pub mod value;
 pub mod vector;
 

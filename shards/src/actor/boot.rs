@@ -1,0 +1,183 @@
+//! What do the cores of a process share, and how do they start together?
+//!
+//! [`Boot`] is made once, on any thread, before the executors start; each executor takes its
+//! [`CoreBoot`] and opens its [`super::Core`] with it. What is shared afterwards: the commit clock,
+//! the lanes, the counter of transaction numbers, and one failure flag.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use futures::channel::oneshot;
+use pieskieo_io::rt::{self, CoreId, MeshEnd};
+use pieskieo_io::wal::WalOptions;
+
+use super::limits::{CONTROL_PER_PEER, REQUESTS_PER_PEER};
+use super::mailbox::{Answer, Envelope};
+use super::meta::Meta;
+use super::recover::{Survey, Verdicts};
+use super::rendezvous::Rendezvous;
+use crate::error::Error;
+use crate::txn::Clock;
+
+/// How to open a data directory.
+#[derive(Clone, Debug)]
+pub struct BootOptions {
+    /// The data directory; created when absent.
+    pub path: PathBuf,
+    /// Number of executors. More than there are shards is allowed: the others coordinate.
+    pub cores: u16,
+    /// Number of shards. `None` = what the directory has, one per core for a new one.
+    pub shard_count: Option<u16>,
+    /// Options of every shard's log.
+    pub wal: WalOptions,
+}
+
+/// Everything the cores of one process need to find each other.
+#[derive(Debug)]
+pub struct Boot {
+    cores: Mutex<Vec<Option<CoreBoot>>>,
+    shared: Arc<Shared>,
+}
+
+/// What one executor needs to open its [`super::Core`].
+#[derive(Debug)]
+pub struct CoreBoot {
+    pub(crate) core: CoreId,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) requests: MeshEnd<Envelope>,
+    pub(crate) answers: MeshEnd<Answer>,
+}
+
+/// What all cores of one process share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: BootOptions,
+    pub(crate) clock: Arc<Clock>,
+    /// Next transaction number not leased to a core.
+    pub(crate) txn_next: AtomicU64,
+    /// Held while the schema changes. Not on the data path.
+    pub(crate) schema: Arc<futures::lock::Mutex<()>>,
+    pub(crate) failure: Failure,
+    pub(crate) described: Rendezvous<Option<Meta>>,
+    pub(crate) surveyed: Rendezvous<Survey>,
+    pub(crate) judged: Rendezvous<Verdicts>,
+    pub(crate) opened: Rendezvous<()>,
+    pub(crate) closed: Rendezvous<()>,
+}
+
+/// The first thing that went wrong for good.
+#[derive(Debug, Default)]
+pub(crate) struct Failure {
+    cause: OnceLock<Error>,
+    raised: AtomicBool,
+    waiting: Mutex<Vec<oneshot::Sender<()>>>,
+}
+
+impl Boot {
+    /// Prepares lanes and clock for `options.cores` executors.
+    ///
+    /// **Errors**: `InvalidValue` when there are no cores.
+    pub fn new(options: BootOptions) -> Result<Self, Error> {
+        let cores = usize::from(options.cores);
+        if cores == 0 {
+            return Err(Error::InvalidValue("at least one core is needed".into()));
+        }
+        let shared = Arc::new(Shared {
+            clock: Clock::new(cores),
+            txn_next: AtomicU64::new(1),
+            schema: Arc::default(),
+            failure: Failure::default(),
+            described: Rendezvous::new(cores),
+            surveyed: Rendezvous::new(cores),
+            judged: Rendezvous::new(cores),
+            opened: Rendezvous::new(cores),
+            closed: Rendezvous::new(cores),
+            options,
+        });
+        let capacity = REQUESTS_PER_PEER + CONTROL_PER_PEER;
+        let requests = rt::mesh::<Envelope>(cores, capacity);
+        let answers = rt::mesh::<Answer>(cores, capacity);
+        let ends = requests.into_iter().zip(answers).zip(0..);
+        let cores = ends
+            .map(|((requests, answers), number)| {
+                let core = CoreId(number);
+                Some(CoreBoot { core, shared: shared.clone(), requests, answers })
+            })
+            .collect();
+        Ok(Self { cores: Mutex::new(cores), shared })
+    }
+
+    /// Hands out the part of one executor, once.
+    ///
+    /// **Errors**: `Internal` for a core that does not exist or was handed out before.
+    pub fn take(&self, core: CoreId) -> Result<CoreBoot, Error> {
+        let mut cores = self.cores.lock().unwrap_or_else(PoisonError::into_inner);
+        cores
+            .get_mut(usize::from(core.0))
+            .and_then(Option::take)
+            .ok_or_else(|| Error::Internal(format!("core {} cannot be opened (again)", core.0)))
+    }
+
+    /// Returns what made the process stop serving, if anything did.
+    pub fn failure(&self) -> Option<Error> {
+        self.shared.failure.cause()
+    }
+}
+
+impl Shared {
+    /// Records a failure for good and tells everybody who waits. The first one counts.
+    pub(crate) fn fail(&self, error: Error) {
+        if self.failure.cause.set(error).is_ok() {
+            self.failure.raised.store(true, Ordering::SeqCst);
+            let waiting = {
+                let mut waiting =
+                    self.failure.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::take(&mut *waiting)
+            };
+            for sender in waiting {
+                // Who stopped waiting is told nothing.
+                sender.send(()).ok();
+            }
+            self.clock.stop();
+        }
+    }
+
+    /// Ends every meeting that not everybody came to.
+    pub(crate) fn abandon(&self, error: &Error) {
+        self.described.abandon(error);
+        self.surveyed.abandon(error);
+        self.judged.abandon(error);
+        self.opened.abandon(error);
+        self.closed.abandon(error);
+    }
+}
+
+impl Failure {
+    /// Returns whether something failed for good. Cheap.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::Relaxed)
+    }
+
+    /// Returns what failed.
+    pub(crate) fn cause(&self) -> Option<Error> {
+        self.cause.get().cloned()
+    }
+
+    /// Resolves when something fails for good.
+    pub(crate) async fn wait(&self) -> Error {
+        loop {
+            let receiver = {
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(error) = self.cause() {
+                    return error;
+                }
+                let (sender, receiver) = oneshot::channel();
+                waiting.push(sender);
+                receiver
+            };
+            // Answered or not, the loop looks at the cause.
+            receiver.await.ok();
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! How does a shard validate, log and apply what it is asked to commit?
+//!
+//! Small transactions are validated, logged and applied without a pause in between, so nothing can
+//! come between check and change. Large ones lock their places first and take a breath every
+//! [`WRITES_PER_STEP`] writes; whoever meets a lock gets a conflict at once, nobody waits.
+//!
+//! The timestamp is taken before the record is appended and without a pause between the two: the
+//! order of commits in a shard's log is the order of their timestamps.
+
+use std::rc::Rc;
+
+use pieskieo_io::rt;
+
+use super::core::Core;
+use super::shard::{Counters, Prepared, Shard};
+use crate::error::Error;
+use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
+use crate::request::{Reply, Write};
+use crate::txn::{self, Place, WRITES_PER_STEP};
+
+/// What a transaction asks a shard to make durable.
+#[derive(Debug)]
+pub(crate) struct Proposal {
+    pub(crate) txn: TxnId,
+    pub(crate) snapshot: Timestamp,
+    pub(crate) catalog: CatalogVersion,
+    pub(crate) writes: Vec<Write>,
+}
+
+/// The locks of one transaction; released when dropped.
+pub(crate) struct Locks {
+    shard: Rc<Shard>,
+    places: Vec<Place>,
+}
+
+impl Drop for Locks {
+    fn drop(&mut self) {
+        let mut locks = self.shard.locks.borrow_mut();
+        for place in &self.places {
+            locks.remove(place);
+        }
+    }
+}
+
+/// Commits a transaction of this shard alone. Resolves when it is durable and visible.
+pub(crate) async fn commit(
+    core: Rc<Core>,
+    shard: Rc<Shard>,
+    proposal: Proposal,
+) -> Result<Reply, Error> {
+    core.check_running()?;
+    forget_staged(&shard, proposal.txn);
+    let Proposal { txn, writes, .. } = &proposal;
+    let locks = if writes.len() <= WRITES_PER_STEP {
+        counted(&shard, validate(&shard, &proposal))?;
+        None
+    } else {
+        Some(lock_and_validate(&shard, &proposal).await?)
+    };
+    let commit = core.clock().take();
+    let record = txn::encode_commit(*txn, commit, writes);
+    // Nothing is logged when the log refuses: the timestamp belongs to nobody.
+    let lsn = shard.append(&core, &record).inspect_err(|_| core.clock().finish(commit))?;
+    match &locks {
+        None => apply_all(&shard, writes, commit),
+        Some(_) => apply_in_steps(&shard, writes, commit).await,
+    }
+    drop(locks);
+    shard.durable(&core, lsn).await?;
+    core.clock().finish(commit);
+    Counters::count(&shard.counters.commits);
+    shard.work.notify();
+    core.visible(commit).await?;
+    Ok(Reply::Committed(commit))
+}
+
+/// Notes, before anything else runs, that a prepare has begun.
+pub(crate) fn announce(shard: &Shard, txn: TxnId) {
+    shard.prepared.borrow_mut().insert(txn, Prepared::Starting(false));
+}
+
+/// First phase. Resolves when the prepare is durable; the locks stay until [`finish`].
+pub(crate) async fn prepare(
+    core: Rc<Core>,
+    shard: Rc<Shard>,
+    home: ShardId,
+    proposal: Proposal,
+) -> Result<Reply, Error> {
+    let prepared = try_prepare(&core, &shard, home, proposal).await;
+    match prepared {
+        Ok(lsn) => {
+            shard.durable(&core, lsn).await?;
+            Ok(Reply::Done)
+        }
+        Err((txn, error)) => {
+            shard.prepared.borrow_mut().remove(&txn);
+            Err(error)
+        }
+    }
+}
+
+async fn try_prepare(
+    core: &Rc<Core>,
+    shard: &Rc<Shard>,
+    home: ShardId,
+    proposal: Proposal,
+) -> Result<pieskieo_io::wal::Lsn, (TxnId, Error)> {
+    let txn = proposal.txn;
+    let refuse = |error: Error| (txn, error);
+    core.check_running().map_err(refuse)?;
+    forget_staged(shard, txn);
+    let mut locks = lock_and_validate(shard, &proposal).await.map_err(refuse)?;
+    if matches!(shard.prepared.borrow().get(&txn), Some(Prepared::Starting(true)) | None) {
+        return Err(refuse(Error::Cancelled("the coordinator gave up".into())));
+    }
+    let record = txn::encode_prepare(txn, home, &proposal.writes);
+    let lsn = shard.append(core, &record).map_err(refuse)?;
+    // The locks live on in the shard: `finish` releases them by place.
+    locks.places.clear();
+    let ready = Prepared::Ready(proposal.writes.into());
+    shard.prepared.borrow_mut().insert(txn, ready);
+    Ok(lsn)
+}
+
+/// Home shard: logs the decision. Resolves when it is durable, which is the commit point.
+pub(crate) async fn decide(
+    core: Rc<Core>,
+    shard: Rc<Shard>,
+    txn: TxnId,
+    commit: Timestamp,
+) -> Result<Reply, Error> {
+    core.check_running()?;
+    let lsn = shard.append_settling(&core, &txn::encode_decision(txn, commit))?;
+    shard.durable(&core, lsn).await?;
+    Ok(Reply::Done)
+}
+
+/// Second phase: applies or rolls back. The outcome record is lazy: until it is durable, recovery
+/// asks the home log again and gets the same answer.
+pub(crate) async fn finish(
+    core: Rc<Core>,
+    shard: Rc<Shard>,
+    txn: TxnId,
+    commit: Option<Timestamp>,
+) -> Result<Reply, Error> {
+    forget_staged(&shard, txn);
+    let writes = {
+        let mut prepared = shard.prepared.borrow_mut();
+        match prepared.get_mut(&txn) {
+            Some(Prepared::Starting(given_up)) if commit.is_none() => {
+                *given_up = true;
+                return Ok(Reply::Done);
+            }
+            // A refused prepare left nothing to roll back.
+            None if commit.is_none() => return Ok(Reply::Done),
+            Some(Prepared::Ready(writes)) => writes.clone(),
+            Some(Prepared::Starting(_)) | None => {
+                return Err(core.fail(Error::Internal(format!(
+                    "shard {} was told to commit transaction {txn}, which it never prepared",
+                    shard.id
+                ))));
+            }
+        }
+    };
+    if let Some(commit) = commit {
+        apply_in_steps(&shard, &writes, commit).await;
+        Counters::count(&shard.counters.commits);
+    }
+    shard.prepared.borrow_mut().remove(&txn);
+    drop(Locks { shard: shard.clone(), places: writes.iter().map(Place::of).collect() });
+    if let Err(error) = shard.append_settling(&core, &txn::encode_outcome(txn, commit)) {
+        tracing::warn!(shard = %shard.id, %txn, %error, "outcome not logged, recovery will ask");
+    }
+    shard.work.notify();
+    Ok(Reply::Done)
+}
+
+/// Adds writes to the transaction's staging area.
+pub(crate) fn stage(
+    shard: &Shard,
+    txn: TxnId,
+    snapshot: Timestamp,
+    writes: Vec<Write>,
+) -> Result<Reply, Error> {
+    shard.staged.borrow_mut().insert(txn, pieskieo_io::time::now());
+    counted(shard, shard.store.borrow_mut().stage(txn, writes, snapshot))?;
+    Ok(Reply::Done)
+}
+
+/// Forgets what the transaction staged.
+pub(crate) fn forget_staged(shard: &Shard, txn: TxnId) {
+    if shard.staged.borrow_mut().remove(&txn).is_some() {
+        drop(shard.store.borrow_mut().unstage(txn));
+    }
+}
+
+fn validate(shard: &Shard, proposal: &Proposal) -> Result<(), Error> {
+    shard.check_catalog(proposal.catalog, &proposal.writes)?;
+    let locks = shard.locks.borrow();
+    let store = shard.store.borrow();
+    for write in &proposal.writes {
+        if !locks.is_empty() && locks.contains_key(&Place::of(write)) {
+            return Err(locked(store.catalog(), write.table));
+        }
+        store.check(write, proposal.snapshot)?;
+    }
+    Ok(())
+}
+
+async fn lock_and_validate(shard: &Rc<Shard>, proposal: &Proposal) -> Result<Locks, Error> {
+    counted(shard, shard.check_catalog(proposal.catalog, &proposal.writes))?;
+    let mut held = Locks { shard: shard.clone(), places: Vec::new() };
+    for step in proposal.writes.chunks(WRITES_PER_STEP) {
+        counted(shard, lock_step(&mut held, proposal, step))?;
+        rt::yield_if_needed().await;
+    }
+    // The schema may have changed in a pause.
+    counted(shard, shard.check_catalog(proposal.catalog, &proposal.writes))?;
+    Ok(held)
+}
+
+fn lock_step(held: &mut Locks, proposal: &Proposal, step: &[Write]) -> Result<(), Error> {
+    let shard = &held.shard;
+    let mut locks = shard.locks.borrow_mut();
+    let store = shard.store.borrow();
+    for write in step {
+        let place = Place::of(write);
+        if locks.contains_key(&place) {
+            return Err(locked(store.catalog(), write.table));
+        }
+        store.check(write, proposal.snapshot)?;
+        locks.insert(place.clone(), proposal.txn);
+        held.places.push(place);
+    }
+    Ok(())
+}
+
+fn locked(catalog: &crate::catalog::Catalog, table: TableId) -> Error {
+    let table = catalog.tables.get(&table).map_or_else(String::new, |table| table.name.clone());
+    Error::Conflict { table, winner: None }
+}
+
+/// Counts a refusal that another transaction caused.
+fn counted<T>(shard: &Shard, result: Result<T, Error>) -> Result<T, Error> {
+    if matches!(result, Err(Error::Conflict { .. })) {
+        Counters::count(&shard.counters.conflicts);
+    }
+    result
+}
+
+fn apply_all(shard: &Shard, writes: &[Write], commit: Timestamp) {
+    let mut store = shard.store.borrow_mut();
+    let catalog = store.catalog().clone();
+    for write in writes {
+        // A table may be dropped while a large transaction pauses: its records went with it.
+        if catalog.tables.contains_key(&write.table) {
+            store.apply(write, commit);
+        }
+    }
+}
+
+async fn apply_in_steps(shard: &Shard, writes: &[Write], commit: Timestamp) {
+    for step in writes.chunks(WRITES_PER_STEP) {
+        apply_all(shard, step, commit);
+        rt::yield_if_needed().await;
+    }
+}

@@ -1,0 +1,40 @@
+//! How does one executor own its shards and talk to the others?
+//!
+//! Every executor has one [`Core`]: the shards homed there, lanes to the other cores, its part of
+//! the commit clock. A shard is only ever touched on its own core; everything else is a
+//! [`crate::request::Request`].
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `boot` | what do the cores of a process share, and how do they start together |
+//! | `commit` | how does a shard validate, log and apply what it is asked to commit |
+//! | `core` | what can the code on one executor do |
+//! | `limits` | which bounds hold for requests and answers |
+//! | `mailbox` | how does a request reach a shard on another core, and its answer come back |
+//! | `maintain` | when are indexes folded, versions collected and leftovers forgotten |
+//! | `meta` | which data directory is this, and how many shards has it |
+//! | `open` | how does a core come into service, and how does it leave |
+//! | `recover` | what does a shard know after its log was read |
+//! | `rendezvous` | how do cores wait for each other |
+//! | `schema` | how does a schema change reach every shard |
+//! | `serve` | what does a core do with a request for one of its shards |
+//! | `shard` | what belongs to one shard |
+//! | `signal` | how does a task on this core wait for work |
+
+mod boot;
+mod commit;
+mod core;
+mod limits;
+mod mailbox;
+mod maintain;
+pub mod meta;
+mod open;
+mod recover;
+mod rendezvous;
+mod schema;
+mod serve;
+mod shard;
+mod signal;
+
+pub use boot::{Boot, BootOptions, CoreBoot};
+pub use core::Core;

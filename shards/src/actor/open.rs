@@ -1,0 +1,269 @@
+//! How does a core come into service, and how does it leave?
+//!
+//! The cores of a process open together, in step:
+//!
+//! 1. Core 0 reads or writes the data directory's description; all learn it.
+//! 2. Each replays the logs of its shards.
+//! 3. They exchange which transactions are in doubt, and the newest catalog.
+//! 4. Each answers for the logs it has; each settles its own shards and logs that.
+//! 5. When all are done, each starts its tasks.
+//!
+//! A failure of one core is the failure of all: none serves half a database.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
+use pieskieo_io::file::{Dir, DirLock};
+use pieskieo_io::rt::{self, Queue};
+use pieskieo_io::wal::WalOptions;
+
+use super::boot::{CoreBoot, Shared};
+use super::core::{Core, Pieces};
+use super::limits::{CLOSE_SECONDS_MAX, DEADLINE_CHECK_MS};
+use super::mailbox::Mailbox;
+use super::meta::{self, Meta};
+use super::recover::{self, Outcome, Replayed, Survey, Verdicts};
+use super::shard::Shard;
+use super::{maintain, serve};
+use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::ids::{ShardId, TxnId};
+use crate::txn::{self, CoreClock};
+
+/// Folder of the logs within the data directory.
+const LOG_FOLDER: &str = "log";
+
+/// Tells the other cores when this one does not get through.
+struct Attempt {
+    shared: Arc<Shared>,
+    core: u16,
+    done: bool,
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.done {
+            let text = format!("core {} stopped while opening", self.core);
+            self.shared.abandon(&Error::Storage(text));
+        }
+    }
+}
+
+/// Shards that are settled but not yet in service, and what their logs must be told.
+type Settled = Vec<(Replayed, Vec<Outcome>)>;
+
+impl Core {
+    /// Opens this executor's part of the data directory. Every core of the [`super::Boot`] must
+    /// open; each returns when all have recovered.
+    ///
+    /// **Errors**: `Corrupt` naming file and LSN for a damaged log, `InvalidValue` when another
+    /// number of shards was asked for than the directory has, `Storage` for the layer below. One
+    /// core's error is returned by all.
+    pub async fn open(boot: CoreBoot) -> Result<Rc<Self>, Error> {
+        let CoreBoot { core: id, shared, requests, answers } = boot;
+        let mut attempt = Attempt { shared: shared.clone(), core: id.0, done: false };
+        let number = usize::from(id.0);
+        let (meta, lock) = describe(&shared, number).await?;
+        let replayed = replay_all(&shared, &meta, number).await;
+        let (settled, catalog) = settle(&shared, number, replayed).await?;
+        let clock = CoreClock::new(shared.clock.clone(), number);
+        let cores = usize::from(shared.options.cores);
+        let mut shards = BTreeMap::new();
+        let mut outcomes = Vec::new();
+        for (replayed, told) in settled {
+            let shard = Rc::new(Shard::new(replayed));
+            outcomes.push((shard.clone(), told));
+            shards.insert(shard.id, shard);
+        }
+        let mailbox = Mailbox::new(cores, requests, answers);
+        let pieces =
+            Pieces { id, shared: shared.clone(), meta, lock, clock, mailbox, shards, catalog };
+        let core = Self::assemble(pieces);
+        let logged = log_outcomes(&core, outcomes).await;
+        shared.opened.meet(number, logged).await?;
+        core.start_tasks();
+        attempt.done = true;
+        Ok(core)
+    }
+
+    fn start_tasks(self: &Rc<Self>) {
+        let core = self.clone();
+        self.keep(rt::spawn(Queue::Lanes, "requests", async move {
+            while let Some((from, envelope)) = core.mailbox().next_request().await {
+                serve::remote(&core, from, envelope);
+                rt::yield_if_needed().await;
+            }
+        }));
+        let core = self.clone();
+        self.keep(rt::spawn(Queue::Lanes, "answers", async move {
+            while core.mailbox().take_answer().await {
+                rt::yield_if_needed().await;
+            }
+        }));
+        let core = self.clone();
+        self.keep(rt::spawn(Queue::Lanes, "deadlines", async move {
+            loop {
+                rt::sleep(Duration::from_millis(DEADLINE_CHECK_MS)).await;
+                core.mailbox().expire();
+            }
+        }));
+        self.keep(rt::spawn(Queue::Commit, "clock", self.clock().clone().run()));
+        for shard in self.shards_here() {
+            shard.work.notify();
+            let run = maintain::run(self.clone(), shard.clone());
+            self.keep(rt::spawn(Queue::Maintenance, "maintain", run));
+        }
+    }
+
+    /// Leaves service: waits for the other cores to leave too, stops this core's tasks, closes
+    /// its logs. What was committed before is durable; calls still open are answered `Cancelled`.
+    ///
+    /// **Errors**: `Storage` when a log cannot be closed; everything acknowledged is safe anyway.
+    pub async fn close(&self) -> Result<(), Error> {
+        let shared = self.shared();
+        let everybody = shared.closed.meet(usize::from(self.id().0), Ok(()));
+        if rt::timeout(Duration::from_secs(CLOSE_SECONDS_MAX), everybody).await.is_err() {
+            tracing::warn!(core = self.id().0, "closing without waiting for the other cores");
+        }
+        shared.clock.stop();
+        for task in self.take_tasks() {
+            task.cancel().await;
+        }
+        self.mailbox().clear();
+        let closes = self.shards_here().map(|shard| shard.wal.close());
+        for closed in join_all(closes).await {
+            closed.map_err(|error| Error::Storage(format!("close the log: {error}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// Step 1. Core 0 also keeps other processes out of the directory.
+async fn describe(shared: &Shared, number: usize) -> Result<(Meta, Option<DirLock>), Error> {
+    let (brings, lock) = if number == 0 {
+        match create_or_open(shared).await {
+            Ok((meta, lock)) => (Ok(Some(meta)), Some(lock)),
+            Err(error) => (Err(error), None),
+        }
+    } else {
+        (Ok(None), None)
+    };
+    let brought = shared.described.meet(number, brings).await?;
+    let meta = brought.iter().find_map(|meta| Option::clone(meta));
+    let meta = meta.ok_or_else(|| Error::Internal("core 0 brought no description".into()))?;
+    Ok((meta, lock))
+}
+
+async fn create_or_open(shared: &Shared) -> Result<(Meta, DirLock), Error> {
+    let options = &shared.options;
+    let dir = Dir::create(&options.path).await.map_err(storage)?;
+    let lock = dir.lock().await.map_err(storage)?;
+    let meta = meta::open_or_create(&dir, options.shard_count, options.cores).await?;
+    dir.subdir(LOG_FOLDER).await.map_err(storage)?;
+    dir.sync().await.map_err(storage)?;
+    Ok((meta, lock))
+}
+
+/// Step 2.
+async fn replay_all(shared: &Shared, meta: &Meta, number: usize) -> Result<Vec<Replayed>, Error> {
+    let dir = Dir::open(&shared.options.path).await.map_err(storage)?;
+    let logs = dir.subdir(LOG_FOLDER).await.map_err(storage)?;
+    let options = WalOptions { database: meta.uuid, ..shared.options.wal.clone() };
+    let mine = (0..meta.shard_count)
+        .filter(|shard| usize::from(shard % shared.options.cores) == number)
+        .map(|shard| recover::replay(&logs, ShardId(shard), meta.shard_count, &options));
+    try_join_all(mine).await
+}
+
+/// Steps 3 and 4, up to logging the outcomes.
+async fn settle(
+    shared: &Shared,
+    number: usize,
+    replayed: Result<Vec<Replayed>, Error>,
+) -> Result<(Settled, Arc<Catalog>), Error> {
+    let (mut replayed, survey) = match replayed {
+        Ok(replayed) => {
+            let survey = survey(&replayed);
+            (replayed, Ok(survey))
+        }
+        Err(error) => (Vec::new(), Err(error)),
+    };
+    let surveys = shared.surveyed.meet(number, survey).await?;
+    let verdicts = judge(&replayed, &surveys);
+    let judged = shared.judged.meet(number, Ok(verdicts)).await?;
+    let verdicts: Verdicts =
+        judged.iter().flat_map(|found| found.iter().map(|(txn, at)| (*txn, *at))).collect();
+    let catalog = surveys.iter().find_map(|survey| survey.catalog.clone());
+    let catalog = catalog.ok_or_else(|| Error::Internal("nobody has shard 0".into()))?;
+    let mut settled = Vec::new();
+    for mut shard in replayed.drain(..) {
+        let outcomes = shard.resolve(&verdicts);
+        shard.decisions = Default::default();
+        check_catalog(&shard, &catalog)?;
+        shared.clock.raise(shard.last);
+        shared.txn_next.fetch_max(shard.txn_last.0 + 1, Ordering::SeqCst);
+        settled.push((shard, outcomes));
+    }
+    Ok((settled, catalog))
+}
+
+fn survey(replayed: &[Replayed]) -> Survey {
+    let in_doubt = replayed
+        .iter()
+        .flat_map(|shard| shard.in_doubt.iter().map(|(txn, doubt)| (*txn, doubt.home)))
+        .collect();
+    let owner = replayed.iter().find(|shard| shard.id == ShardId(0));
+    Survey { in_doubt, catalog: owner.map(|shard| shard.store.catalog().clone()) }
+}
+
+/// Answers, from this core's logs, what the others are in doubt about.
+fn judge(replayed: &[Replayed], surveys: &[Arc<Survey>]) -> Verdicts {
+    let asked = surveys.iter().flat_map(|survey| survey.in_doubt.iter());
+    asked
+        .filter_map(|(txn, home)| {
+            let shard = replayed.iter().find(|shard| shard.id == *home)?;
+            shard.decisions.get(txn).map(|commit| (*txn, *commit))
+        })
+        .collect()
+}
+
+fn check_catalog(shard: &Replayed, newest: &Catalog) -> Result<(), Error> {
+    let known = shard.store.catalog().version;
+    if known > newest.version {
+        return Err(Error::Corrupt(format!(
+            "shard {} has catalog {known}, shard 0 ends at {}: records of shard 0 are lost",
+            shard.id, newest.version
+        )));
+    }
+    Ok(())
+}
+
+/// Logs what the settlement decided. Lazy: the next recovery would decide the same again.
+async fn log_outcomes(
+    core: &Rc<Core>,
+    outcomes: Vec<(Rc<Shard>, Vec<Outcome>)>,
+) -> Result<(), Error> {
+    let newest = core.catalog();
+    for (shard, outcomes) in outcomes {
+        shard.install(core, &newest)?;
+        for Outcome { txn, commit } in outcomes {
+            shard.append_settling(core, &txn::encode_outcome(txn, commit))?;
+            report(&shard, txn, commit.is_some());
+        }
+        rt::yield_if_needed().await;
+    }
+    Ok(())
+}
+
+fn report(shard: &Shard, txn: TxnId, committed: bool) {
+    let outcome = if committed { "committed" } else { "rolled back" };
+    tracing::info!(shard = %shard.id, %txn, outcome, "settled a transaction in doubt");
+}
+
+fn storage(error: impl std::fmt::Display) -> Error {
+    Error::Storage(error.to_string())
+}

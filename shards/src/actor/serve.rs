@@ -1,0 +1,215 @@
+//! What does a core do with a request for one of its shards?
+//!
+//! What can be answered at once is. Everything else becomes a future that owns what it needs and
+//! holds no borrow while it waits. Requests that change something run detached from their caller:
+//! a client that goes away must not stop a commit half-way.
+
+use std::rc::Rc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use pieskieo_io::rt::{self, CoreId, Queue};
+
+use super::commit::{self, Proposal};
+use super::core::Core;
+use super::limits::{
+    EXPAND_NODES_PER_STEP, NEIGHBORS_MAX, SCAN_BATCH_ROWS, SCAN_BYTES_MAX, SCAN_ROWS_MAX,
+};
+use super::mailbox::Envelope;
+use super::schema;
+use super::shard::Shard;
+use crate::error::Error;
+use crate::ids::{ShardId, TableId};
+use crate::key::Key;
+use crate::request::{Direction, Fragment, ReadView, Reply, Request, ScanSpec};
+use crate::store::Cursor;
+
+/// How a request goes on.
+pub(crate) enum Work {
+    /// It is answered.
+    Ready(Result<Reply, Error>),
+    /// It reads on, in this queue.
+    Read(LocalBoxFuture<'static, Result<Reply, Error>>),
+    /// It changes something: it must run to its end.
+    Change(LocalBoxFuture<'static, Result<Reply, Error>>),
+}
+
+/// A collected scan in progress.
+struct Collect {
+    shard: Rc<Shard>,
+    cursor: Cursor,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+}
+
+/// Carries out a request of this core's own code.
+pub(crate) async fn local(
+    core: &Rc<Core>,
+    shard: ShardId,
+    request: Request,
+) -> Result<Reply, Error> {
+    match start(core, shard, request) {
+        Work::Ready(result) => result,
+        Work::Read(reading) => reading.await,
+        Work::Change(change) => rt::spawn(Queue::Commit, "change", change).await,
+    }
+}
+
+/// Carries out a request of another core and answers it.
+pub(crate) fn remote(core: &Rc<Core>, from: CoreId, envelope: Envelope) {
+    let Envelope { id, shard, request } = envelope;
+    let (queue, name, work) = match start(core, shard, request) {
+        Work::Ready(result) => return core.mailbox().answer(from, id, result),
+        Work::Read(reading) => (Queue::Query, "read", reading),
+        Work::Change(change) => (Queue::Commit, "change", change),
+    };
+    let core = core.clone();
+    rt::spawn(queue, name, async move {
+        let result = work.await;
+        core.mailbox().answer(from, id, result);
+    });
+}
+
+/// Begins a request.
+pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
+    if let Request::InstallCatalog { next } = request {
+        return change(schema::install(core.clone(), next));
+    }
+    let shard = match core.shard(to) {
+        Ok(shard) => shard.clone(),
+        Err(error) => return Work::Ready(Err(error)),
+    };
+    let (core, ready) = (core.clone(), Work::Ready);
+    match request {
+        Request::Scan(spec) => scan(shard, spec),
+        Request::Expand { edge, direction, nodes, view } => {
+            Work::Read(expand(shard, edge, direction, nodes, view).boxed_local())
+        }
+        Request::TextStats { table, index, query, view } => {
+            let stats = shard.store.borrow().text_stats(table, index, &query, view);
+            ready(stats.map(Reply::TextStats))
+        }
+        Request::Fragment(fragment) => ready(run_fragment(to, fragment)),
+        Request::Stage { txn, snapshot, writes } => {
+            ready(commit::stage(&shard, txn, snapshot, writes))
+        }
+        Request::Commit { txn, snapshot, catalog, writes } => {
+            let proposal = Proposal { txn, snapshot, catalog, writes };
+            change(commit::commit(core, shard, proposal))
+        }
+        Request::Prepare { txn, snapshot, catalog, home, writes } => {
+            commit::announce(&shard, txn);
+            let proposal = Proposal { txn, snapshot, catalog, writes };
+            change(commit::prepare(core, shard, home, proposal))
+        }
+        Request::Decide { txn, commit } => change(commit::decide(core, shard, txn, commit)),
+        Request::Finish { txn, commit } => change(commit::finish(core, shard, txn, commit)),
+        Request::Abort { txn } => {
+            commit::forget_staged(&shard, txn);
+            ready(Ok(Reply::Done))
+        }
+        Request::ChangeCatalog { next } => change(schema::change(core, next)),
+        Request::InstallCatalog { .. } => ready(Err(Error::Internal("answered above".into()))),
+        Request::Stats => ready(Ok(Reply::Stats(Box::new(shard.stats())))),
+        Request::Verify { table } => ready(Ok(Reply::Verified(shard.store.borrow().verify(table)))),
+    }
+}
+
+fn change(work: impl Future<Output = Result<Reply, Error>> + 'static) -> Work {
+    Work::Change(work.boxed_local())
+}
+
+fn run_fragment(shard: ShardId, fragment: Box<dyn Fragment>) -> Result<Reply, Error> {
+    rt::spawn(Queue::Query, "fragment", async move { fragment.start(shard) });
+    Ok(Reply::Done)
+}
+
+/// Small scans end here; larger ones go on as a task.
+fn scan(shard: Rc<Shard>, spec: ScanSpec) -> Work {
+    let mut collect = match Collect::open(shard, spec) {
+        Ok(collect) => collect,
+        Err(error) => return Work::Ready(Err(error)),
+    };
+    match collect.steps() {
+        Err(error) => Work::Ready(Err(error)),
+        Ok(true) => Work::Ready(Ok(collect.into_reply())),
+        Ok(false) => Work::Read(
+            async move {
+                while !collect.steps()? {
+                    rt::yield_now().await;
+                }
+                Ok(collect.into_reply())
+            }
+            .boxed_local(),
+        ),
+    }
+}
+
+impl Collect {
+    fn open(shard: Rc<Shard>, spec: ScanSpec) -> Result<Self, Error> {
+        let cursor = shard.store.borrow().open_scan(spec)?;
+        let schema = cursor.schema().clone();
+        Ok(Self { shard, cursor, schema, batches: Vec::new(), rows: 0, bytes: 0 })
+    }
+
+    /// Reads until the end or until the core is wanted elsewhere. Returns whether it is the end.
+    fn steps(&mut self) -> Result<bool, Error> {
+        while !self.step()? {
+            if rt::need_preempt() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads one batch. Returns whether the scan is at its end.
+    fn step(&mut self) -> Result<bool, Error> {
+        let next = self.shard.store.borrow().next_batch(&mut self.cursor, SCAN_BATCH_ROWS)?;
+        let Some(batch) = next else { return Ok(true) };
+        self.rows += batch.num_rows();
+        self.bytes += batch.get_array_memory_size();
+        self.batches.push(batch);
+        if self.rows > SCAN_ROWS_MAX {
+            return Err(too_large("rows", SCAN_ROWS_MAX));
+        }
+        if self.bytes > SCAN_BYTES_MAX {
+            return Err(too_large("bytes", SCAN_BYTES_MAX));
+        }
+        Ok(false)
+    }
+
+    fn into_reply(self) -> Reply {
+        Reply::Batches { schema: self.schema, batches: self.batches }
+    }
+}
+
+async fn expand(
+    shard: Rc<Shard>,
+    edge: TableId,
+    direction: Direction,
+    nodes: Vec<Key>,
+    view: ReadView,
+) -> Result<Reply, Error> {
+    let mut found = Vec::new();
+    for (step, nodes) in nodes.chunks(EXPAND_NODES_PER_STEP).enumerate() {
+        let first = (step * EXPAND_NODES_PER_STEP) as u32;
+        let neighbors = shard.store.borrow().expand(edge, direction, nodes, view)?;
+        found.extend(neighbors.into_iter().map(|mut neighbor| {
+            neighbor.from += first;
+            neighbor
+        }));
+        if found.len() > NEIGHBORS_MAX {
+            return Err(too_large("edges", NEIGHBORS_MAX));
+        }
+        rt::yield_if_needed().await;
+    }
+    Ok(Reply::Neighbors(found))
+}
+
+fn too_large(unit: &str, limit: usize) -> Error {
+    Error::Overloaded(format!("the answer of one shard exceeds the limit of {limit} {unit}"))
+}

@@ -1,0 +1,324 @@
+//! How is a catalog written to the log?
+//!
+//! ```text
+//! catalog  u8 format = 1 | u64 version | u16 shard_count | u32 table_next | u32 index_next
+//!          | u32 n | n tables
+//! table    u32 id | text name | kind | u32 n | n columns | positions key | u32 routing
+//!          | u32 n | n indexes
+//! kind     u8 1 relation | u8 2 collection | u8 3 edge, u32 source, u32 target
+//! column   u32 id | text name | type | u8 flags (1 not null, 2 hidden, 4 generated,
+//!          8 a default follows) | [text default]
+//! type     u8 tag | numeric: u8 precision, u8 scale as i8 | vector: u32 dimension
+//! index    u32 id | text name | u8 1 ordered: positions
+//!                             | u8 2 vector: u32 column, u8 metric, u32 m, u32 ef_construction,
+//!                                            u32 ef_search
+//!                             | u8 3 text: u8 stem, u32 n, n fields
+//! field    u32 column | u32 n | n texts (the path)
+//! positions  u32 n | n times u32
+//! ```
+//! Numbers are little-endian (`codec`). A reader refuses formats it does not know. Names and
+//! tags are never reused for another meaning.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
+use crate::codec::{Reader, Writer};
+use crate::error::Error;
+use crate::ids::{CatalogVersion, ColumnId, IndexId, TableId};
+use crate::value::ColumnType;
+use crate::vector::Metric;
+
+const FORMAT: u8 = 1;
+
+const KIND_RELATION: u8 = 1;
+const KIND_COLLECTION: u8 = 2;
+const KIND_EDGE: u8 = 3;
+
+const INDEX_ORDERED: u8 = 1;
+const INDEX_VECTOR: u8 = 2;
+const INDEX_TEXT: u8 = 3;
+
+const FLAG_NOT_NULL: u8 = 1;
+const FLAG_HIDDEN: u8 = 2;
+const FLAG_GENERATED: u8 = 4;
+const FLAG_DEFAULT: u8 = 8;
+
+/// Returns the bytes of a catalog.
+pub(crate) fn encode(catalog: &Catalog) -> Vec<u8> {
+    let Catalog { version, shard_count, table_next, index_next, tables } = catalog;
+    let mut out = Writer::with_capacity(64 + 512 * tables.len());
+    out.u8(FORMAT);
+    out.u64(version.0);
+    out.u16(*shard_count);
+    out.u32(table_next.0);
+    out.u32(index_next.0);
+    out.count(tables.len());
+    for table in tables.values() {
+        put_table(&mut out, table);
+    }
+    out.into_bytes()
+}
+
+/// Returns the catalog these bytes hold.
+///
+/// **Errors**: `Corrupt` for anything that [`encode`] does not write.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Catalog, Error> {
+    let mut input = Reader::new(bytes, "catalog snapshot");
+    if input.u8("format")? != FORMAT {
+        return Err(input.corrupt("format"));
+    }
+    let version = CatalogVersion(input.u64("version")?);
+    let shard_count = input.u16("shard count")?;
+    let table_next = TableId(input.u32("next table")?);
+    let index_next = IndexId(input.u32("next index")?);
+    if shard_count == 0 {
+        return Err(input.corrupt("shard count"));
+    }
+    let mut tables = BTreeMap::new();
+    for _ in 0..input.count("table count")? {
+        let table = take_table(&mut input)?;
+        tables.insert(table.id, Arc::new(table));
+    }
+    input.finish()?;
+    Ok(Catalog { version, shard_count, table_next, index_next, tables })
+}
+
+fn put_table(out: &mut Writer, table: &Table) {
+    let Table { id, name, kind, columns, key, routing, indexes } = table;
+    out.u32(id.0);
+    out.text(name);
+    match kind {
+        TableKind::Relation => out.u8(KIND_RELATION),
+        TableKind::Collection => out.u8(KIND_COLLECTION),
+        TableKind::Edge { source, target } => {
+            out.u8(KIND_EDGE);
+            out.u32(source.0);
+            out.u32(target.0);
+        }
+    }
+    out.count(columns.len());
+    for column in columns {
+        put_column(out, column);
+    }
+    put_positions(out, key);
+    out.count(*routing);
+    out.count(indexes.len());
+    for index in indexes {
+        put_index(out, index);
+    }
+}
+
+fn take_table(input: &mut Reader<'_>) -> Result<Table, Error> {
+    let id = TableId(input.u32("table id")?);
+    let name = input.text("table name")?.to_owned();
+    let kind = match input.u8("table kind")? {
+        KIND_RELATION => TableKind::Relation,
+        KIND_COLLECTION => TableKind::Collection,
+        KIND_EDGE => TableKind::Edge {
+            source: TableId(input.u32("edge source")?),
+            target: TableId(input.u32("edge target")?),
+        },
+        _ => return Err(input.corrupt("table kind")),
+    };
+    let mut columns = Vec::new();
+    for _ in 0..input.count("column count")? {
+        columns.push(take_column(input)?);
+    }
+    let key = take_positions(input)?;
+    let routing = input.count("routing")?;
+    let mut indexes = Vec::new();
+    for _ in 0..input.count("index count")? {
+        indexes.push(Arc::new(take_index(input)?));
+    }
+    let sound = !key.is_empty()
+        && key.iter().all(|&position| position < columns.len())
+        && (1..=key.len()).contains(&routing);
+    if !sound {
+        return Err(input.corrupt("table key"));
+    }
+    Ok(Table { id, name, kind, columns, key, routing, indexes })
+}
+
+fn put_column(out: &mut Writer, column: &Column) {
+    let Column { id, name, ty, not_null, default, hidden, generated } = column;
+    out.u32(id.0);
+    out.text(name);
+    put_type(out, ty);
+    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+    out.u8(flag(*not_null, FLAG_NOT_NULL)
+        | flag(*hidden, FLAG_HIDDEN)
+        | flag(*generated, FLAG_GENERATED)
+        | flag(default.is_some(), FLAG_DEFAULT));
+    if let Some(text) = default {
+        out.text(text);
+    }
+}
+
+fn take_column(input: &mut Reader<'_>) -> Result<Column, Error> {
+    let id = ColumnId(input.u32("column id")?);
+    let name = input.text("column name")?.to_owned();
+    let ty = take_type(input)?;
+    let flags = input.u8("column flags")?;
+    if flags & !(FLAG_NOT_NULL | FLAG_HIDDEN | FLAG_GENERATED | FLAG_DEFAULT) != 0 {
+        return Err(input.corrupt("column flags"));
+    }
+    let default = match flags & FLAG_DEFAULT {
+        0 => None,
+        _ => Some(input.text("column default")?.to_owned()),
+    };
+    Ok(Column {
+        id,
+        name,
+        ty,
+        not_null: flags & FLAG_NOT_NULL != 0,
+        default,
+        hidden: flags & FLAG_HIDDEN != 0,
+        generated: flags & FLAG_GENERATED != 0,
+    })
+}
+
+fn put_type(out: &mut Writer, ty: &ColumnType) {
+    match ty {
+        ColumnType::Bool => out.u8(1),
+        ColumnType::Int => out.u8(2),
+        ColumnType::BigInt => out.u8(3),
+        ColumnType::Float => out.u8(4),
+        ColumnType::Double => out.u8(5),
+        ColumnType::Numeric { precision, scale } => {
+            out.u8(6);
+            out.u8(*precision);
+            out.u8(scale.to_le_bytes()[0]);
+        }
+        ColumnType::Text => out.u8(7),
+        ColumnType::Bytea => out.u8(8),
+        ColumnType::Date => out.u8(9),
+        ColumnType::Timestamp => out.u8(10),
+        ColumnType::TimestampTz => out.u8(11),
+        ColumnType::Uuid => out.u8(12),
+        ColumnType::Json => out.u8(13),
+        ColumnType::Vector(dimension) => {
+            out.u8(14);
+            out.u32(*dimension);
+        }
+    }
+}
+
+fn take_type(input: &mut Reader<'_>) -> Result<ColumnType, Error> {
+    Ok(match input.u8("column type")? {
+        1 => ColumnType::Bool,
+        2 => ColumnType::Int,
+        3 => ColumnType::BigInt,
+        4 => ColumnType::Float,
+        5 => ColumnType::Double,
+        6 => ColumnType::Numeric {
+            precision: input.u8("precision")?,
+            scale: i8::from_le_bytes([input.u8("scale")?]),
+        },
+        7 => ColumnType::Text,
+        8 => ColumnType::Bytea,
+        9 => ColumnType::Date,
+        10 => ColumnType::Timestamp,
+        11 => ColumnType::TimestampTz,
+        12 => ColumnType::Uuid,
+        13 => ColumnType::Json,
+        14 => ColumnType::Vector(input.u32("dimension")?),
+        _ => return Err(input.corrupt("column type")),
+    })
+}
+
+fn put_index(out: &mut Writer, index: &Index) {
+    let Index { id, name, kind } = index;
+    out.u32(id.0);
+    out.text(name);
+    match kind {
+        IndexKind::Ordered { columns } => {
+            out.u8(INDEX_ORDERED);
+            put_positions(out, columns);
+        }
+        IndexKind::Vector { column, metric, m, ef_construction, ef_search } => {
+            out.u8(INDEX_VECTOR);
+            out.count(*column);
+            out.u8(match metric {
+                Metric::L2 => 1,
+                Metric::Cosine => 2,
+                Metric::InnerProduct => 3,
+            });
+            out.count(*m);
+            out.count(*ef_construction);
+            out.count(*ef_search);
+        }
+        IndexKind::Text { fields, stem } => {
+            out.u8(INDEX_TEXT);
+            out.u8(u8::from(*stem));
+            out.count(fields.len());
+            for TextField { column, path } in fields {
+                out.count(*column);
+                out.count(path.len());
+                for step in path {
+                    out.text(step);
+                }
+            }
+        }
+    }
+}
+
+fn take_index(input: &mut Reader<'_>) -> Result<Index, Error> {
+    let id = IndexId(input.u32("index id")?);
+    let name = input.text("index name")?.to_owned();
+    let kind = match input.u8("index kind")? {
+        INDEX_ORDERED => IndexKind::Ordered { columns: take_positions(input)? },
+        INDEX_VECTOR => IndexKind::Vector {
+            column: input.count("vector column")?,
+            metric: match input.u8("metric")? {
+                1 => Metric::L2,
+                2 => Metric::Cosine,
+                3 => Metric::InnerProduct,
+                _ => return Err(input.corrupt("metric")),
+            },
+            m: input.count("m")?,
+            ef_construction: input.count("ef_construction")?,
+            ef_search: input.count("ef_search")?,
+        },
+        INDEX_TEXT => take_text_index(input)?,
+        _ => return Err(input.corrupt("index kind")),
+    };
+    Ok(Index { id, name, kind })
+}
+
+fn take_text_index(input: &mut Reader<'_>) -> Result<IndexKind, Error> {
+    let stem = match input.u8("stem")? {
+        0 => false,
+        1 => true,
+        _ => return Err(input.corrupt("stem")),
+    };
+    let mut fields = Vec::new();
+    for _ in 0..input.count("field count")? {
+        let column = input.count("text column")?;
+        let mut path = Vec::new();
+        for _ in 0..input.count("path length")? {
+            path.push(input.text("path")?.to_owned());
+        }
+        fields.push(TextField { column, path });
+    }
+    Ok(IndexKind::Text { fields, stem })
+}
+
+fn put_positions(out: &mut Writer, positions: &[usize]) {
+    out.count(positions.len());
+    for &position in positions {
+        out.count(position);
+    }
+}
+
+fn take_positions(input: &mut Reader<'_>) -> Result<Vec<usize>, Error> {
+    let mut positions = Vec::new();
+    for _ in 0..input.count("position count")? {
+        positions.push(input.count("position")?);
+    }
+    Ok(positions)
+}
+
+#[cfg(test)]
+#[path = "encode_tests.rs"]
+mod tests;

@@ -1,0 +1,189 @@
+//! What has a transaction written so far?
+//!
+//! The coordinator's buffer is the truth of a transaction until it commits. What is staged at the
+//! owners is a copy for the transaction's own reads: losing it costs no write.
+//!
+//! One entry per record and, for edges, per mirror. A later write to the same place replaces the
+//! operation and keeps the first condition, because the condition is about the state before the
+//! transaction. What the transaction created and removed again is dropped.
+
+use std::collections::BTreeMap;
+
+use ahash::AHashMap;
+
+use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::ids::{ShardId, TableId};
+use crate::key::Key;
+use crate::request::{Expect, Write, WriteOp};
+use crate::txn::limits::{TXN_BYTES_MAX, TXN_WRITES_MAX};
+use crate::txn::record;
+
+/// What a write changes: two writes with equal places supersede each other and exclude each
+/// other's transactions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    /// The table.
+    table: TableId,
+    /// Key of the record.
+    key: Key,
+    /// For mirrors, the target at which the edge is mirrored.
+    target: Option<Key>,
+}
+
+/// The writes of one transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    /// In the order of the first write to each place. `None` = came to nothing.
+    entries: Vec<Option<Entry>>,
+    /// Where each place's entry is.
+    positions: AHashMap<Place, usize>,
+    /// Estimated bytes of all entries ever added.
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// The newest operation with the first condition.
+    write: Write,
+    /// Whether the owner's staging area holds this operation.
+    staged: bool,
+    /// Whether the owner's staging area holds some operation for this place.
+    known_to_owner: bool,
+    /// For mirrors: what the first operation did.
+    first_present: bool,
+}
+
+impl Place {
+    /// Returns the place a write changes.
+    pub(crate) fn of(write: &Write) -> Self {
+        let target = match &write.op {
+            WriteOp::Mirror { target, .. } => Some(target.clone()),
+            WriteOp::Put(_) | WriteOp::Delete => None,
+        };
+        Self { table: write.table, key: write.key.clone(), target }
+    }
+}
+
+/// Returns the shard that owns what a write changes.
+pub(crate) fn owner(catalog: &Catalog, write: &Write) -> ShardId {
+    match &write.op {
+        WriteOp::Mirror { target, .. } => catalog.shard_of(target.slot()),
+        WriteOp::Put(_) | WriteOp::Delete => catalog.shard_of(write.key.slot()),
+    }
+}
+
+impl Buffer {
+    /// Returns whether nothing was written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.iter().all(Option::is_none)
+    }
+
+    /// Adds a write.
+    ///
+    /// **Errors**: `DuplicateKey` for an insert of a record this transaction has already put;
+    /// `Overloaded` naming the limit when the transaction grows too large.
+    pub(crate) fn add(&mut self, catalog: &Catalog, write: Write) -> Result<(), Error> {
+        self.bytes += record::writes_len(std::slice::from_ref(&write));
+        if self.bytes > TXN_BYTES_MAX {
+            return Err(too_large("bytes", TXN_BYTES_MAX));
+        }
+        let place = Place::of(&write);
+        match self.positions.get(&place) {
+            Some(&position) => self.replace(catalog, place, position, write),
+            None => self.push(place, write),
+        }
+    }
+
+    fn push(&mut self, place: Place, write: Write) -> Result<(), Error> {
+        if self.entries.len() >= TXN_WRITES_MAX {
+            return Err(too_large("writes", TXN_WRITES_MAX));
+        }
+        self.positions.insert(place, self.entries.len());
+        let first_present = matches!(write.op, WriteOp::Mirror { present: true, .. });
+        self.entries.push(Some(Entry {
+            write,
+            staged: false,
+            known_to_owner: false,
+            first_present,
+        }));
+        Ok(())
+    }
+
+    fn replace(
+        &mut self,
+        catalog: &Catalog,
+        place: Place,
+        position: usize,
+        write: Write,
+    ) -> Result<(), Error> {
+        let entry = self.entries[position].as_mut().expect("positions name live entries only");
+        let exists = matches!(entry.write.op, WriteOp::Put(_));
+        if exists && write.expect == Expect::Absent && matches!(write.op, WriteOp::Put(_)) {
+            return Err(duplicate(catalog, &write));
+        }
+        let cancels = match &write.op {
+            WriteOp::Put(_) => false,
+            WriteOp::Delete => entry.write.expect == Expect::Absent,
+            WriteOp::Mirror { present, .. } => *present != entry.first_present,
+        };
+        if cancels && !entry.known_to_owner {
+            self.entries[position] = None;
+            self.positions.remove(&place);
+            return Ok(());
+        }
+        entry.write.op = write.op;
+        entry.staged = false;
+        Ok(())
+    }
+
+    /// Returns the writes no owner has staged yet, by owner, and marks them staged.
+    pub(crate) fn unstaged(&mut self, catalog: &Catalog) -> BTreeMap<ShardId, Vec<Write>> {
+        let mut parts: BTreeMap<ShardId, Vec<Write>> = BTreeMap::new();
+        for entry in self.entries.iter_mut().flatten().filter(|entry| !entry.staged) {
+            let mut write = entry.write.clone();
+            if entry.known_to_owner {
+                // The owner checked and keeps the first condition; this one only replaces.
+                write.expect = Expect::Any;
+            }
+            entry.staged = true;
+            entry.known_to_owner = true;
+            parts.entry(owner(catalog, &write)).or_default().push(write);
+        }
+        parts
+    }
+
+    /// Returns all writes by owner, without those that came to nothing.
+    pub(crate) fn into_parts(self, catalog: &Catalog) -> BTreeMap<ShardId, Vec<Write>> {
+        let mut parts: BTreeMap<ShardId, Vec<Write>> = BTreeMap::new();
+        for entry in self.entries.into_iter().flatten() {
+            let write = entry.write;
+            let nothing = match &write.op {
+                WriteOp::Put(_) => false,
+                WriteOp::Delete => write.expect == Expect::Absent,
+                WriteOp::Mirror { present, .. } => *present != entry.first_present,
+            };
+            if !nothing {
+                parts.entry(owner(catalog, &write)).or_default().push(write);
+            }
+        }
+        parts
+    }
+}
+
+fn duplicate(catalog: &Catalog, write: &Write) -> Error {
+    match catalog.tables.get(&write.table) {
+        Some(table) => {
+            Error::DuplicateKey { table: table.name.clone(), key: write.key.display(table) }
+        }
+        None => Error::StaleCatalog { current: catalog.version },
+    }
+}
+
+fn too_large(unit: &str, limit: usize) -> Error {
+    Error::Overloaded(format!("the transaction exceeds the limit of {limit} {unit}"))
+}
+
+#[cfg(test)]
+#[path = "buffer_tests.rs"]
+mod tests;

@@ -1,0 +1,31 @@
+//! How do transactions begin, read, write, commit and recover?
+//!
+//! The rules are in `MVCC.md` beside this crate's sources.
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `buffer` | what has a transaction written so far |
+//! | `clock` | when is a commit visible, and which versions can nobody see any more |
+//! | `limits` | which bounds hold for one transaction |
+//! | `record` | which bytes does a shard write to its log |
+//! | `transaction` | how does a coordinator run a transaction |
+//! | `two_phase` | how do several shards commit one transaction together |
+
+mod buffer;
+mod clock;
+mod limits;
+mod record;
+mod transaction;
+mod two_phase;
+
+pub use clock::Lease;
+pub use limits::{TXN_BYTES_MAX, TXN_WRITES_MAX};
+pub use transaction::{EdgeWrite, Transaction};
+
+pub(crate) use buffer::Place;
+pub(crate) use clock::{Clock, CoreClock};
+pub(crate) use limits::{STAGED_SECONDS_MAX, TXN_IDS_PER_LEASE, WRITES_PER_STEP};
+pub(crate) use record::{
+    Record, decode, encode_catalog_record, encode_commit, encode_decision, encode_outcome,
+    encode_prepare, writes_len,
+};

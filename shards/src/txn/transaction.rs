@@ -1,0 +1,229 @@
+//! How does a coordinator run a transaction?
+//!
+//! Writes are buffered here and validated by their owners at commit. Reads run at the snapshot
+//! taken by [`Core::begin`]; a read that must see the transaction's own writes is preceded by
+//! [`Transaction::flush`], which stages them at their owners.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use pieskieo_io::rt::{self, Queue};
+
+use super::buffer::Buffer;
+use super::clock::Lease;
+use super::two_phase;
+use crate::actor::Core;
+use crate::error::Error;
+use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
+use crate::key::Key;
+use crate::request::{Expect, ReadView, Reply, Request, Write, WriteOp};
+
+/// A transaction, held by its coordinator. Dropping it aborts it in the background.
+#[derive(Debug)]
+pub struct Transaction {
+    core: Rc<Core>,
+    id: TxnId,
+    /// Keeps the snapshot's versions from being collected.
+    lease: Lease,
+    /// Catalog that the writes to come are encoded with.
+    planned: CatalogVersion,
+    /// Oldest catalog that a buffered write is encoded with.
+    oldest: Option<CatalogVersion>,
+    buffer: Buffer,
+    /// Shards whose staging area holds writes of this transaction.
+    staged: BTreeSet<ShardId>,
+}
+
+/// A change of one edge record, from which the writes to the record and to its mirrors follow.
+#[derive(Clone, Debug)]
+pub struct EdgeWrite {
+    /// The edge table.
+    pub table: TableId,
+    /// Key of the edge record, (`src`, `_id`).
+    pub key: Key,
+    /// Key of the node it starts at.
+    pub source: Key,
+    /// Key of the node it ends at before the change; `None` when the edge is new.
+    pub target_before: Option<Key>,
+    /// Key of the node it ends at after the change; `None` when the edge is deleted.
+    pub target_after: Option<Key>,
+    /// The encoded row; `None` when the edge is deleted.
+    pub row: Option<Arc<[u8]>>,
+    /// What must be true of the record's current version.
+    pub expect: Expect,
+}
+
+impl Core {
+    /// Begins a transaction at the newest snapshot.
+    pub fn begin(self: &Rc<Self>) -> Transaction {
+        Transaction {
+            id: self.next_txn(),
+            lease: self.lease(),
+            planned: self.catalog().version,
+            oldest: None,
+            buffer: Buffer::default(),
+            staged: BTreeSet::new(),
+            core: self.clone(),
+        }
+    }
+}
+
+impl Transaction {
+    /// Returns the transaction's number.
+    pub fn id(&self) -> TxnId {
+        self.id
+    }
+
+    /// Returns what the transaction's reads see: its snapshot, and its own writes if any were
+    /// staged.
+    pub fn view(&self) -> ReadView {
+        let txn = (!self.staged.is_empty()).then_some(self.id);
+        ReadView { snapshot: self.lease.snapshot(), txn }
+    }
+
+    /// Says which catalog the writes to come are encoded with. At first it is the one that was
+    /// current when the transaction began.
+    pub fn planned_with(&mut self, version: CatalogVersion) {
+        self.planned = version;
+    }
+
+    /// Returns whether the transaction has written anything.
+    pub fn has_writes(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// Buffers writes. A later write to a record supersedes an earlier one. For edge tables use
+    /// [`Transaction::write_edge`], which adds the mirror.
+    ///
+    /// **Errors**: `DuplicateKey` for an insert of a record this transaction has already put;
+    /// `Overloaded` when the transaction grows too large. Writes before the failing one stay
+    /// buffered: abort.
+    pub fn write(&mut self, writes: Vec<Write>) -> Result<(), Error> {
+        let catalog = self.core.catalog();
+        let oldest = self.oldest.map_or(self.planned, |oldest| oldest.min(self.planned));
+        self.oldest = Some(oldest);
+        for write in writes {
+            self.buffer.add(&catalog, write)?;
+        }
+        Ok(())
+    }
+
+    /// Buffers a change of an edge and of its mirrors.
+    ///
+    /// **Errors**: as [`Transaction::write`].
+    pub fn write_edge(&mut self, edge: EdgeWrite) -> Result<(), Error> {
+        self.write(edge.into_writes())
+    }
+
+    /// Stages what was written since the last flush at its owners, so that reads with
+    /// [`Transaction::view`] see it.
+    ///
+    /// **Errors**: whatever an owner's check of the writes finds. Abort then.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        let parts = self.buffer.unstaged(&self.core.catalog());
+        let snapshot = self.lease.snapshot();
+        self.staged.extend(parts.keys().copied());
+        let (core, txn) = (&self.core, self.id);
+        let stages = parts
+            .into_iter()
+            .map(|(shard, writes)| core.call(shard, Request::Stage { txn, snapshot, writes }));
+        join_all(stages).await.into_iter().try_for_each(|answer| answer.map(drop))
+    }
+
+    /// Commits. Returns the commit timestamp once the commit is durable and visible to every
+    /// later read in the process; for a transaction without writes, its snapshot.
+    ///
+    /// **Errors**: `Conflict` (retry), `DuplicateKey`, `StaleCatalog` (plan again): nothing was
+    /// written. `OutcomeUnknown`: recovery will tell.
+    pub async fn commit(mut self) -> Result<Timestamp, Error> {
+        let core = self.core.clone();
+        let snapshot = self.lease.snapshot();
+        let parts = std::mem::take(&mut self.buffer).into_parts(&core.catalog());
+        let staged = std::mem::take(&mut self.staged);
+        forget(&core, self.id, staged.into_iter().filter(|shard| !parts.contains_key(shard)));
+        let decision = two_phase::Commit {
+            txn: self.id,
+            snapshot,
+            catalog: self.oldest.unwrap_or(self.planned),
+            parts,
+        };
+        // The lease ends here: owners compare newest versions and need none of the old ones.
+        drop(self);
+        match decision.parts.len() {
+            0 => Ok(snapshot),
+            1 => one_shard(&core, decision).await,
+            _ => {
+                // Detached: a client that goes away must not stop the protocol half-way.
+                let run = two_phase::run(core, decision);
+                rt::spawn(Queue::Commit, "two-phase", run).await
+            }
+        }
+    }
+
+    /// Aborts: forgets everything written.
+    pub async fn abort(mut self) {
+        let staged = std::mem::take(&mut self.staged);
+        let (core, txn) = (self.core.clone(), self.id);
+        drop(self);
+        abort_at(core, txn, staged).await;
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let staged = std::mem::take(&mut self.staged);
+        forget(&self.core, self.id, staged.into_iter());
+    }
+}
+
+impl EdgeWrite {
+    /// Returns the write of the record and those of its mirrors.
+    pub fn into_writes(self) -> Vec<Write> {
+        let Self { table, key, source, target_before, target_after, row, expect } = self;
+        let mirror = |target: Key, present: bool| Write {
+            table,
+            key: key.clone(),
+            op: WriteOp::Mirror { source: source.clone(), target, present },
+            expect: Expect::Any,
+        };
+        let mut writes = Vec::with_capacity(3);
+        let op = row.map_or(WriteOp::Delete, WriteOp::Put);
+        writes.push(Write { table, key: key.clone(), op, expect });
+        if target_before != target_after {
+            writes.extend(target_before.map(|target| mirror(target, false)));
+            writes.extend(target_after.map(|target| mirror(target, true)));
+        }
+        writes
+    }
+}
+
+async fn one_shard(core: &Rc<Core>, commit: two_phase::Commit) -> Result<Timestamp, Error> {
+    let two_phase::Commit { txn, snapshot, catalog, parts } = commit;
+    let (shard, writes) = parts.into_iter().next().expect("the caller counted one part");
+    match core.call(shard, Request::Commit { txn, snapshot, catalog, writes }).await? {
+        Reply::Committed(commit) => Ok(commit),
+        other => Err(Error::Internal(format!("a commit was answered with {other:?}"))),
+    }
+}
+
+fn forget(core: &Rc<Core>, txn: TxnId, shards: impl Iterator<Item = ShardId>) {
+    let shards: BTreeSet<ShardId> = shards.collect();
+    if !shards.is_empty() {
+        rt::spawn(Queue::Commit, "abort", abort_at(core.clone(), txn, shards));
+    }
+}
+
+async fn abort_at(core: Rc<Core>, txn: TxnId, shards: BTreeSet<ShardId>) {
+    let aborts = shards.into_iter().map(|shard| core.call(shard, Request::Abort { txn }));
+    for answer in join_all(aborts).await {
+        if let Err(error) = answer {
+            // What stays staged is dropped when it expires.
+            tracing::debug!(%txn, %error, "could not forget staged writes");
+        }
+    }
+}
+
+/// What is committed where.
+pub(crate) type Parts = BTreeMap<ShardId, Vec<Write>>;

@@ -1,0 +1,107 @@
+//! How do several shards commit one transaction together?
+//!
+//! 1. **Prepare** at every participant, in parallel: validate, lock, log. Any refusal ends the
+//!    transaction: every participant rolls back.
+//! 2. Take the commit timestamp. From here on it is pending, hence invisible.
+//! 3. **Decide** at the home shard: one record in its log. Durable = committed.
+//! 4. **Finish** at every participant, in parallel: apply, unlock, log the outcome lazily.
+//! 5. End the pending time; acknowledge when the process-wide snapshot has reached it.
+//!
+//! A crash before 3 is durable rolls back; after, recovery finishes (`MVCC.md` has the table).
+//! A failure of 3 or 4 while running leaves the timestamp pending for good and stops the process.
+
+use std::rc::Rc;
+
+use futures::future::join_all;
+
+use super::transaction::Parts;
+use crate::actor::Core;
+use crate::error::Error;
+use crate::ids::{CatalogVersion, ShardId, Timestamp, TxnId};
+use crate::request::Request;
+
+/// A transaction ready to be committed.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    /// The transaction.
+    pub(crate) txn: TxnId,
+    /// Its snapshot.
+    pub(crate) snapshot: Timestamp,
+    /// The oldest catalog any of its writes is encoded with.
+    pub(crate) catalog: CatalogVersion,
+    /// Its writes by owner.
+    pub(crate) parts: Parts,
+}
+
+/// Runs the protocol to its end.
+pub(crate) async fn run(core: Rc<Core>, commit: Commit) -> Result<Timestamp, Error> {
+    let Commit { txn, snapshot, catalog, parts } = commit;
+    let shards: Vec<ShardId> = parts.keys().copied().collect();
+    let home = home_of(&core, &shards);
+    let prepares = parts.into_iter().map(|(shard, writes)| {
+        core.call(shard, Request::Prepare { txn, snapshot, catalog, home, writes })
+    });
+    let refusal = join_all(prepares).await.into_iter().filter_map(Result::err).min_by_key(rank);
+    if let Some(error) = refusal {
+        finish(&core, txn, &shards, None).await?;
+        return Err(error);
+    }
+    let taken = core.clock().take();
+    if let Err(error) = core.call(home, Request::Decide { txn, commit: taken }).await {
+        return Err(undecided(&core, txn, &shards, taken, error).await);
+    }
+    if let Err(error) = finish(&core, txn, &shards, Some(taken)).await {
+        return Err(core.fail(error));
+    }
+    core.clock().finish(taken);
+    core.visible(taken).await?;
+    Ok(taken)
+}
+
+/// The home log took no decision. If it refused the record (disk full, too much waiting) there is
+/// none and all roll back; if it failed, nobody can tell, and the process is stopping already.
+async fn undecided(
+    core: &Rc<Core>,
+    txn: TxnId,
+    shards: &[ShardId],
+    taken: Timestamp,
+    error: Error,
+) -> Error {
+    match error {
+        Error::Overloaded(_) => {}
+        _ => return core.fail(error),
+    }
+    if let Err(error) = finish(core, txn, shards, None).await {
+        return core.fail(error);
+    }
+    core.clock().finish(taken);
+    error
+}
+
+/// A participant on the coordinator's own core saves the decision a trip between cores.
+fn home_of(core: &Core, shards: &[ShardId]) -> ShardId {
+    let local = shards.iter().copied().find(|&shard| core.is_local(shard));
+    local.unwrap_or(shards[0])
+}
+
+/// A duplicate key or an invalid value is the user's to mend whatever else happened; a conflict
+/// only says to try again.
+fn rank(error: &Error) -> u8 {
+    match error {
+        Error::DuplicateKey { .. } | Error::InvalidValue(_) => 0,
+        Error::StaleCatalog { .. } => 1,
+        Error::Conflict { .. } => 2,
+        Error::Overloaded(_) | Error::Cancelled(_) => 3,
+        Error::OutcomeUnknown(_) | Error::Corrupt(_) | Error::Storage(_) | Error::Internal(_) => 4,
+    }
+}
+
+async fn finish(
+    core: &Rc<Core>,
+    txn: TxnId,
+    shards: &[ShardId],
+    commit: Option<Timestamp>,
+) -> Result<(), Error> {
+    let finishes = shards.iter().map(|&shard| core.call(shard, Request::Finish { txn, commit }));
+    join_all(finishes).await.into_iter().try_for_each(|answer| answer.map(drop))
+}
