@@ -1,0 +1,21 @@
+//! Do whole shards keep their promises when cores race, machines crash and disks fail?
+//!
+//! Real coordinator, shards, store and log over the simulator's back end. Every run is decided by
+//! its seed. `PIESKIEO_SIM_SEEDS=2000` runs that many seeds of each scenario,
+//! `PIESKIEO_SIM_SEED=17` runs one again.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `bank` | is money conserved and every acknowledged transfer kept, in calm and in crashes |
+//! | `conflicts` | can an update be lost, or a key be inserted twice |
+//! | `edges` | do both ends of an edge always agree |
+//! | `faults` | what does a disk that tears, loses or refuses do to acknowledged commits |
+//! | `harness` | how is a scenario run for many seeds and through crashes |
+//! | `model` | which tables and operations do the scenarios share |
+
+mod bank;
+mod conflicts;
+mod edges;
+mod faults;
+mod harness;
+mod model;
