@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bind;
 pub mod error;
 pub mod limits;
 pub mod suggest;

@@ -13,8 +13,8 @@ pub const NESTING_MAX: usize = 128;
 pub const TABLE_BRACKETS_MAX: usize = 8;
 
 /// Operators of one expression (between commas). They become a chain this deep, which is walked
-/// and freed recursively: 4,096 levels of some 200 bytes stay below 1 MiB of stack.
-pub const OPERATORS_MAX: usize = 4_096;
+/// and freed recursively: 2,048 levels of some 200 bytes stay below 512 KiB of stack.
+pub const OPERATORS_MAX: usize = 2_048;
 
 /// UNION, INTERSECT and EXCEPT of one statement; each adds a level to the plan.
 pub const SET_OPERATIONS_MAX: usize = 256;

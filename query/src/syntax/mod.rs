@@ -45,6 +45,7 @@ pub use column_type::column_type;
 pub use names::{name_of, position_of, single_name};
 pub use parse::{parse, parse_expression};
 pub use pattern::{MATCH_FUNCTION, Pattern, PatternEdge, PatternNode};
+pub(crate) use pattern::{direction_name, direction_named};
 pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use statement::{
     Assignment, ColumnDefinition, CreateCollection, CreateEdge, CreateIndex, CreateTable, Delete,

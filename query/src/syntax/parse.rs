@@ -20,6 +20,11 @@ const FIRST_WORDS: &[&str] = &[
 /// Words that follow CREATE and DROP, for "did you mean".
 const OBJECT_WORDS: &[&str] = &["COLLECTION", "EDGE", "INDEX", "TABLE", "UNIQUE"];
 
+/// Stack for a statement of the deepest shape the limits allow: 128 levels of some 40 KiB.
+const STACK_PIECE: usize = 16 * 1024 * 1024;
+/// Stack that must be left to read such a statement without a new piece.
+const STACK_LEFT_MIN: usize = 8 * 1024 * 1024;
+
 /// Reads all statements of a request.
 ///
 /// **Errors**: 42601 with the position of the first token that does not fit, 0A000 for a statement
@@ -31,7 +36,11 @@ pub fn parse(text: &str) -> Result<Vec<Parsed>> {
         .map(|tokens| {
             let range = byte_at.range(&tokens, text);
             let parameter_count = tokens::parameter_count(&tokens)?;
-            let statement = parse_tokens(tokens)?;
+            let statement = if tokens::may_nest(&tokens) {
+                stacker::maybe_grow(STACK_LEFT_MIN, STACK_PIECE, || parse_tokens(tokens))?
+            } else {
+                parse_tokens(tokens)?
+            };
             Ok(Parsed { statement, text: range, parameter_count })
         })
         .collect()

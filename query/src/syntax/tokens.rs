@@ -71,6 +71,20 @@ pub(super) fn parameter_count(tokens: &[TokenWithSpan]) -> Result<usize> {
     Ok(count)
 }
 
+/// Tokens that can nest a statement, above which it is read on a larger stack.
+const NESTING_TOKENS: usize = 16;
+
+/// Returns whether a statement could be nested deeply.
+pub(super) fn may_nest(tokens: &[TokenWithSpan]) -> bool {
+    let nests = tokens.iter().filter(|token| match &token.token {
+        Token::LParen | Token::LBracket | Token::LBrace => true,
+        Token::Minus | Token::Plus | Token::Tilde | Token::ExclamationMark => true,
+        Token::Word(word) => matches!(word.keyword, Keyword::NOT | Keyword::CASE),
+        _ => false,
+    });
+    nests.take(NESTING_TOKENS).count() == NESTING_TOKENS
+}
+
 /// Returns where a token starts, in characters from 1.
 pub(super) fn position(token: &TokenWithSpan) -> usize {
     super::position_of(token.span)

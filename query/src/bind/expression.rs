@@ -1,0 +1,460 @@
+//! What does an expression mean?
+//!
+//! Every function here returns whether the expression's values are JSON.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, ObjectNamePart, OrderByExpr, UnaryOperator, Value,
+    WindowFrameBound, WindowSpec, WindowType,
+};
+
+use super::engine_function::{arguments, function_name, meaning};
+use super::json;
+use super::json::{Wanted, kind_of, needs_order, wanted_by, wrap};
+use super::path::position;
+use super::query::Binder;
+use super::scope::Scope;
+use crate::error::{Error, Result, code};
+use crate::syntax::column_type;
+
+/// Stack that must be left before an expression is bound on a new piece of stack.
+const STACK_LEFT_MIN: usize = 128 * 1024;
+/// Size of a new piece of stack.
+const STACK_PIECE: usize = 2 * 1024 * 1024;
+
+impl Binder<'_> {
+    /// Binds an expression in place.
+    pub(super) fn bind_expr(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
+        stacker::maybe_grow(STACK_LEFT_MIN, STACK_PIECE, || self.bind_one(expr, scope))
+    }
+
+    /// Binds an expression that is used as true or false.
+    pub(super) fn bind_condition(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
+        if self.bind_expr(expr, scope)? {
+            wrap(expr, Wanted::Bool);
+        }
+        Ok(())
+    }
+
+    /// Binds an expression that is used as text.
+    fn bind_text(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
+        if self.bind_expr(expr, scope)? {
+            wrap(expr, Wanted::Text);
+        }
+        Ok(())
+    }
+
+    /// Binds sort keys. A JSON key becomes two, unless the sort must keep its number of keys.
+    pub(super) fn bind_order(
+        &mut self,
+        keys: &mut Vec<OrderByExpr>,
+        scope: &Scope<'_>,
+    ) -> Result<()> {
+        let mut bound = Vec::with_capacity(keys.len());
+        for mut key in std::mem::take(keys) {
+            if self.bind_expr(&mut key.expr, scope)? {
+                bound.extend(json::sort_keys(&key));
+            } else {
+                bound.push(key);
+            }
+        }
+        *keys = bound;
+        Ok(())
+    }
+
+    fn bind_one(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
+        match expr {
+            Expr::Identifier(_) => self.bind_identifier(expr, scope),
+            Expr::CompoundIdentifier(_) => self.bind_compound(expr, scope),
+            Expr::CompoundFieldAccess { .. } => self.bind_access(expr, scope),
+            Expr::Nested(inner) => self.bind_expr(inner, scope),
+            Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => Ok(false),
+            Expr::BinaryOp { .. } => self.bind_binary(expr, scope),
+            Expr::UnaryOp { op, expr: inner } => {
+                if self.bind_expr(inner, scope)? {
+                    let not = matches!(op, UnaryOperator::Not);
+                    wrap(inner, if not { Wanted::Bool } else { Wanted::Number });
+                }
+                Ok(false)
+            }
+            Expr::Function(_) => self.bind_function(expr, scope),
+            Expr::Cast { .. } => self.bind_cast(expr, scope),
+            Expr::Case { .. } => self.bind_case(expr, scope),
+            Expr::Subquery(query) => {
+                let columns = self.bind_query(query, Some(scope))?;
+                Ok(columns.first().is_some_and(|column| column.json))
+            }
+            Expr::Exists { subquery, .. } => self.bind_query(subquery, Some(scope)).map(|_| false),
+            _ => self.bind_predicate(expr, scope).map(|()| false),
+        }
+    }
+
+    /// Binds the forms that are true or false, and the rest.
+    fn bind_predicate(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
+        match expr {
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) => {
+                self.bind_expr(inner, scope).map(|_| ())
+            }
+            Expr::IsTrue(inner)
+            | Expr::IsNotTrue(inner)
+            | Expr::IsFalse(inner)
+            | Expr::IsNotFalse(inner)
+            | Expr::IsUnknown(inner)
+            | Expr::IsNotUnknown(inner) => self.bind_condition(inner, scope),
+            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
+                self.bind_same_type(&mut [left, right], scope)
+            }
+            Expr::InList { expr, list, .. } => {
+                let mut parts: Vec<&mut Expr> = vec![expr];
+                parts.extend(list.iter_mut());
+                self.bind_same_type(&mut parts, scope)
+            }
+            Expr::InSubquery { expr, subquery, .. } => {
+                let json = self.bind_expr(expr, scope)?;
+                let columns = self.bind_query(subquery, Some(scope))?;
+                let column = columns.first();
+                if json && column.is_some_and(|column| !column.json) {
+                    let ty = column.and_then(|column| column.ty.as_ref());
+                    wrap(expr, super::select_list::wanted_for(ty));
+                }
+                Ok(())
+            }
+            Expr::InUnnest { expr, array_expr, .. } => {
+                self.bind_expr(expr, scope)?;
+                self.bind_expr(array_expr, scope).map(|_| ())
+            }
+            Expr::Between { expr, low, high, .. } => {
+                self.bind_same_type(&mut [expr, low, high], scope)
+            }
+            Expr::Like { expr, pattern, .. }
+            | Expr::ILike { expr, pattern, .. }
+            | Expr::SimilarTo { expr, pattern, .. }
+            | Expr::RLike { expr, pattern, .. } => {
+                self.bind_text(expr, scope)?;
+                self.bind_text(pattern, scope)
+            }
+            Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
+                self.bind_expr(left, scope)?;
+                self.bind_expr(right, scope).map(|_| ())
+            }
+            other => self.bind_special(other, scope),
+        }
+    }
+
+    /// Binds syntax that stands for a function, and lists.
+    fn bind_special(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
+        match expr {
+            Expr::Substring { expr, substring_from, substring_for, .. } => {
+                self.bind_text(expr, scope)?;
+                for part in [substring_from, substring_for].into_iter().flatten() {
+                    self.bind_expr(part, scope)?;
+                }
+                Ok(())
+            }
+            Expr::Trim { expr, trim_what, .. } => {
+                self.bind_text(expr, scope)?;
+                trim_what.as_mut().map_or(Ok(()), |what| self.bind_text(what, scope))
+            }
+            Expr::Position { expr, r#in } => {
+                self.bind_text(expr, scope)?;
+                self.bind_text(r#in, scope)
+            }
+            Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                self.bind_text(expr, scope)?;
+                self.bind_text(overlay_what, scope)?;
+                self.bind_expr(overlay_from, scope)?;
+                overlay_for.as_mut().map_or(Ok(()), |part| self.bind_expr(part, scope).map(|_| ()))
+            }
+            Expr::Ceil { expr, .. } | Expr::Floor { expr, .. } => {
+                if self.bind_expr(expr, scope)? {
+                    wrap(expr, Wanted::Number);
+                }
+                Ok(())
+            }
+            Expr::Extract { expr, .. } | Expr::Collate { expr, .. } => self.bind_text(expr, scope),
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                self.bind_expr(timestamp, scope)?;
+                self.bind_expr(time_zone, scope).map(|_| ())
+            }
+            Expr::Tuple(items) => self.bind_each(items.iter_mut(), scope),
+            Expr::Array(array) => self.bind_each(array.elem.iter_mut(), scope),
+            Expr::GroupingSets(sets) | Expr::Cube(sets) | Expr::Rollup(sets) => {
+                self.bind_each(sets.iter_mut().flatten(), scope)
+            }
+            other => Err(Error::unsupported(format!("the expression {other}")).at(position(other))),
+        }
+    }
+
+    fn bind_each<'e>(
+        &mut self,
+        items: impl Iterator<Item = &'e mut Expr>,
+        scope: &Scope<'_>,
+    ) -> Result<()> {
+        for item in items {
+            self.bind_expr(item, scope)?;
+        }
+        Ok(())
+    }
+
+    /// Binds operands that are compared with each other: JSON ones are read as the kind of the
+    /// others.
+    fn bind_same_type(&mut self, operands: &mut [&mut Expr], scope: &Scope<'_>) -> Result<()> {
+        let mut json = Vec::with_capacity(operands.len());
+        for operand in operands.iter_mut() {
+            json.push(self.bind_expr(operand, scope)?);
+        }
+        if !json.contains(&true) {
+            return Ok(());
+        }
+        let kinds = operands.iter().zip(&json).filter(|(_, json)| !**json);
+        let kind = kinds.map(|(operand, _)| kind_of(operand)).find(Option::is_some).flatten();
+        let all_json = !json.contains(&false);
+        for (operand, json) in operands.iter_mut().zip(json) {
+            if json && !all_json {
+                wrap(operand, kind.unwrap_or(Wanted::Text));
+            }
+        }
+        Ok(())
+    }
+
+    fn bind_binary(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
+        let Expr::BinaryOp { left, op, right } = expr else { return Ok(false) };
+        match op {
+            BinaryOperator::And | BinaryOperator::Or | BinaryOperator::Xor => {
+                self.bind_condition(left, scope)?;
+                self.bind_condition(right, scope)?;
+                Ok(false)
+            }
+            BinaryOperator::Arrow | BinaryOperator::HashArrow => {
+                self.bind_expr(left, scope)?;
+                self.bind_expr(right, scope)?;
+                Ok(true)
+            }
+            BinaryOperator::PGRegexMatch
+            | BinaryOperator::PGRegexIMatch
+            | BinaryOperator::PGRegexNotMatch
+            | BinaryOperator::PGRegexNotIMatch
+            | BinaryOperator::PGLikeMatch
+            | BinaryOperator::PGILikeMatch
+            | BinaryOperator::PGNotLikeMatch
+            | BinaryOperator::PGNotILikeMatch
+            | BinaryOperator::PGStartsWith => {
+                self.bind_text(left, scope)?;
+                self.bind_text(right, scope)?;
+                Ok(false)
+            }
+            BinaryOperator::Spaceship => {
+                *op = BinaryOperator::Custom("<=>".to_owned());
+                self.bind_expr(left, scope)?;
+                self.bind_expr(right, scope)?;
+                Ok(false)
+            }
+            _ => {
+                self.bind_expr(left, scope)?;
+                self.bind_expr(right, scope)?;
+                Ok(false)
+            }
+        }
+    }
+
+    fn bind_cast(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
+        let at = position(expr);
+        let Expr::Cast { kind, expr: inner, data_type, .. } = expr else { return Ok(false) };
+        self.bind_expr(inner, scope)?;
+        if matches!(kind, CastKind::TryCast | CastKind::SafeCast) {
+            return Ok(matches!(data_type, DataType::JSON | DataType::JSONB));
+        }
+        match data_type {
+            DataType::JSON | DataType::JSONB => Ok(true),
+            // The planner's own types, which are no column types.
+            DataType::SmallInt(_)
+            | DataType::Int2(_)
+            | DataType::Interval { .. }
+            | DataType::Time(..)
+            | DataType::Char(_)
+            | DataType::Character(_)
+            | DataType::Array(_)
+            | DataType::Regclass => Ok(false),
+            other => column_type(other).map(|_| false).map_err(|error| error.at(at)),
+        }
+    }
+
+    fn bind_case(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
+        let Expr::Case { operand, conditions, else_result, .. } = expr else { return Ok(false) };
+        match operand {
+            None => {
+                for when in conditions.iter_mut() {
+                    self.bind_condition(&mut when.condition, scope)?;
+                }
+            }
+            Some(operand) => {
+                let mut parts: Vec<&mut Expr> = vec![operand];
+                parts.extend(conditions.iter_mut().map(|when| &mut when.condition));
+                self.bind_same_type(&mut parts, scope)?;
+            }
+        }
+        let mut results: Vec<&mut Expr> =
+            conditions.iter_mut().map(|when| &mut when.result).collect();
+        results.extend(else_result.as_deref_mut());
+        self.bind_results(&mut results, scope)
+    }
+
+    /// Binds expressions that give one value together: JSON only if all of them are.
+    fn bind_results(&mut self, results: &mut [&mut Expr], scope: &Scope<'_>) -> Result<bool> {
+        let mut json = Vec::with_capacity(results.len());
+        for result in results.iter_mut() {
+            let null = matches!(result, Expr::Value(value) if value.value == Value::Null);
+            json.push((self.bind_expr(result, scope)?, null));
+        }
+        let any = json.iter().any(|(json, _)| *json);
+        let all = json.iter().all(|(json, null)| *json || *null);
+        if !any || all {
+            return Ok(any);
+        }
+        let kind = results.iter().zip(&json).filter(|(_, (json, _))| !json);
+        let kind = kind.map(|(result, _)| kind_of(result)).find(Option::is_some).flatten();
+        for (result, (json, _)) in results.iter_mut().zip(json) {
+            if json {
+                wrap(result, kind.unwrap_or(Wanted::Text));
+            }
+        }
+        Ok(false)
+    }
+
+    fn bind_function(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
+        let Expr::Function(function) = &mut *expr else { return Ok(false) };
+        if let Some(meaning) = meaning(function, scope)? {
+            *expr = meaning;
+            return Ok(false);
+        }
+        let at = function
+            .name
+            .0
+            .last()
+            .and_then(ObjectNamePart::as_ident)
+            .map_or(0, |ident| crate::syntax::position_of(ident.span));
+        let name = function_name(function);
+        lower_name(function);
+        let json = self.bind_arguments(function, scope)?;
+        self.bind_clauses(function, scope)?;
+        if json.contains(&true) && needs_order(&name) {
+            return Err(Error::new(
+                code::UNDEFINED_FUNCTION,
+                format!("{name}() of a JSON value has no order to go by"),
+            )
+            .with_hint(format!("Say which type is meant, for example {name}(field::DOUBLE)."))
+            .at(at));
+        }
+        self.read_json_arguments(function, &name, &json);
+        let json_first = json.first() == Some(&true);
+        let stays_json = matches!(
+            name.as_str(),
+            "json_get"
+                | "json_get_path"
+                | "to_json"
+                | "to_jsonb"
+                | "json_parse"
+                | "parse_json"
+                | "json_extract_path"
+                | "jsonb_extract_path"
+        );
+        let passes = matches!(
+            name.as_str(),
+            "coalesce"
+                | "nullif"
+                | "first_value"
+                | "last_value"
+                | "nth_value"
+                | "lag"
+                | "lead"
+                | "any_value"
+        );
+        let wrapped = wanted_by(&name, &arguments(function)).is_some();
+        Ok(stays_json || (passes && json_first && !wrapped))
+    }
+
+    fn bind_arguments(&mut self, function: &mut Function, scope: &Scope<'_>) -> Result<Vec<bool>> {
+        let mut json = Vec::new();
+        match &mut function.args {
+            FunctionArguments::None => {}
+            FunctionArguments::Subquery(query) => {
+                self.bind_query(query, Some(scope))?;
+            }
+            FunctionArguments::List(list) => {
+                for arg in &mut list.args {
+                    let (FunctionArg::Named { arg, .. }
+                    | FunctionArg::ExprNamed { arg, .. }
+                    | FunctionArg::Unnamed(arg)) = arg;
+                    json.push(match arg {
+                        FunctionArgExpr::Expr(expr) => self.bind_expr(expr, scope)?,
+                        _ => false,
+                    });
+                }
+                for clause in &mut list.clauses {
+                    if let FunctionArgumentClause::OrderBy(keys) = clause {
+                        self.bind_order(keys, scope)?;
+                    }
+                }
+            }
+        }
+        Ok(json)
+    }
+
+    fn bind_clauses(&mut self, function: &mut Function, scope: &Scope<'_>) -> Result<()> {
+        if let Some(filter) = &mut function.filter {
+            self.bind_condition(filter, scope)?;
+        }
+        self.bind_order(&mut function.within_group, scope)?;
+        if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
+            self.bind_window(spec, scope)?;
+        }
+        Ok(())
+    }
+
+    /// Binds a window.
+    pub(super) fn bind_window(&mut self, spec: &mut WindowSpec, scope: &Scope<'_>) -> Result<()> {
+        self.bind_each(spec.partition_by.iter_mut(), scope)?;
+        self.bind_order(&mut spec.order_by, scope)?;
+        let Some(frame) = &mut spec.window_frame else { return Ok(()) };
+        let bounds = [Some(&mut frame.start_bound), frame.end_bound.as_mut()];
+        for bound in bounds.into_iter().flatten() {
+            if let WindowFrameBound::Preceding(Some(expr))
+            | WindowFrameBound::Following(Some(expr)) = bound
+            {
+                self.bind_expr(expr, scope)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_json_arguments(&self, function: &mut Function, name: &str, json: &[bool]) {
+        if !json.contains(&true) {
+            return;
+        }
+        let others: Vec<&Expr> = arguments(function);
+        let Some(wanted) = wanted_by(name, &others) else { return };
+        let FunctionArguments::List(list) = &mut function.args else { return };
+        for (arg, json) in list.args.iter_mut().zip(json) {
+            if let (FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)), true) = (arg, *json) {
+                wrap(expr, wanted);
+            }
+        }
+    }
+}
+
+/// Function names are case-insensitive; the planner's are lower case.
+fn lower_name(function: &mut Function) {
+    for part in &mut function.name.0 {
+        if let ObjectNamePart::Identifier(ident) = part
+            && ident.quote_style.is_none()
+        {
+            ident.value = ident.value.to_lowercase();
+        }
+    }
+    // `pg_catalog.lower(x)` is `lower(x)`.
+    if function.name.0.len() == 2
+        && function.name.0[0].as_ident().is_some_and(|ident| ident.value == "pg_catalog")
+    {
+        function.name.0.remove(0);
+    }
+}

@@ -1,0 +1,334 @@
+//! What does a FROM list mean?
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, TableAlias,
+    TableFactor, TableWithJoins, Value,
+};
+
+use super::path::lowered;
+use super::query::Binder;
+use super::scope::{Relation, Scope, ScopeColumn};
+use super::{build, pattern};
+use crate::error::{Error, Result, code};
+use crate::syntax::{MATCH_FUNCTION, Name, Pattern, name_of, single_name};
+
+impl Binder<'_> {
+    /// Binds a FROM list and adds its relations to `scope`. Conditions that belong to WHERE, such
+    /// as the properties of patterns, are added to `filters`, not yet bound.
+    pub(super) fn bind_from<'p>(
+        &mut self,
+        from: &mut [TableWithJoins],
+        scope: &mut Scope<'p>,
+        filters: &mut Vec<Expr>,
+    ) -> Result<()> {
+        for item in from {
+            self.bind_joined(item, scope, filters)?;
+        }
+        Ok(())
+    }
+
+    fn bind_joined<'p>(
+        &mut self,
+        item: &mut TableWithJoins,
+        scope: &mut Scope<'p>,
+        filters: &mut Vec<Expr>,
+    ) -> Result<()> {
+        let first = scope.relations.len();
+        self.bind_factor(&mut item.relation, scope, filters)?;
+        for join in &mut item.joins {
+            self.bind_join(join, first, scope, filters)?;
+        }
+        Ok(())
+    }
+
+    /// Binds one join; relations from `first` on are its left side.
+    pub(super) fn bind_join<'p>(
+        &mut self,
+        join: &mut Join,
+        first: usize,
+        scope: &mut Scope<'p>,
+        filters: &mut Vec<Expr>,
+    ) -> Result<()> {
+        let filter_count = filters.len();
+        let right = scope.relations.len();
+        self.bind_factor(&mut join.relation, scope, filters)?;
+        let inner = matches!(
+            join.join_operator,
+            JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
+        );
+        if filters.len() > filter_count && !inner {
+            return Err(Error::unsupported("properties of a pattern in an outer join")
+                .with_hint("Put the conditions into ON."));
+        }
+        let constraint = match &mut join.join_operator {
+            JoinOperator::Join(constraint)
+            | JoinOperator::Inner(constraint)
+            | JoinOperator::Left(constraint)
+            | JoinOperator::LeftOuter(constraint)
+            | JoinOperator::Right(constraint)
+            | JoinOperator::RightOuter(constraint)
+            | JoinOperator::FullOuter(constraint)
+            | JoinOperator::CrossJoin(constraint) => constraint,
+            other => {
+                let text = format!("{other:?}");
+                let name = text.split(['(', ' ']).next().unwrap_or_default().to_owned();
+                return Err(Error::unsupported(format!("{name} join"))
+                    .with_hint("Use INNER, LEFT, RIGHT, FULL or CROSS JOIN."));
+            }
+        };
+        if matches!(constraint, JoinConstraint::Natural) {
+            *constraint = natural(scope, first, right);
+        }
+        match constraint {
+            JoinConstraint::On(condition) => self.bind_condition(condition, scope),
+            JoinConstraint::Using(columns) => {
+                for column in columns {
+                    let name = single_name(column)?;
+                    check_using(scope, first, right, &name)?;
+                    *column = build::object(&name.text);
+                    if !scope.merged.contains(&name.text) {
+                        scope.merged.push(name.text);
+                    }
+                }
+                Ok(())
+            }
+            JoinConstraint::Natural | JoinConstraint::None => Ok(()),
+        }
+    }
+
+    fn bind_factor<'p>(
+        &mut self,
+        factor: &mut TableFactor,
+        scope: &mut Scope<'p>,
+        filters: &mut Vec<Expr>,
+    ) -> Result<()> {
+        match factor {
+            TableFactor::Table { args: None, sample: None, version: None, .. } => {
+                self.bind_table(factor, scope)
+            }
+            TableFactor::Table { name, args: Some(args), alias, .. } => {
+                if name.to_string() == MATCH_FUNCTION {
+                    let pattern = Pattern::decode(marker_text(&args.args)?)?;
+                    return self.bind_pattern(factor, pattern, scope, filters);
+                }
+                let relation = Relation::unknown(
+                    alias_name(alias.as_ref())
+                        .or_else(|| single_name(name).ok().map(|name| name.text)),
+                );
+                for arg in &mut args.args {
+                    let (FunctionArg::Named { arg, .. }
+                    | FunctionArg::ExprNamed { arg, .. }
+                    | FunctionArg::Unnamed(arg)) = arg;
+                    if let FunctionArgExpr::Expr(expr) = arg {
+                        self.bind_expr(expr, scope)?;
+                    }
+                }
+                lower_object(name);
+                lower_alias(alias);
+                scope.add(relation, 0)
+            }
+            TableFactor::Derived { lateral, subquery, alias, .. } => {
+                let columns = if *lateral {
+                    let outer: &Scope<'_> = scope;
+                    self.bind_query(subquery, Some(outer))?
+                } else {
+                    self.bind_query(subquery, scope.parent)?
+                };
+                let position = alias.as_ref().map_or(0, |alias| name_of(&alias.name).position);
+                let relation = derived_relation(alias, columns)?;
+                scope.add(relation, position)
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                self.bind_joined(table_with_joins, scope, filters)
+            }
+            TableFactor::UNNEST { alias, array_exprs, .. } => {
+                for expr in array_exprs {
+                    self.bind_expr(expr, scope)?;
+                }
+                let relation = Relation::unknown(alias_name(alias.as_ref()));
+                lower_alias(alias);
+                scope.add(relation, 0)
+            }
+            TableFactor::Table { sample: Some(_), .. } => {
+                Err(Error::unsupported("TABLESAMPLE").with_hint("Use ORDER BY random() LIMIT n."))
+            }
+            TableFactor::NestedJoin { .. } => {
+                Err(Error::unsupported("an alias for a join in brackets")
+                    .with_hint("Use (SELECT ...) AS name."))
+            }
+            other => Err(Error::unsupported(format!("\"{other}\" in a FROM clause"))),
+        }
+    }
+
+    fn bind_table(&mut self, factor: &mut TableFactor, scope: &mut Scope<'_>) -> Result<()> {
+        let TableFactor::Table { name, alias, .. } = factor else { return Ok(()) };
+        let written = single_name(name)?;
+        let shown = alias_name(alias.as_ref()).unwrap_or_else(|| written.text.clone());
+        *name = build::object(&written.text);
+        if let Some(columns) = self.cte(&written.text) {
+            let columns = columns.to_vec();
+            let mut as_alias = alias.clone().or_else(|| Some(build::table_alias(&shown)));
+            let relation = derived_relation(&mut as_alias, columns)?;
+            if alias.is_some() {
+                *alias = as_alias;
+            }
+            return scope.add(relation, written.position);
+        }
+        let table = self.table(&written)?.clone();
+        let renames = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
+        lower_alias(alias);
+        let relation = Relation::of_table(&table, &shown);
+        if !renames {
+            return scope.add(relation, written.position);
+        }
+        // `AS t (a, b)` renames what the user sees, not the columns of the engine's making.
+        let items = relation
+            .shown_columns()
+            .iter()
+            .map(|column| {
+                let expr = build::column(Some(&written.text), &column.name);
+                datafusion::sql::sqlparser::ast::SelectItem::UnnamedExpr(expr)
+            })
+            .collect();
+        let from = vec![build::from_item(build::table(&written.text, None))];
+        let query = build::query(build::select(items, from, None), Vec::new(), None);
+        let mut alias = alias.take();
+        let renamed = derived_relation(&mut alias, relation.shown_columns())?;
+        *factor = build::derived(query, alias);
+        scope.add(renamed, written.position)
+    }
+
+    fn bind_pattern(
+        &mut self,
+        factor: &mut TableFactor,
+        mut pattern: Pattern,
+        scope: &mut Scope<'_>,
+        filters: &mut Vec<Expr>,
+    ) -> Result<()> {
+        if let TableFactor::Table { alias: Some(alias), .. } = factor {
+            return Err(Error::unsupported("an alias for a pattern")
+                .with_hint("Name the nodes and edges inside the pattern.")
+                .at(name_of(&alias.name).position));
+        }
+        let bound = pattern::complete(self.catalog, &mut pattern)?;
+        for relation in bound.relations {
+            scope.add(relation, pattern.position)?;
+        }
+        filters.extend(bound.filters);
+        *factor = build::table_function(MATCH_FUNCTION, vec![build::text(&pattern.encode())]);
+        Ok(())
+    }
+}
+
+/// The text of a table function of our own making.
+fn marker_text(args: &[FunctionArg]) -> Result<&str> {
+    if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))] = args
+        && let Value::SingleQuotedString(text) = &value.value
+    {
+        return Ok(text);
+    }
+    Err(Error::new(code::UNDEFINED_FUNCTION, "a pattern is written MATCH (a:table)"))
+}
+
+/// The relation of a subquery or CTE under its alias, whose column names come first.
+fn derived_relation(
+    alias: &mut Option<TableAlias>,
+    mut columns: Vec<ScopeColumn>,
+) -> Result<Relation> {
+    let known = columns.iter().all(|column| !column.name.is_empty());
+    columns.retain(|column| !column.name.is_empty());
+    let Some(alias) = alias else {
+        return Ok(Relation { known, ..Relation::derived(None, columns) });
+    };
+    let name = name_of(&alias.name);
+    rename(&mut columns, alias)?;
+    alias.name = lowered(&alias.name);
+    // The planner wants a name for every column or for none.
+    if !alias.columns.is_empty() && known {
+        alias.columns = columns
+            .iter()
+            .map(|column| datafusion::sql::sqlparser::ast::TableAliasColumnDef {
+                name: build::ident(&column.name),
+                data_type: None,
+            })
+            .collect();
+    }
+    Ok(Relation { known, ..Relation::derived(Some(name.text), columns) })
+}
+
+/// Applies `AS t (a, b)` to columns.
+pub(super) fn rename(columns: &mut [ScopeColumn], alias: &TableAlias) -> Result<()> {
+    if alias.columns.len() > columns.len() && !columns.is_empty() {
+        return Err(Error::new(
+            code::SYNTAX_ERROR,
+            format!(
+                "table \"{}\" has {} columns, but {} names are given",
+                alias.name.value,
+                columns.len(),
+                alias.columns.len()
+            ),
+        )
+        .at(name_of(&alias.name).position));
+    }
+    for (column, alias) in columns.iter_mut().zip(&alias.columns) {
+        column.name = name_of(&alias.name).text;
+    }
+    Ok(())
+}
+
+fn alias_name(alias: Option<&TableAlias>) -> Option<String> {
+    alias.map(|alias| name_of(&alias.name).text)
+}
+
+fn lower_alias(alias: &mut Option<TableAlias>) {
+    if let Some(alias) = alias {
+        alias.name = lowered(&alias.name);
+        for column in &mut alias.columns {
+            column.name = lowered(&column.name);
+        }
+    }
+}
+
+fn lower_object(name: &mut datafusion::sql::sqlparser::ast::ObjectName) {
+    let idents: Vec<Ident> =
+        name.0.iter().filter_map(|part| part.as_ident()).map(lowered).collect();
+    *name = idents.into();
+}
+
+/// USING the visible columns that both sides of a natural join share.
+fn natural(scope: &Scope<'_>, first: usize, right: usize) -> JoinConstraint {
+    let (left, right) = scope.relations.split_at(right);
+    let left = left.get(first..).unwrap_or_default();
+    let mut shared = Vec::new();
+    for relation in left {
+        for column in relation.shown_columns() {
+            let also = right
+                .iter()
+                .any(|other| other.column(&column.name).is_some_and(|column| !column.hidden));
+            if also && !shared.contains(&column.name) {
+                shared.push(column.name);
+            }
+        }
+    }
+    if shared.is_empty() {
+        return JoinConstraint::None;
+    }
+    JoinConstraint::Using(shared.iter().map(|name| build::object(name)).collect())
+}
+
+fn check_using(scope: &Scope<'_>, first: usize, right: usize, name: &Name) -> Result<()> {
+    let (left, right) = scope.relations.split_at(right);
+    let left = left.get(first..).unwrap_or_default();
+    for side in [left, right] {
+        let has =
+            side.iter().any(|relation| relation.column(&name.text).is_some() || !relation.known);
+        if !has {
+            return Err(Error::new(
+                code::UNDEFINED_COLUMN,
+                format!("column \"{}\" of USING is missing on one side of the join", name.text),
+            )
+            .at(name.position));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! What does a statement mean for this catalog?
+//!
+//! [`bind`] checks every name, with "did you mean" and a position, and rewrites the tree into what
+//! the planner knows; [`define`] turns CREATE and DROP into the next catalog. After binding:
+//!
+//! * Unquoted names are lower case and the planner must not change case. `Statement::Pipeline`
+//!   does not occur. Tables exist. `*` is written out, without hidden columns.
+//! * Every output column of a SELECT has a name of its own, chosen as PostgreSQL would; a second
+//!   `count` is `count_2`.
+//! * An undeclared name on a collection is `json_get(alias.doc, 'name', …)`; `a.b[0].c` on a JSON
+//!   column too. Where another type is needed (conditions, LIKE, IN, BETWEEN, text and number
+//!   functions) it is wrapped in `json_as_…`; sort keys become a number key and a text key.
+//! * `SCORE()` is `alias._score`; `DISTANCE()` is the distance the query sorts by, or the column
+//!   `_distance` of a pipeline; `DEPTH()` is `alias._depth`.
+//! * `NATURAL JOIN` is `USING` of the visible columns both sides share.
+//! * Patterns ([`crate::syntax::Pattern`]) are complete: each node has a table and a variable of
+//!   its own (`__n0` when the user gave none), properties and repeated variables have become
+//!   conditions in WHERE.
+//!
+//! # Pipelines
+//!
+//! ```text
+//! QUERY person AS p WHERE w                      SELECT … FROM person AS p WHERE w
+//! … SIMILAR TO q ON v TOP 5                      FROM (SELECT p.…, v <=> q AS _distance FROM …
+//!                                                  WHERE … AND v IS NOT NULL
+//!                                                  ORDER BY v <=> q LIMIT 5)
+//! … TRAVERSE knows OUT DEPTH 1..3 AS n           FROM __traverse('<traversal>', (SELECT p.… FROM …))
+//! ```
+//!
+//! The derived tables have no alias: their columns keep the qualifiers they had inside, so that
+//! `p.name` is still `p.name`. `__traverse` takes the text [`Traversal::decode`] reads and a
+//! subquery. Its output: all columns of the subquery; all columns of the table reached (hidden
+//! ones and `_key` too), qualified by the alias; `alias._depth`, BIGINT, the number of edges. For
+//! each row of the subquery, each node reached in `min..=max` hops appears once, at its smallest
+//! depth; the start itself does not appear. The subquery always has the column
+//! `source_alias._key`, the encoded key of the nodes that edges start from.
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `statement` | what does a whole statement mean |
+//! | `query` | what does a query mean |
+//! | `from` | what does a FROM list mean |
+//! | `select_list` | which columns does a SELECT list give, and what are they called |
+//! | `expression` | what does an expression mean |
+//! | `path` | what does a name or path mean |
+//! | `json` | where does a JSON value need another type |
+//! | `engine_function` | what do SCORE(), DISTANCE() and DEPTH() mean |
+//! | `scope` | which names can an expression use here |
+//! | `pattern` | what does a MATCH pattern mean |
+//! | `pipeline` | what does a QUERY pipeline mean |
+//! | `traversal` | what is handed to `__traverse` |
+//! | `text_search` | how is text searched in records that are reached, not scanned |
+//! | `define` | which catalog does a CREATE or DROP make |
+//! | `define_index` | which index does a CREATE INDEX make |
+//! | `build` | how are pieces of a syntax tree made |
+
+mod build;
+mod define;
+mod define_index;
+mod engine_function;
+mod expression;
+mod from;
+mod json;
+mod path;
+mod pattern;
+mod pipeline;
+mod query;
+mod scope;
+mod select_list;
+mod statement;
+mod text_search;
+mod traversal;
+
+pub use define::{IndexDefaults, define};
+pub use statement::bind;
+pub use traversal::{TRAVERSE_FUNCTION, Traversal};

@@ -1,0 +1,276 @@
+//! What does a whole statement mean?
+
+use datafusion::sql::sqlparser::ast::Expr;
+use pieskieo_shards::catalog::{Catalog, Table};
+
+use super::query::Binder;
+use super::scope::{Relation, Scope};
+use crate::error::{Error, Result, code};
+use crate::suggest;
+use crate::syntax::{
+    Assignment, Delete, Explain, Insert, InsertSource, Name, OnConflict, Show, Statement, Update,
+};
+
+/// Checks and rewrites a statement for a catalog, as the module page says.
+///
+/// # Errors
+///
+/// 42P01, 42703 and other name errors with a position and, where a name is near, a suggestion.
+pub fn bind(catalog: &Catalog, statement: Statement) -> Result<Statement> {
+    let mut binder = Binder::new(catalog);
+    match statement {
+        Statement::Query(mut query) => {
+            binder.bind_query(&mut query, None)?;
+            Ok(Statement::Query(query))
+        }
+        Statement::Pipeline(pipeline) => {
+            binder.bind_pipeline(*pipeline).map(|query| Statement::Query(Box::new(query)))
+        }
+        Statement::Insert(mut insert) => {
+            binder.bind_insert(&mut insert)?;
+            Ok(Statement::Insert(insert))
+        }
+        Statement::Update(mut update) => {
+            binder.bind_update(&mut update)?;
+            Ok(Statement::Update(update))
+        }
+        Statement::Delete(mut delete) => {
+            binder.bind_delete(&mut delete)?;
+            Ok(Statement::Delete(delete))
+        }
+        Statement::Explain(explain) => Ok(Statement::Explain(Explain {
+            statement: Box::new(bind(catalog, *explain.statement)?),
+            ..explain
+        })),
+        Statement::Show(Show::Columns(name)) => {
+            binder.table(&name)?;
+            Ok(Statement::Show(Show::Columns(name)))
+        }
+        Statement::Show(Show::Indexes(Some(name))) => {
+            binder.table(&name)?;
+            Ok(Statement::Show(Show::Indexes(Some(name))))
+        }
+        other => Ok(other),
+    }
+}
+
+impl Binder<'_> {
+    fn bind_insert(&mut self, insert: &mut Insert) -> Result<()> {
+        let table = self.table(&insert.table)?.clone();
+        let alias = insert.alias.as_ref().unwrap_or(&insert.table).text.clone();
+        check_insert_columns(&table, insert)?;
+        match &mut insert.source {
+            InsertSource::Values(rows) => {
+                let empty = Scope::default();
+                for expr in rows.iter_mut().flatten().flatten() {
+                    self.bind_expr(expr, &empty)?;
+                }
+            }
+            InsertSource::Query(query) => {
+                let columns = self.bind_query(query, None)?;
+                let known = columns.iter().all(|column| !column.name.is_empty());
+                check_insert_width(&table, insert_width(&table, &insert.columns), &columns, known)
+                    .map_err(|error| error.at(insert.table.position))?;
+            }
+            InsertSource::Defaults => {}
+        }
+        let mut scope = Scope::default();
+        scope.add(Relation::of_table(&table, &alias), insert.table.position)?;
+        insert.returning =
+            self.bind_select_list(std::mem::take(&mut insert.returning), &scope)?.items;
+        match &mut insert.on_conflict {
+            None => Ok(()),
+            Some(OnConflict::DoNothing { target }) => check_conflict_target(&table, target),
+            Some(OnConflict::DoUpdate { target, assignments, filter }) => {
+                check_conflict_target(&table, target)?;
+                scope.add(Relation::of_table(&table, "excluded"), 0)?;
+                // A bare name means the stored record, as in PostgreSQL.
+                let mut stored = Scope::default();
+                stored.add(Relation::of_table(&table, &alias), 0)?;
+                let both = Scope { parent: Some(&scope), ..stored };
+                self.bind_assignments(&table, assignments, &both)?;
+                filter.as_mut().map_or(Ok(()), |filter| self.bind_condition(filter, &both))
+            }
+        }
+    }
+
+    fn bind_update(&mut self, update: &mut Update) -> Result<()> {
+        let table = self.table(&update.table)?.clone();
+        let alias = update.alias.as_ref().unwrap_or(&update.table).text.clone();
+        let mut scope = Scope::default();
+        scope.add(Relation::of_table(&table, &alias), update.table.position)?;
+        let mut filters: Vec<Expr> = update.filter.take().into_iter().collect();
+        self.bind_from(&mut update.from, &mut scope, &mut filters)?;
+        update.filter = super::build::all(filters);
+        if let Some(filter) = &mut update.filter {
+            self.bind_condition(filter, &scope)?;
+        }
+        self.bind_assignments(&table, &mut update.assignments, &scope)?;
+        update.returning =
+            self.bind_select_list(std::mem::take(&mut update.returning), &scope)?.items;
+        Ok(())
+    }
+
+    fn bind_delete(&mut self, delete: &mut Delete) -> Result<()> {
+        let table = self.table(&delete.table)?.clone();
+        let alias = delete.alias.as_ref().unwrap_or(&delete.table).text.clone();
+        let mut scope = Scope::default();
+        scope.add(Relation::of_table(&table, &alias), delete.table.position)?;
+        let mut filters: Vec<Expr> = delete.filter.take().into_iter().collect();
+        self.bind_from(&mut delete.using, &mut scope, &mut filters)?;
+        delete.filter = super::build::all(filters);
+        if let Some(filter) = &mut delete.filter {
+            self.bind_condition(filter, &scope)?;
+        }
+        delete.returning =
+            self.bind_select_list(std::mem::take(&mut delete.returning), &scope)?.items;
+        Ok(())
+    }
+
+    fn bind_assignments(
+        &mut self,
+        table: &Table,
+        assignments: &mut [Assignment],
+        scope: &Scope<'_>,
+    ) -> Result<()> {
+        let mut seen: Vec<Vec<String>> = Vec::new();
+        for assignment in assignments {
+            check_target(table, &assignment.target)?;
+            let path: Vec<String> =
+                assignment.target.iter().map(|name| name.text.clone()).collect();
+            if seen.contains(&path) {
+                return Err(Error::new(
+                    code::DUPLICATE_COLUMN,
+                    format!("column \"{}\" is set twice", path.join(".")),
+                )
+                .at(assignment.target.first().map_or(0, |name| name.position)));
+            }
+            seen.push(path);
+            if let Some(value) = &mut assignment.value {
+                self.bind_expr(value, scope)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_open(table: &Table) -> bool {
+    table.kind == pieskieo_shards::catalog::TableKind::Collection
+}
+
+fn undefined(table: &Table, name: &Name) -> Error {
+    let names = table.columns.iter().filter(|column| !column.hidden);
+    let names = names.map(|column| column.name.as_str());
+    Error::new(
+        code::UNDEFINED_COLUMN,
+        format!("column \"{}\" of table \"{}\" does not exist", name.text, table.name),
+    )
+    .with_suggestion(suggest::nearest(&name.text, names))
+    .at(name.position)
+}
+
+fn check_insert_columns(table: &Table, insert: &Insert) -> Result<()> {
+    for (index, name) in insert.columns.iter().enumerate() {
+        if insert.columns.iter().take(index).any(|earlier| earlier.text == name.text) {
+            return Err(Error::new(
+                code::DUPLICATE_COLUMN,
+                format!("column \"{}\" is named twice", name.text),
+            )
+            .at(name.position));
+        }
+        if table.column_named(&name.text).is_none() && !is_open(table) {
+            return Err(undefined(table, name));
+        }
+    }
+    let InsertSource::Values(rows) = &insert.source else { return Ok(()) };
+    let width = rows.first().map_or(0, Vec::len);
+    let wanted = insert_width(table, &insert.columns);
+    if insert.columns.is_empty() && width > wanted {
+        return Err(Error::new(
+            code::SYNTAX_ERROR,
+            format!("table \"{}\" has {wanted} columns, but {width} values are given", table.name),
+        )
+        .at(insert.table.position));
+    }
+    Ok(())
+}
+
+/// How many values a row may have.
+fn insert_width(table: &Table, columns: &[Name]) -> usize {
+    if !columns.is_empty() {
+        return columns.len();
+    }
+    if is_open(table) {
+        return 1;
+    }
+    table.columns.iter().filter(|column| !column.hidden).count()
+}
+
+fn check_insert_width(
+    table: &Table,
+    wanted: usize,
+    columns: &[super::scope::ScopeColumn],
+    known: bool,
+) -> Result<()> {
+    if known && columns.len() > wanted {
+        return Err(Error::new(
+            code::SYNTAX_ERROR,
+            format!(
+                "{wanted} columns of \"{}\" are filled, but the query has {}",
+                table.name,
+                columns.len()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The columns of ON CONFLICT are those of the primary key, in any order.
+fn check_conflict_target(table: &Table, target: &[Name]) -> Result<()> {
+    for name in target {
+        if table.column_named(&name.text).is_none() {
+            return Err(undefined(table, name));
+        }
+    }
+    let mut key: Vec<&str> =
+        table.key.iter().map(|position| table.columns[*position].name.as_str()).collect();
+    let mut named: Vec<&str> = target.iter().map(|name| name.text.as_str()).collect();
+    key.sort_unstable();
+    named.sort_unstable();
+    if target.is_empty() || key == named {
+        return Ok(());
+    }
+    Err(Error::new(
+        code::INVALID_TABLE_DEFINITION,
+        format!("ON CONFLICT ({}) is not the key of \"{}\"", named.join(", "), table.name),
+    )
+    .with_hint(format!("Write ON CONFLICT ({}).", key.join(", ")))
+    .at(target.first().map_or(0, |name| name.position)))
+}
+
+/// What an assignment sets must be a column, or a path into a document.
+fn check_target(table: &Table, target: &[Name]) -> Result<()> {
+    let Some((first, rest)) = target.split_first() else {
+        return Err(Error::internal("an assignment without a target"));
+    };
+    let Some(position) = table.column_named(&first.text) else {
+        return if is_open(table) { Ok(()) } else { Err(undefined(table, first)) };
+    };
+    let column = &table.columns[position];
+    if column.generated && column.hidden {
+        return Err(Error::new(
+            code::FEATURE_NOT_SUPPORTED,
+            format!("column \"{}\" cannot be set", column.name),
+        )
+        .at(first.position));
+    }
+    let json = column.ty == pieskieo_shards::value::ColumnType::Json;
+    if !rest.is_empty() && !json {
+        return Err(Error::new(
+            code::UNDEFINED_COLUMN,
+            format!("column \"{}\" is not a document, it has no fields", column.name),
+        )
+        .at(first.position));
+    }
+    Ok(())
+}
