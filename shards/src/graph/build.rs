@@ -54,7 +54,7 @@ impl Page {
     /// Adds an edge; packs the page when too many are fresh.
     pub fn insert(&mut self, nodes: &Nodes, side: End, node: NodeId, link: Link, begin: Timestamp) {
         self.fresh.push(Edge { node, link, begin, end: Timestamp::MAX });
-        if self.fresh.len() >= (self.others.len() / 8).clamp(FRESH_MIN, FRESH_MAX) {
+        if self.fresh.len() >= (self.others.len() / 4).clamp(FRESH_MIN, FRESH_MAX) {
             self.pack(nodes, side, Timestamp(0));
         }
     }

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use super::documents::Documents;
 use super::encode::{Positions, field_of};
 
+/// Looking at one document costs about as much as sorting a sixteenth of an entry (estimate).
+const SORT_COST: usize = 16;
+
 /// One document of a term's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -58,9 +61,16 @@ impl<'a> Postings<'a> {
     }
 }
 
-/// Adds up several lists: one entry per document, with the sum of its occurrences.
-pub fn union(lists: &[Postings<'_>], fields: Option<&[usize]>) -> Vec<Entry> {
-    let mut all = Vec::with_capacity(lists.iter().map(|list| list.entries.len()).sum());
+/// Adds up several lists of a run with `documents` documents: one entry per document, with the
+/// sum of its occurrences.
+///
+/// **Cost**: a pass over the lists, and either a sort of them or a pass over the documents.
+pub fn union(lists: &[Postings<'_>], fields: Option<&[usize]>, documents: usize) -> Vec<Entry> {
+    let total: usize = lists.iter().map(|list| list.entries.len()).sum();
+    if total * SORT_COST > documents {
+        return counted(lists, fields, documents);
+    }
+    let mut all = Vec::with_capacity(total);
     for list in lists {
         all.extend_from_slice(&list.within(fields));
     }
@@ -73,6 +83,18 @@ pub fn union(lists: &[Postings<'_>], fields: Option<&[usize]>) -> Vec<Entry> {
         same
     });
     all
+}
+
+/// Adds up lists in an array over all documents.
+fn counted(lists: &[Postings<'_>], fields: Option<&[usize]>, documents: usize) -> Vec<Entry> {
+    let mut counts = vec![0u32; documents];
+    for list in lists {
+        for entry in list.within(fields).iter() {
+            counts[entry.slot as usize] += entry.count;
+        }
+    }
+    let found = (0u32..).zip(counts).filter(|(_, count)| *count > 0);
+    found.map(|(slot, count)| Entry { slot, count, start: 0 }).collect()
 }
 
 /// Returns how many of the ascending `slots` occur in the list.

@@ -114,8 +114,14 @@ fn matches_of<'a>(run: &'a dyn Run, leaf: &TextNode, fields: Option<&[usize]>) -
             None => Cow::Borrowed(&[]),
         },
         TextNode::Phrase(terms) => Cow::Owned(phrase(run, terms, fields)),
-        TextNode::Prefix(prefix) => Cow::Owned(union(&run.prefixed(prefix), fields)),
-        TextNode::Fuzzy { term, distance } => Cow::Owned(union(&run.near(term, *distance), fields)),
+        TextNode::Prefix(prefix) => {
+            let documents = run.documents().len();
+            Cow::Owned(union(&run.prefixed(prefix), fields, documents))
+        }
+        TextNode::Fuzzy { term, distance } => {
+            let documents = run.documents().len();
+            Cow::Owned(union(&run.near(term, *distance), fields, documents))
+        }
         TextNode::Any(_) | TextNode::All(_) | TextNode::Prefer(..) | TextNode::Without(..) => {
             Cow::Borrowed(&[])
         }

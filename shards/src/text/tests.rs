@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::dictionary::{Dictionary, is_near};
-use super::postings::{Entry, count_of, seek};
+use super::postings::{Entry, Postings, count_of, seek, union};
 use super::{TextIndex, TextNode, TextOptions, TextQuery, TextStats, matches, terms};
 use crate::Error;
 use crate::ids::{RecordId, Timestamp};
@@ -589,6 +589,19 @@ proptest! {
             slots.iter().map(|&slot| Entry { slot, count: 1, start: 0 }).collect();
         let expected = entries.iter().filter(|entry| entry.slot >= target).count();
         prop_assert_eq!(seek(&entries, target).len(), expected);
+        let more: Vec<Entry> =
+            others.iter().map(|&slot| Entry { slot, count: 2, start: 0 }).collect();
+        let lists = [&entries, &more].map(|entries| Postings { entries, positions: &[] });
+        let sum: Vec<Entry> = (0..200)
+            .map(|slot| {
+                let count = u32::from(slots.contains(&slot)) + 2 * u32::from(others.contains(&slot));
+                Entry { slot, count, start: 0 }
+            })
+            .filter(|entry| entry.count > 0)
+            .collect();
+        // The larger the run, the more it is worth sorting the lists.
+        prop_assert_eq!(&union(&lists, None, 200), &sum);
+        prop_assert_eq!(&union(&lists, None, 1 << 30), &sum);
         let few: Vec<u32> = others.iter().copied().take(3).collect();
         let all: Vec<u32> = others.iter().copied().collect();
         for wanted in [few, all] {
