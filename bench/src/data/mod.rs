@@ -1,0 +1,20 @@
+//! How are data sets on disk read?
+//!
+//! Row by row, so that a file larger than memory can be loaded. Errors name the file and the line
+//! or row.
+//!
+//! | file | question |
+//! | --- | --- |
+//! | `npy.rs` | What is in a NumPy array file? |
+//! | `jsonl.rs` | What is in a file with a JSON document per line? |
+//! | `csv.rs` | What is in a file of separated values? |
+//! | `cranfield.rs` | What are Cranfield's documents, queries and judgements? |
+
+pub mod cranfield;
+mod csv;
+mod jsonl;
+mod npy;
+
+pub use csv::{Csv, CsvOptions};
+pub use jsonl::Jsonl;
+pub use npy::{Matrix, Npy};
