@@ -5,7 +5,7 @@
 //! a quote inside quotes where the writer did that (OpenFlights).
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use pieskieo_io::file::host;
@@ -65,7 +65,7 @@ impl Csv {
     }
 }
 
-impl<R: Read> Csv<R> {
+impl<R: BufRead> Csv<R> {
     /// Reads from any source; `path` is for messages.
     pub fn new(path: impl AsRef<Path>, input: R, options: CsvOptions) -> Self {
         Self { path: path.as_ref().to_owned(), options, bytes: input.bytes(), line: 1 }
@@ -139,7 +139,7 @@ impl<R: Read> Csv<R> {
     }
 }
 
-impl<R: Read> Iterator for Csv<R> {
+impl<R: BufRead> Iterator for Csv<R> {
     /// The fields of one record, `None` = null.
     type Item = io::Result<Vec<Option<String>>>;
 

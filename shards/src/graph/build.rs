@@ -51,10 +51,10 @@ pub struct Page {
 }
 
 impl Page {
-    /// Adds an edge; packs the page when too many are fresh.
+    /// Adds an edge; packs the page when as many are fresh as packed, within bounds.
     pub fn insert(&mut self, nodes: &Nodes, side: End, node: NodeId, link: Link, begin: Timestamp) {
         self.fresh.push(Edge { node, link, begin, end: Timestamp::MAX });
-        if self.fresh.len() >= (self.others.len() / 4).clamp(FRESH_MIN, FRESH_MAX) {
+        if self.fresh.len() >= self.others.len().clamp(FRESH_MIN, FRESH_MAX) {
             self.pack(nodes, side, Timestamp(0));
         }
     }
@@ -124,23 +124,33 @@ impl Page {
     ///
     /// **Cost**: a pass over the page's edges and a sort of the fresh ones.
     pub fn pack(&mut self, nodes: &Nodes, side: End, watermark: Timestamp) {
-        let mut fresh = std::mem::take(&mut self.fresh);
-        fresh.sort_by(|a, b| order(nodes, side, a, b));
+        let fresh = std::mem::take(&mut self.fresh);
+        let mut fresh: Vec<(u64, Edge)> =
+            fresh.into_iter().map(|edge| (prefix(nodes, side, edge.link), edge)).collect();
+        fresh.sort_by(|(a_prefix, a), (b_prefix, b)| {
+            let by_prefix = place(a.node).cmp(&place(b.node)).then(a_prefix.cmp(b_prefix));
+            by_prefix.then_with(|| compare(nodes, side, a.link, b.link))
+        });
         let count = self.others.len() + fresh.len();
         let mut next = Packer::with_capacity(count, watermark);
         let mut fresh = fresh.into_iter().peekable();
         for node in 0..PAGE_NODES {
             for index in self.packed_at(node) {
                 let edge = self.edge(index, node);
-                // Fresh edges carry full numbers; only their place within the page counts here.
-                while let Some(earlier) = fresh.next_if(|fresh| {
-                    place(fresh.node) == node && compare(nodes, side, fresh.link, edge.link).is_lt()
-                }) {
-                    next.push(earlier);
+                if fresh.peek().is_some_and(|(_, fresh)| place(fresh.node) == node) {
+                    let own = prefix(nodes, side, edge.link);
+                    let earlier = |(prefix, fresh): &(u64, Edge)| {
+                        let order = prefix.cmp(&own);
+                        let order = order.then_with(|| compare(nodes, side, fresh.link, edge.link));
+                        place(fresh.node) == node && order.is_lt()
+                    };
+                    while let Some((_, edge)) = fresh.next_if(earlier) {
+                        next.push(edge);
+                    }
                 }
                 next.push(edge);
             }
-            while let Some(rest) = fresh.next_if(|fresh| place(fresh.node) == node) {
+            while let Some((_, rest)) = fresh.next_if(|(_, edge)| place(edge.node) == node) {
                 next.push(rest);
             }
             next.page.starts.push(next.page.others.len() as u32);
@@ -217,11 +227,10 @@ struct Packer {
 
 impl Packer {
     fn with_capacity(count: usize, watermark: Timestamp) -> Self {
-        let mut page = Page::default();
-        page.starts = Vec::with_capacity(PAGE_NODES + 1);
-        page.starts.push(0);
-        page.others = Vec::with_capacity(count);
-        page.names = Vec::with_capacity(count);
+        let mut starts = Vec::with_capacity(PAGE_NODES + 1);
+        starts.push(0);
+        let (others, names) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let page = Page { starts, others, names, ..Page::default() };
         Self { page, begins: Vec::new(), ends: Vec::new(), watermark }
     }
 
@@ -262,8 +271,19 @@ pub fn compare(nodes: &Nodes, side: End, a: Link, b: Link) -> Ordering {
     a.name.cmp(&b.name)
 }
 
-fn order(nodes: &Nodes, side: End, a: &Edge, b: &Edge) -> Ordering {
-    place(a.node).cmp(&place(b.node)).then_with(|| compare(nodes, side, a.link, b.link))
+/// Returns a number that compares like two edges of one node do, except that it may be equal for
+/// different edges. Saves most comparisons the way to the other node's key.
+fn prefix(nodes: &Nodes, side: End, link: Link) -> u64 {
+    match side {
+        End::Source => link.name.0,
+        End::Target => {
+            let key = nodes.key(link.other).bytes();
+            let mut first = [0; 8];
+            let count = key.len().min(first.len());
+            first[..count].copy_from_slice(&key[..count]);
+            u64::from_be_bytes(first)
+        }
+    }
 }
 
 fn partition_point(range: Range<usize>, before: impl Fn(usize) -> bool) -> usize {

@@ -53,7 +53,7 @@ impl Sealed {
     pub fn from_builder(id: SealedId, builder: Builder) -> Self {
         let mut lists = Lists::default();
         for (term, postings) in builder.sorted() {
-            lists.append(postings, |slot| Some(slot));
+            lists.append(postings, Some);
             lists.finish_term(term);
         }
         Self::new(id, builder.into_documents(), lists)
