@@ -306,8 +306,11 @@ proptest! {
         let numbers: Vec<u64> = (0..12).collect();
         let keys: Vec<Key> = numbers.iter().map(|number| node(*number)).collect();
         for snapshot in watermark..=now {
-            let visible = history.iter().filter(|(_, begin, end)| (*begin..*end).contains(&snapshot));
-            let edges: Vec<Edge> = visible.map(|(edge, ..)| *edge).collect();
+            let edges: Vec<Edge> = history
+                .iter()
+                .filter(|(_, begin, end)| (*begin..*end).contains(&snapshot))
+                .map(|(edge, ..)| *edge)
+                .collect();
             for direction in DIRECTIONS {
                 let found = adjacency.expand(direction, &keys, Timestamp(snapshot));
                 prop_assert_eq!(&found, &expected(&edges, direction, &numbers));

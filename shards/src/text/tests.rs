@@ -594,7 +594,8 @@ proptest! {
         let lists = [&entries, &more].map(|entries| Postings { entries, positions: &[] });
         let sum: Vec<Entry> = (0..200)
             .map(|slot| {
-                let count = u32::from(slots.contains(&slot)) + 2 * u32::from(others.contains(&slot));
+                let (first, second) = (slots.contains(&slot), others.contains(&slot));
+                let count = u32::from(first) + 2 * u32::from(second);
                 Entry { slot, count, start: 0 }
             })
             .filter(|entry| entry.count > 0)
