@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::encode::EdgeName;
-use super::nodes::{NodeId, Nodes};
+use super::nodes::{NodeId, Nodes, prefix};
 use super::options::{FRESH_MAX, FRESH_MIN, PAGE_NODES};
 use crate::ids::Timestamp;
 
@@ -126,7 +126,7 @@ impl Page {
     pub fn pack(&mut self, nodes: &Nodes, side: End, watermark: Timestamp) {
         let fresh = std::mem::take(&mut self.fresh);
         let mut fresh: Vec<(u64, Edge)> =
-            fresh.into_iter().map(|edge| (prefix(nodes, side, edge.link), edge)).collect();
+            fresh.into_iter().map(|edge| (edge_prefix(nodes, side, edge.link), edge)).collect();
         fresh.sort_by(|(a_prefix, a), (b_prefix, b)| {
             let by_prefix = place(a.node).cmp(&place(b.node)).then(a_prefix.cmp(b_prefix));
             by_prefix.then_with(|| compare(nodes, side, a.link, b.link))
@@ -138,7 +138,7 @@ impl Page {
             for index in self.packed_at(node) {
                 let edge = self.edge(index, node);
                 if fresh.peek().is_some_and(|(_, fresh)| place(fresh.node) == node) {
-                    let own = prefix(nodes, side, edge.link);
+                    let own = edge_prefix(nodes, side, edge.link);
                     let earlier = |(prefix, fresh): &(u64, Edge)| {
                         let order = prefix.cmp(&own);
                         let order = order.then_with(|| compare(nodes, side, fresh.link, edge.link));
@@ -272,17 +272,11 @@ pub fn compare(nodes: &Nodes, side: End, a: Link, b: Link) -> Ordering {
 }
 
 /// Returns a number that compares like two edges of one node do, except that it may be equal for
-/// different edges. Saves most comparisons the way to the other node's key.
-fn prefix(nodes: &Nodes, side: End, link: Link) -> u64 {
+/// different edges.
+fn edge_prefix(nodes: &Nodes, side: End, link: Link) -> u64 {
     match side {
         End::Source => link.name.0,
-        End::Target => {
-            let key = nodes.key(link.other).bytes();
-            let mut first = [0; 8];
-            let count = key.len().min(first.len());
-            first[..count].copy_from_slice(&key[..count]);
-            u64::from_be_bytes(first)
-        }
+        End::Target => prefix(nodes.key(link.other)),
     }
 }
 

@@ -59,3 +59,12 @@ impl Nodes {
             + self.numbers.capacity() * (size_of::<(Key, NodeId)>() + 1) * 8 / 7
     }
 }
+
+/// Returns a number that compares like keys do, except that it may be equal for different keys.
+/// Kept beside a number, it saves most comparisons the way to the keys.
+pub fn prefix(key: &Key) -> u64 {
+    let mut first = [0; 8];
+    let count = key.bytes().len().min(first.len());
+    first[..count].copy_from_slice(&key.bytes()[..count]);
+    u64::from_be_bytes(first)
+}

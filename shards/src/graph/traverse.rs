@@ -13,7 +13,7 @@
 
 use std::collections::HashSet;
 
-use super::nodes::{NodeId, Nodes};
+use super::nodes::{NodeId, Nodes, prefix};
 use super::options::TraverseOptions;
 use crate::error::Error;
 use crate::key::Key;
@@ -28,8 +28,17 @@ pub struct Bfs {
     /// Nodes to be expanded next, by key, and the starts each is expanded for.
     frontier: Vec<Key>,
     starts: Vec<Vec<u32>>,
-    next: Vec<(u32, NodeId)>,
+    next: Vec<Visit>,
     steps: u64,
+}
+
+/// A node first seen in this round.
+#[derive(Clone, Copy)]
+struct Visit {
+    start: u32,
+    /// The first bytes of its key, which decide most comparisons.
+    prefix: u64,
+    node: NodeId,
 }
 
 /// A node that was reached.
@@ -60,7 +69,8 @@ impl Bfs {
         };
         for (start, key) in (0u32..).zip(starts) {
             let node = bfs.nodes.intern(key);
-            bfs.visit(start, node);
+            bfs.seen.insert((start, node));
+            bfs.next.push(Visit { start, prefix: prefix(key), node });
         }
         bfs
     }
@@ -81,9 +91,10 @@ impl Bfs {
             };
             count_steps(&mut self.steps, starts.len(), &self.options)?;
             let node = self.nodes.intern(&neighbor.node);
+            let prefix = prefix(&neighbor.node);
             for &start in starts {
                 if self.seen.insert((start, node)) {
-                    self.next.push((start, node));
+                    self.next.push(Visit { start, prefix, node });
                 }
             }
         }
@@ -93,15 +104,18 @@ impl Bfs {
     /// Ends the round: returns the nodes first reached in it, and sets the next frontier.
     pub fn advance(&mut self) -> Vec<Reached> {
         let mut level = std::mem::take(&mut self.next);
-        let key = |node: NodeId| self.nodes.key(node);
-        level.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1))));
+        let nodes = &self.nodes;
+        let by_key = |a: &Visit, b: &Visit| {
+            let order = a.prefix.cmp(&b.prefix);
+            order.then_with(|| nodes.key(a.node).cmp(nodes.key(b.node)))
+        };
+        level.sort_unstable_by(|a, b| a.start.cmp(&b.start).then_with(|| by_key(a, b)));
         let depth = self.depth;
-        let wanted = (self.options.depth_min..=self.options.depth_max).contains(&depth);
         let mut reached = Vec::new();
-        if wanted {
-            reached.extend(level.iter().map(|&(start, node)| Reached {
-                start,
-                node: key(node).clone(),
+        if (self.options.depth_min..=self.options.depth_max).contains(&depth) {
+            reached.extend(level.iter().map(|visit| Reached {
+                start: visit.start,
+                node: nodes.key(visit.node).clone(),
                 depth,
             }));
         }
@@ -109,20 +123,14 @@ impl Bfs {
         self.starts.clear();
         if depth < self.options.depth_max {
             // Stable, so that the starts of one node stay in order.
-            level.sort_by(|a, b| key(a.1).cmp(key(b.1)));
-            for group in level.chunk_by(|a, b| a.1 == b.1) {
-                self.frontier.push(key(group[0].1).clone());
-                self.starts.push(group.iter().map(|(start, _)| *start).collect());
+            level.sort_by(by_key);
+            for group in level.chunk_by(|a, b| a.node == b.node) {
+                self.frontier.push(nodes.key(group[0].node).clone());
+                self.starts.push(group.iter().map(|visit| visit.start).collect());
             }
         }
         self.depth = depth.saturating_add(1);
         reached
-    }
-
-    fn visit(&mut self, start: u32, node: NodeId) {
-        if self.seen.insert((start, node)) {
-            self.next.push((start, node));
-        }
     }
 }
 

@@ -55,7 +55,10 @@ impl TextIndex {
     /// **Cost**: one hash lookup per word; now and then a few milliseconds to seal the mutable
     /// run. Searches find the document at once.
     pub fn insert(&mut self, record: RecordId, fields: &[Option<&str>], begin: Timestamp) {
-        self.remove(record, begin);
+        if let Some(before) = self.current_begin(record) {
+            // Two texts of one moment: the first one is never seen.
+            self.end_current(record, begin.max(before));
+        }
         if fields.iter().all(Option::is_none) {
             return;
         }
@@ -68,27 +71,12 @@ impl TextIndex {
     }
 
     /// Ends a record's current document: snapshots at or after `end` no longer see it. Does
-    /// nothing when there is none or when it began at or after `end`.
+    /// nothing when there is none or when it began at or after `end`, so that the old text may be
+    /// removed after the new one was inserted.
     pub fn remove(&mut self, record: RecordId, end: Timestamp) {
-        match self.place(record) {
-            Place::Nowhere => return,
-            Place::Built(slot) => {
-                if self.builder.documents().get(slot).begin >= end {
-                    return;
-                }
-                self.builder.end(slot, end);
-            }
-            Place::Sealed(id, slot) => {
-                let run = self.sealed.iter_mut().find(|run| run.id == id);
-                let run = run.expect("places name runs that exist");
-                if run.documents.get(slot).begin >= end {
-                    return;
-                }
-                run.documents.end(slot, end);
-            }
+        if self.current_begin(record).is_some_and(|begin| begin < end) {
+            self.end_current(record, end);
         }
-        self.put_place(record, Place::Nowhere);
-        self.current -= 1;
     }
 
     /// Seals and merges in the background. `budget` is asked between small steps and returns
@@ -186,6 +174,30 @@ impl TextIndex {
     fn next_id(&mut self) -> SealedId {
         self.sealed_next += 1;
         SealedId(self.sealed_next)
+    }
+
+    fn current_begin(&self, record: RecordId) -> Option<Timestamp> {
+        let document = match self.place(record) {
+            Place::Nowhere => return None,
+            Place::Built(slot) => self.builder.documents().get(slot),
+            Place::Sealed(id, slot) => {
+                self.sealed.iter().find(|run| run.id == id)?.documents.get(slot)
+            }
+        };
+        Some(document.begin)
+    }
+
+    fn end_current(&mut self, record: RecordId, end: Timestamp) {
+        match self.place(record) {
+            Place::Nowhere => return,
+            Place::Built(slot) => self.builder.end(slot, end),
+            Place::Sealed(id, slot) => {
+                let run = self.sealed.iter_mut().find(|run| run.id == id);
+                run.expect("places name runs that exist").documents.end(slot, end);
+            }
+        }
+        self.put_place(record, Place::Nowhere);
+        self.current -= 1;
     }
 
     fn place(&self, record: RecordId) -> Place {

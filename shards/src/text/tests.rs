@@ -182,6 +182,16 @@ fn snapshots_see_their_own_documents() {
 }
 
 #[test]
+fn the_last_text_of_a_moment_counts() {
+    let mut index = TextIndex::open(plain(1));
+    index.insert(RecordId(0), &[Some("first")], Timestamp(5));
+    index.insert(RecordId(0), &[Some("second")], Timestamp(5));
+    assert_eq!(found(&index, "first", 5), [] as [u32; 0]);
+    assert_eq!(found(&index, "second", 5), [0]);
+    assert_eq!(index.len(), 1);
+}
+
+#[test]
 fn phrases_stay_within_a_field_and_fields_can_be_chosen() {
     let mut index = TextIndex::open(plain(2));
     index.insert(RecordId(0), &[Some("red house"), Some("blue door")], Timestamp(1));
