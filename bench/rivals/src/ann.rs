@@ -9,17 +9,18 @@ use std::time::Duration;
 use pieskieo_shards::ids::{RecordId, Timestamp};
 use pieskieo_shards::vector::{Metric, VectorIndex, VectorOptions};
 
+use crate::filtered::{self, Labels};
 use crate::hnswlib::Hnswlib;
 use crate::npy::{self, Matrix};
 use crate::stopwatch::Stopwatch;
 use crate::{Flags, say};
 
 /// Neighbours asked for.
-const K: usize = 10;
+pub const K: usize = 10;
 /// Beam widths measured.
 const BEAMS: &[usize] = &[16, 32, 64, 128, 256];
 /// Everything is inserted and searched at one moment.
-const NOW: Timestamp = Timestamp(1);
+pub const NOW: Timestamp = Timestamp(1);
 
 /// Answers one query with `K` labels, given a beam width.
 type Search<'a> = Box<dyn Fn(&[f32], usize) -> Vec<u32> + 'a>;
@@ -57,6 +58,12 @@ pub fn run(flags: &Flags<'_>) -> Result<(), String> {
         Some(path) => labels(&npy::read(Path::new(path))?),
         None => exact(&ours, &queries),
     };
+
+    if let (Some(train), Some(of_queries)) = (flags.text("--labels"), flags.text("--query-labels"))
+    {
+        let (train, of_queries) = (npy::read(Path::new(train))?, npy::read(Path::new(of_queries))?);
+        return filtered::compare(&ours, &queries, &Labels { train, queries: of_queries });
+    }
 
     let mut engines: Vec<(&str, Search<'_>)> = vec![(
         "pieskieo",

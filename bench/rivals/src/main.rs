@@ -1,6 +1,7 @@
 //! How does our vector index compare with its rivals in the same run?
 
 mod ann;
+mod filtered;
 mod hnswlib;
 mod kernels;
 mod npy;
@@ -11,6 +12,7 @@ use std::io::Write;
 const USAGE: &str = "\
 usage: pieskieo-rivals ann --train A.npy --queries B.npy [--truth C.npy] [--metric l2|cosine]
                            [--m 16] [--ef-construction 200] [--rounds 3] [--rivals yes|no]
+                           [--labels D.npy --query-labels E.npy]  instead: \"label is X\"
        pieskieo-rivals kernels [--dim 784] [--rows 60000]
        Pin it to one core: taskset -c 1 pieskieo-rivals ...";
 
