@@ -190,10 +190,10 @@ fn reached(
         while let Some(number) = queue.pop_front() {
             let depth = depths[&number];
             for (other, _) in around(edges, direction, number) {
-                if !depths.contains_key(&other) {
-                    depths.insert(other, depth + 1);
+                depths.entry(other).or_insert_with(|| {
                     queue.push_back(other);
-                }
+                    depth + 1
+                });
             }
         }
         let wanted = options.depth_min..=options.depth_max;

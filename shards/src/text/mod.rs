@@ -43,12 +43,14 @@
 //! | `phrase.rs` | Where do terms stand next to each other? |
 //! | `rank.rs` | How good is a match? |
 //! | `search.rs` | Which documents match, best first? |
+//! | `highlight.rs` | Which words of a text made it match? |
 //! | `verify.rs` | Does the index say what the records say? |
 
 mod build;
 mod dictionary;
 mod documents;
 mod encode;
+mod highlight;
 mod index;
 mod merge;
 mod options;
@@ -65,6 +67,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use highlight::{SnippetOptions, highlights, snippet};
 pub use index::TextIndex;
 pub use options::TextOptions;
 pub use query::{TextNode, TextQuery, TextStats};

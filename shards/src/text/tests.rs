@@ -6,7 +6,10 @@ use proptest::prelude::*;
 
 use super::dictionary::{Dictionary, is_near};
 use super::postings::{Entry, Postings, count_of, seek, union};
-use super::{TextIndex, TextNode, TextOptions, TextQuery, TextStats, matches, terms};
+use super::{
+    SnippetOptions, TextIndex, TextNode, TextOptions, TextQuery, TextStats, highlights, matches,
+    snippet, terms,
+};
 use crate::Error;
 use crate::ids::{RecordId, Timestamp};
 
@@ -212,6 +215,41 @@ fn phrases_stay_within_a_field_and_fields_can_be_chosen() {
     assert_eq!((stats.documents, stats.terms, stats.frequency["blue"]), (2, 3, 1));
     assert_eq!(search("blue", Some(vec![0, 1])).0, [0, 1]);
     assert_eq!(search("blue", None).1.terms, 8);
+}
+
+#[test]
+fn words_that_match_are_marked() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("run", "He runs; RUNNING is fun", &["runs", "RUNNING"]),
+        ("\"red house\"", "a red, red house of red", &["red", "house"]),
+        ("hous* -red", "red houses", &["houses"]),
+        ("colr~1", "colour color", &["color"]),
+        ("éa", "(éa) ÉA", &["éa", "ÉA"]),
+        ("x", "", &[]),
+    ];
+    for (source, text, expected) in cases {
+        let query = TextQuery::parse(source, true).unwrap();
+        let found: Vec<&str> =
+            highlights(&query, true, text).into_iter().map(|range| &text[range]).collect();
+        assert_eq!(found, *expected, "{source:?} in {text:?}");
+    }
+}
+
+#[test]
+fn snippets_show_where_most_words_stand_together() {
+    let query = TextQuery::parse("\"red house\" blue", false).unwrap();
+    let options = SnippetOptions { words: 4, ..SnippetOptions::default() };
+    let cases = [
+        ("a blue b c d e (the red house) is blue f g.", "…the <b>red house</b>) is…"),
+        ("red house!", "<b>red house</b>!"),
+        ("nothing of the kind here", "nothing of the kind…"),
+        ("a b c d blue.", "…b c d <b>blue</b>."),
+        ("", ""),
+        ("?!", "?!"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(snippet(&query, false, text, &options), expected, "{text:?}");
+    }
 }
 
 #[test]

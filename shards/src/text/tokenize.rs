@@ -4,6 +4,7 @@
 //! Unicode mapping), and reduced to their English stem (Snowball) when the index asks for it.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
@@ -48,11 +49,16 @@ pub fn terms(text: &str, stem: bool) -> Vec<String> {
 /// Calls `take` with the offset and the lower-case form of each word. Words that are too long
 /// are left out but still counted in the offsets. Returns how many words were passed on.
 pub fn words(text: &str, mut take: impl FnMut(u32, &str)) -> u32 {
+    words_at(text, |offset, _, word| take(offset, word))
+}
+
+/// Does what [`words`] does, and passes on where in the text a word begins and ends, in bytes.
+pub fn words_at(text: &str, mut take: impl FnMut(u32, Range<usize>, &str)) -> u32 {
     let mut lower = String::new();
     let mut taken = 0;
-    for (offset, word) in (0..1u32 << OFFSET_BITS).zip(text.unicode_words()) {
+    for (offset, (at, word)) in (0..1u32 << OFFSET_BITS).zip(text.unicode_word_indices()) {
         if word.len() <= WORD_BYTES_MAX {
-            take(offset, lowered(word, &mut lower));
+            take(offset, at..at + word.len(), lowered(word, &mut lower));
             taken += 1;
         }
     }
