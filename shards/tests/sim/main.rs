@@ -12,6 +12,7 @@
 //! | `faults` | what does a disk that tears, loses or refuses do to acknowledged commits |
 //! | `harness` | how is a scenario run for many seeds and through crashes |
 //! | `model` | which tables and operations do the scenarios share |
+//! | `schema` | do schema changes and writes that race leave one truth on all shards |
 
 mod bank;
 mod conflicts;
@@ -19,3 +20,4 @@ mod edges;
 mod faults;
 mod harness;
 mod model;
+mod schema;

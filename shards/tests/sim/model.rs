@@ -115,7 +115,9 @@ pub async fn read(
     access: Access,
     view: ReadView,
 ) -> Result<Vec<Found>, Error> {
-    let count = core.catalog().tables[&table].columns.len();
+    let catalog = core.catalog();
+    let stale = Error::StaleCatalog { current: catalog.version };
+    let count = catalog.tables.get(&table).ok_or(stale)?.columns.len();
     let columns = (0..count).map(ScanColumn::Column).chain([ScanColumn::Version]).collect();
     let spec = ScanSpec { table, access, columns, view, filter: None, limit: None };
     let reply = core.call(shard, Request::Scan(spec)).await?;

@@ -1,0 +1,136 @@
+//! Does a real process on real files keep its data over a restart, and how fast is that?
+//!
+//! `PIESKIEO_LOAD_ROWS=1000000 cargo nextest run -p pieskieo-shards --release --test restart
+//! --no-capture` prints rates worth reading; the default size only checks.
+
+#[allow(dead_code, reason = "the scenarios of the simulator use the rest")]
+#[path = "sim/model.rs"]
+mod model;
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pieskieo_io::rt::{self, RuntimeOptions};
+use pieskieo_io::time;
+use pieskieo_io::wal::WalOptions;
+use pieskieo_shards::Error;
+use pieskieo_shards::actor::{Boot, BootOptions, Core};
+use pieskieo_shards::request::{Expect, ReadView};
+
+use crate::model::{ACCOUNTS, TRANSFERS, create_schema, put, read_all, verify};
+
+const CORES: u16 = 2;
+const CLIENTS: i64 = 64;
+const BATCH: i64 = 500;
+
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's own cleaning.
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn life<Fut>(path: &Path, main: impl Fn(Rc<Core>) -> Fut + Send + Clone + 'static)
+where
+    Fut: Future<Output = Result<(), Error>> + 'static,
+{
+    let wal = WalOptions { file_bytes: 16 << 20, ..WalOptions::default() };
+    let options = BootOptions { path: path.into(), cores: CORES, shard_count: None, wal };
+    let boot = Arc::new(Boot::new(options).expect("there are cores"));
+    let options = RuntimeOptions { pin: false, ..RuntimeOptions::cores(CORES) };
+    let running = rt::start(options, move |id| {
+        let (boot, main) = (boot.clone(), main.clone());
+        async move {
+            let core = Core::open(boot.take(id)?).await?;
+            main(core.clone()).await?;
+            core.close().await
+        }
+    });
+    let running = match running {
+        Ok(running) => running,
+        Err(error) => panic!("this machine cannot run the real back end: {error}"),
+    };
+    for result in running.join().expect("no core panics") {
+        result.expect("no core fails");
+    }
+}
+
+fn rate(core: &Core, what: &str, count: i64, since: time::Monotonic) {
+    let seconds = since.elapsed().as_secs_f64();
+    eprintln!("core {}: {what}: {count} in {seconds:.3} s, {:.0}/s", core.id().0, {
+        count as f64 / seconds
+    });
+}
+
+/// Inserts this core's share of the rows in transactions of several shards.
+async fn load(core: &Rc<Core>, rows: i64) -> Result<(), Error> {
+    let (cores, mine) = (i64::from(CORES), i64::from(core.id().0));
+    let started = time::now();
+    let ids: Vec<i64> = (0..rows).filter(|id| id % cores == mine).collect();
+    for ids in ids.chunks(BATCH as usize) {
+        let mut txn = core.begin();
+        let writes = ids.iter().map(|&id| put(core, TRANSFERS, &[id, id, id, 1], Expect::Absent));
+        txn.write(writes.collect())?;
+        txn.commit().await?;
+    }
+    rate(core, "rows loaded in batches", rows / cores, started);
+    Ok(())
+}
+
+/// Commits single rows from many clients at once.
+async fn commit_singles(core: &Rc<Core>, each: i64) -> Result<(), Error> {
+    let started = time::now();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let core = core.clone();
+            rt::spawn(rt::Queue::Net, "client", async move {
+                for number in 0..each {
+                    let id = (i64::from(core.id().0) * CLIENTS + client) * each + number;
+                    let mut txn = core.begin();
+                    txn.write(vec![put(&core, ACCOUNTS, &[id, id], Expect::Absent)])?;
+                    txn.commit().await?;
+                }
+                Ok::<_, Error>(())
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await?;
+    }
+    rate(core, "single commits", CLIENTS * each, started);
+    Ok(())
+}
+
+#[test]
+fn everything_is_there_after_a_restart() {
+    let rows = std::env::var("PIESKIEO_LOAD_ROWS").ok().and_then(|text| text.parse().ok());
+    let rows: i64 = rows.unwrap_or(4_000);
+    let each = (rows / 1000).clamp(2, 500);
+    let name = format!("pieskieo-restart-{}", std::process::id());
+    let folder = Folder(std::env::temp_dir().join(name));
+    life(&folder.0, move |core| async move {
+        create_schema(&core).await?;
+        load(&core, rows).await?;
+        commit_singles(&core, each).await
+    });
+    life(&folder.0, move |core| async move {
+        if core.id().0 != 0 {
+            return Ok(());
+        }
+        for stats in core.stats().await? {
+            let rate = stats.replayed * 1000 / stats.replay_ms.max(1);
+            eprintln!("{}: {} replayed in {} ms, {rate}/s", stats.shard, stats.replayed, {
+                stats.replay_ms
+            });
+        }
+        let view = ReadView { snapshot: core.snapshot(), txn: None };
+        let transfers = read_all(&core, TRANSFERS, view.snapshot).await?;
+        assert_eq!(transfers.len() as i64, rows);
+        let accounts = read_all(&core, ACCOUNTS, view.snapshot).await?;
+        assert_eq!(accounts.len() as i64, i64::from(CORES) * CLIENTS * each);
+        verify(&core).await
+    });
+}
