@@ -23,6 +23,8 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::catalog::Table;
 use crate::error::Error;
 use crate::ids::{SLOT_COUNT, Slot};
@@ -30,6 +32,10 @@ use crate::value::{ColumnType, Value};
 
 /// Most bytes an encoded key may have: a key is copied into every index entry.
 pub const KEY_BYTES_MAX: usize = 8 * 1024;
+
+/// Encoded bytes inside an ordered map. Up to 24 lie in the map's own nodes, so that a descent
+/// compares without following a pointer per key.
+pub(crate) type MapKey = SmallVec<[u8; 24]>;
 
 const PRESENT: u8 = 1;
 const NULL: u8 = 2;

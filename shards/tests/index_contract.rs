@@ -189,7 +189,10 @@ fn node() -> impl Strategy<Value = Node> {
     })
 }
 
-fn writes() -> impl Strategy<Value = (Vec<(i64, Option<Node>)>, Vec<(i64, Option<i64>)>)> {
+/// What happens to node records and to edges; `None` deletes.
+type Writes = (Vec<(i64, Option<Node>)>, Vec<(i64, Option<i64>)>);
+
+fn writes() -> impl Strategy<Value = Writes> {
     let nodes = prop::collection::btree_map(0..12_i64, prop::option::weighted(0.75, node()), 0..4);
     let edges =
         prop::collection::btree_map(0..10_i64, prop::option::weighted(0.75, 0..4_i64), 0..3);

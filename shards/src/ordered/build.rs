@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::catalog::Table;
 use crate::error::Error;
 use crate::ids::{RecordId, Timestamp};
-use crate::key::push_indexed;
+use crate::key::{MapKey, push_indexed};
 use crate::row::{RowLayout, RowView};
 use crate::value::ColumnType;
 
@@ -22,7 +22,7 @@ pub(super) const ID_BYTES: usize = 4;
 pub struct OrderedIndex {
     /// Positions of the indexed columns, most significant first.
     columns: Vec<usize>,
-    pub(super) entries: BTreeMap<Box<[u8]>, Spans>,
+    pub(super) entries: BTreeMap<MapKey, Spans>,
     entry_bytes: usize,
 }
 
@@ -49,7 +49,7 @@ impl OrderedIndex {
     ) -> Result<(), Error> {
         let entry = self.entry(row, layout, id)?;
         let bytes = entry.len();
-        let spans = self.entries.entry(entry.into()).or_default();
+        let spans = self.entries.entry(MapKey::from_slice(&entry)).or_default();
         if spans.is_empty() {
             self.entry_bytes += bytes;
         }
@@ -135,8 +135,8 @@ impl OrderedIndex {
 
     /// Returns an estimate of the bytes the index takes.
     pub fn memory_bytes(&self) -> usize {
-        // Per entry: boxed slice and spans inline (16 + 40), tree overhead of about a quarter.
-        self.entry_bytes + self.entries.len() * 72
+        // Per entry: bytes and spans inline (32 + 40), tree overhead of about a quarter.
+        self.entry_bytes + self.entries.len() * 90
     }
 
     fn entry(&self, row: &RowView<'_>, layout: &RowLayout, id: RecordId) -> Result<Vec<u8>, Error> {

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use super::build::{ID_BYTES, OrderedIndex, Spans};
 use crate::ids::{RecordId, Timestamp};
-use crate::key::KeyRange;
+use crate::key::{KeyRange, MapKey};
 
 /// One entry found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl OrderedIndex {
             return Box::new(std::iter::empty());
         };
         let entries = self.entries.range::<[u8], _>((from, to));
-        let visible = move |(entry, spans): (&'a Box<[u8]>, &'a Spans)| {
+        let visible = move |(entry, spans): (&'a MapKey, &'a Spans)| {
             let shown = spans.iter().any(|span| span.0 <= snapshot && snapshot < span.1);
             shown.then(|| hit(entry))
         };
@@ -47,11 +47,11 @@ impl OrderedIndex {
     }
 }
 
+/// A lower and an upper bound.
+pub(crate) type Limits<'r> = (Bound<&'r [u8]>, Bound<&'r [u8]>);
+
 /// Returns the bounds of what is left of a range after `after`; `None` when nothing is.
-pub(crate) fn bounds<'r>(
-    range: &'r KeyRange,
-    after: Option<&'r [u8]>,
-) -> Option<(Bound<&'r [u8]>, Bound<&'r [u8]>)> {
+pub(crate) fn bounds<'r>(range: &'r KeyRange, after: Option<&'r [u8]>) -> Option<Limits<'r>> {
     let mut from = range.from.as_deref().map_or(Bound::Unbounded, Bound::Included);
     let mut to = range.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     match after {

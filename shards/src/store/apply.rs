@@ -10,7 +10,7 @@ use super::install::Store;
 use super::record::Version;
 use super::table::TableStore;
 use crate::ids::{RecordId, Timestamp};
-use crate::key::Key;
+use crate::key::{Key, MapKey};
 use crate::request::{Write, WriteOp};
 use crate::row::RowView;
 
@@ -104,7 +104,7 @@ impl TableStore {
         }
         let id = self.records.add(key.clone());
         self.by_key.insert(key.shared_bytes().clone(), id);
-        self.order.insert(key.shared_bytes().clone(), id);
+        self.order.insert(MapKey::from_slice(key.bytes()), id);
         self.row_bytes += key.bytes().len();
         id
     }

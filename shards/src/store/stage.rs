@@ -17,13 +17,16 @@ pub(super) struct Staged {
     pub tables: BTreeMap<TableId, StagedTable>,
 }
 
+/// Bytes of an edge's key and of its target's.
+pub(super) type MirrorKey = (Arc<[u8]>, Arc<[u8]>);
+
 /// One transaction's staged writes to one table.
 #[derive(Default)]
 pub(super) struct StagedTable {
     /// Puts and deletes by key bytes.
     pub records: BTreeMap<Arc<[u8]>, Write>,
-    /// Mirrors by the bytes of the edge's key and of its target.
-    pub mirrors: BTreeMap<(Arc<[u8]>, Arc<[u8]>), Write>,
+    /// Mirrors, at most one per edge and target.
+    pub mirrors: BTreeMap<MirrorKey, Write>,
 }
 
 impl Store {

@@ -8,6 +8,7 @@ use super::record::{Arena, Record};
 use crate::catalog::Table;
 use crate::error::Error;
 use crate::ids::{RecordId, Timestamp};
+use crate::key::MapKey;
 use crate::row::{RowLayout, RowView};
 
 /// Fixed seeds: equal runs take equal steps.
@@ -19,7 +20,7 @@ pub(super) struct TableStore {
     pub layout: RowLayout,
     pub records: Arena,
     pub by_key: HashMap<Arc<[u8]>, RecordId, ahash::RandomState>,
-    pub order: BTreeMap<Arc<[u8]>, RecordId>,
+    pub order: BTreeMap<MapKey, RecordId>,
     pub indexes: Indexes,
     /// Records with a version that ended, in order of that end.
     pub ended: VecDeque<(Timestamp, RecordId)>,
@@ -61,10 +62,10 @@ impl TableStore {
 
     /// Returns an estimate of the bytes in memory.
     pub fn memory_bytes(&self) -> usize {
-        // Per key: a hash bucket of 16 + 4 bytes at 7/8 load, a tree slot of 20 at about 3/4.
+        // Per key: a hash bucket of 16 + 4 bytes at 7/8 load, a tree slot of 36 at about 3/4.
         self.records.memory_bytes()
             + self.row_bytes
-            + self.by_key.len() * 56
+            + self.by_key.len() * 72
             + self.indexes.memory_bytes()
     }
 }

@@ -135,7 +135,7 @@ fn parse_bytea(text: &str) -> Result<Vec<u8>, Error> {
             .filter(|c| !c.is_ascii_whitespace())
             .map(|c| c.to_digit(16).map(|digit| digit as u8).ok_or_else(bad))
             .collect::<Result<_, _>>()?;
-        if digits.len() % 2 != 0 {
+        if !digits.len().is_multiple_of(2) {
             return Err(bad());
         }
         return Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect());
