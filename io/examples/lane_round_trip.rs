@@ -20,9 +20,7 @@ fn main() {
     let main = move |core: CoreId| {
         let end = ends.lock().expect("nobody panicked")[usize::from(core.0)].take();
         let end = end.expect("each core takes its own end");
-        async move {
-            if core.0 == 0 { ask(end).await } else { answer(end).await }
-        }
+        async move { if core.0 == 0 { ask(end).await } else { answer(end).await } }
     };
     let running = rt::start(RuntimeOptions::cores(2), main).expect("two executors start");
     running.join().expect("no core fails");

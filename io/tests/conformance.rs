@@ -3,6 +3,12 @@
 //! Each case is one program. It runs on real executors over io_uring, and on simulated machines
 //! of several seeds; nothing in it knows which.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at what it did not expect"
+)]
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -51,8 +57,7 @@ where
     for seed in 0..SEEDS {
         let shared = setup();
         let mut world = World::new(seed, SimOptions::default());
-        let outcome =
-            world.run(cores, |core| main(core, PathBuf::from("/data"), shared.clone()));
+        let outcome = world.run(cores, |core| main(core, PathBuf::from("/data"), shared.clone()));
         println!("simulated with seed {seed}: {:?}", world.elapsed());
         outcome.finished();
     }

@@ -1,5 +1,7 @@
 //! What survives a power cut on the simulated machine, and is every run repeatable?
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;

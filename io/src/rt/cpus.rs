@@ -11,7 +11,7 @@ pub fn cpu_count() -> usize {
 
 /// Returns the numbers of the CPUs in the affinity mask, ascending; empty if unknown.
 pub fn cpu_list() -> Vec<usize> {
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let status = crate::file::host::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     line.and_then(parse).unwrap_or_default()
 }

@@ -90,7 +90,8 @@ pub(crate) fn check() -> Result<()> {
 /// Returns why io_uring cannot be used, and what would help; `None` when it works.
 pub(crate) fn uring_fault() -> Option<(String, String)> {
     let cause = io_uring::IoUring::new(8).err()?;
-    let switch = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+    let switch =
+        crate::file::host::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
     let remedy = match (switch.trim(), cause.kind()) {
         ("1" | "2", _) => "allow it: `sysctl kernel.io_uring_disabled=0`",
         (_, std::io::ErrorKind::PermissionDenied) => {
@@ -105,7 +106,7 @@ pub(crate) fn uring_fault() -> Option<(String, String)> {
 
 /// Returns the soft limit of locked memory in bytes; `u64::MAX` when there is none.
 pub(crate) fn memlock_bytes() -> u64 {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let limits = crate::file::host::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"));
     let soft = line.and_then(|line| line.split_whitespace().next());
     soft.and_then(|soft| soft.parse().ok()).unwrap_or(u64::MAX)

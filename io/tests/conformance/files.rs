@@ -153,7 +153,10 @@ fn what_is_not_there_is_not_found() {
         let dir = Dir::create(&path).await.unwrap();
         let kind = |error: pieskieo_io::Error| error.kind();
         let options = OpenOptions::default();
-        assert_eq!(dir.open_file("x", options).await.map_err(kind).err(), Some(ErrorKind::NotFound));
+        assert_eq!(
+            dir.open_file("x", options).await.map_err(kind).err(),
+            Some(ErrorKind::NotFound)
+        );
         assert_eq!(dir.remove("x").await.map_err(kind), Err(ErrorKind::NotFound));
         assert_eq!(dir.rename("x", "y").await.map_err(kind), Err(ErrorKind::NotFound));
         assert_eq!(dir.read_small("x").await.map_err(kind), Err(ErrorKind::NotFound));
