@@ -11,7 +11,7 @@ use pieskieo_io::rt::{self, CoreId, MeshEnd, RuntimeOptions, mesh};
 use pieskieo_io::time;
 
 const ASLEEP_ROUNDS: u32 = 2_000;
-const ROUNDS: u32 = 200_000;
+const ROUNDS: u32 = 20_000;
 
 type Ends = Arc<Mutex<Vec<Option<MeshEnd<u64>>>>>;
 
