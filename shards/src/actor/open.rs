@@ -26,7 +26,7 @@ use super::core::{Core, Pieces};
 use super::limits::{CLOSE_SECONDS_MAX, DEADLINE_CHECK_MS};
 use super::mailbox::Mailbox;
 use super::meta::{self, Meta};
-use super::recover::{self, Outcome, Replayed, Survey, Verdicts};
+use super::recover::{self, Opened, Outcome, Replayed, Survey, Verdicts};
 use super::shard::Shard;
 use super::{maintain, serve};
 use crate::catalog::Catalog;
@@ -67,8 +67,9 @@ impl Core {
         let CoreBoot { core: id, shared, requests, answers } = boot;
         let mut attempt = Attempt { shared: shared.clone(), core: id.0, done: false };
         let number = usize::from(id.0);
-        let (meta, lock) = describe(&shared, number).await?;
-        let replayed = replay_all(&shared, &meta, number).await;
+        let (meta, owned) = describe(&shared, number).await?;
+        let (lock, first) = owned.unzip();
+        let replayed = replay_all(&shared, &meta, number, first).await;
         let (settled, catalog) = settle(&shared, number, replayed).await?;
         let clock = CoreClock::new(shared.clock.clone(), number);
         let cores = usize::from(shared.options.cores);
@@ -142,11 +143,15 @@ impl Core {
     }
 }
 
-/// Step 1. Core 0 also keeps other processes out of the directory.
-async fn describe(shared: &Shared, number: usize) -> Result<(Meta, Option<DirLock>), Error> {
-    let (brings, lock) = if number == 0 {
+/// What core 0 brings from step 1.
+type Owned = (DirLock, Opened);
+
+/// Step 1. Core 0 also keeps other processes out of the directory, and opens the first log alone:
+/// the first opening ever measures the disk and remembers the result for all logs.
+async fn describe(shared: &Shared, number: usize) -> Result<(Meta, Option<Owned>), Error> {
+    let (brings, owned) = if number == 0 {
         match create_or_open(shared).await {
-            Ok((meta, lock)) => (Ok(Some(meta)), Some(lock)),
+            Ok((meta, owned)) => (Ok(Some(meta)), Some(owned)),
             Err(error) => (Err(error), None),
         }
     } else {
@@ -155,27 +160,46 @@ async fn describe(shared: &Shared, number: usize) -> Result<(Meta, Option<DirLoc
     let brought = shared.described.meet(number, brings).await?;
     let meta = brought.iter().find_map(|meta| Option::clone(meta));
     let meta = meta.ok_or_else(|| Error::Internal("core 0 brought no description".into()))?;
-    Ok((meta, lock))
+    Ok((meta, owned))
 }
 
-async fn create_or_open(shared: &Shared) -> Result<(Meta, DirLock), Error> {
+async fn create_or_open(shared: &Shared) -> Result<(Meta, Owned), Error> {
     let options = &shared.options;
     let dir = Dir::create(&options.path).await.map_err(storage)?;
     let lock = dir.lock().await.map_err(storage)?;
     let meta = meta::open_or_create(&dir, options.shard_count, options.cores).await?;
-    dir.subdir(LOG_FOLDER).await.map_err(storage)?;
+    let logs = dir.subdir(LOG_FOLDER).await.map_err(storage)?;
     dir.sync().await.map_err(storage)?;
-    Ok((meta, lock))
+    let first = recover::open(&logs, ShardId(0), &log_options(shared, &meta)).await?;
+    Ok((meta, (lock, first)))
+}
+
+fn log_options(shared: &Shared, meta: &Meta) -> WalOptions {
+    WalOptions { database: meta.uuid, ..shared.options.wal.clone() }
 }
 
 /// Step 2.
-async fn replay_all(shared: &Shared, meta: &Meta, number: usize) -> Result<Vec<Replayed>, Error> {
+async fn replay_all(
+    shared: &Shared,
+    meta: &Meta,
+    number: usize,
+    mut first: Option<Opened>,
+) -> Result<Vec<Replayed>, Error> {
     let dir = Dir::open(&shared.options.path).await.map_err(storage)?;
     let logs = dir.subdir(LOG_FOLDER).await.map_err(storage)?;
-    let options = WalOptions { database: meta.uuid, ..shared.options.wal.clone() };
+    let (logs, options) = (&logs, &log_options(shared, meta));
     let mine = (0..meta.shard_count)
         .filter(|shard| usize::from(shard % shared.options.cores) == number)
-        .map(|shard| recover::replay(&logs, ShardId(shard), meta.shard_count, &options));
+        .map(|shard| {
+            let opened = first.take();
+            async move {
+                let opened = match opened {
+                    Some(opened) => opened,
+                    None => recover::open(logs, ShardId(shard), options).await?,
+                };
+                recover::replay(opened, meta.shard_count).await
+            }
+        });
     try_join_all(mine).await
 }
 

@@ -67,18 +67,28 @@ pub(crate) struct Outcome {
     pub(crate) commit: Option<Timestamp>,
 }
 
-/// Opens a shard's log and reads all of it.
+/// A log that was opened and not read yet.
+pub(crate) struct Opened {
+    pub(crate) id: ShardId,
+    pub(crate) wal: Wal,
+    pub(crate) log: Replay,
+}
+
+/// Opens a shard's log.
 ///
 /// **Errors**: `Corrupt` naming file and LSN when the log is damaged; nothing is changed then.
-pub(crate) async fn replay(
-    dir: &Dir,
-    id: ShardId,
-    shard_count: u16,
-    options: &WalOptions,
-) -> Result<Replayed, Error> {
-    let started = time::now();
+pub(crate) async fn open(dir: &Dir, id: ShardId, options: &WalOptions) -> Result<Opened, Error> {
     let opened = Wal::open(dir, StreamId(id.0), options).await;
-    let (wal, mut log) = opened.map_err(|error| log_error(id, &error))?;
+    let (wal, log) = opened.map_err(|error| log_error(id, &error))?;
+    Ok(Opened { id, wal, log })
+}
+
+/// Reads all of a shard's log.
+///
+/// **Errors**: as [`open`].
+pub(crate) async fn replay(opened: Opened, shard_count: u16) -> Result<Replayed, Error> {
+    let started = time::now();
+    let Opened { id, wal, mut log } = opened;
     let mut shard = Replayed {
         id,
         store: Store::open(id, Arc::new(Catalog::empty(shard_count))),
