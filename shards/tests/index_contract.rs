@@ -334,6 +334,13 @@ impl Run {
             }
         }
         for write in &self.last {
+            // Half of the nodes are written twice in the same commit: only the last counts.
+            if write.table == NODE && write.key.slot().0 % 2 == 0 {
+                let decoy = Node { a: Some(1), words: vec![0, 2], v: Some((1, 1)) };
+                let number = write.key.decode(&[ColumnType::BigInt]).expect("a node");
+                let Value::BigInt(id) = number[0] else { panic!("{number:?}") };
+                self.store.apply(&node_write(id, Some(&decoy)), Timestamp(self.now));
+            }
             self.store.apply(write, Timestamp(self.now));
         }
     }

@@ -73,6 +73,31 @@ proptest! {
 }
 
 #[test]
+fn what_is_not_json_is_refused_with_its_place() {
+    let cases = [
+        ("", "a value at line 1 column 1"),
+        ("[1,]", "a value at line 1 column 4"),
+        ("{\"a\":1,\n }", "a field name in double quotes at line 2 column 2"),
+        ("{\"a\" 1}", "\":\" at line 1 column 6"),
+        ("01", "a number without leading zeros"),
+        ("1.", "a digit after the point"),
+        ("1e999", "a number within the range of a double"),
+        ("\"a", "at the end of the string"),
+        ("\"\u{1}\"", "an escape for a control character"),
+        (r#""\ud800x""#, "the second half of a character"),
+        (r#""\q""#, "one of"),
+        ("nul", "a value at line 1 column 1"),
+        ("1 2", "nothing more at line 1 column 3"),
+    ];
+    for (text, part) in cases {
+        let error = encode(text).expect_err(text).to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+    let odd = encode(r#""\ud83d\ude00\u00e9\/\t""#).expect("a string");
+    assert_eq!(to_json_text(&odd), "\"\u{1f600}\u{e9}/\\t\"");
+}
+
+#[test]
 fn the_last_of_equal_names_counts() {
     let bytes = encode(r#"{"a":1,"b":2,"a":3}"#).expect("JSON");
     assert_eq!(to_json_text(&bytes), r#"{"a":3,"b":2}"#);

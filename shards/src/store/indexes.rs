@@ -238,13 +238,11 @@ impl TextColumns {
         if old == new {
             return Ok(());
         }
-        if old.is_some() {
-            self.index.remove(change.id, change.at);
-        }
-        if let Some(new) = new {
-            let fields: Vec<Option<&str>> = new.iter().map(Option::as_deref).collect();
-            self.index.insert(change.id, &fields, change.at);
-        }
+        // A record without texts is inserted too: that ends what was there, even if it began at
+        // this very moment, when `remove` would leave it.
+        let new = new.unwrap_or_else(|| vec![None; self.fields.len()]);
+        let fields: Vec<Option<&str>> = new.iter().map(Option::as_deref).collect();
+        self.index.insert(change.id, &fields, change.at);
         Ok(())
     }
 }
