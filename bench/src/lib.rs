@@ -1,12 +1,18 @@
 //! What measures or breaks the whole?
 //!
-//! | folder | question |
+//! | folder or file | question |
 //! | --- | --- |
 //! | `data/` | How are data sets on disk read? |
 //! | `model/` | What is the right answer, found the slow and obvious way? |
-//! | `bin/` | Programs: `quality` (is text ranking as good as the plain model, and how fast?) |
+//! | `crash/` | Does the real server survive being killed? |
+//! | `client.rs` | How does a measuring or breaking program talk to the server? |
+//! | `wire.rs` | How does hyper read and write a socket of our runtime? |
+//! | `bin/` | Programs: `quality` (is text ranking as good as the plain model, and how fast?), `crash` |
 
 #![forbid(unsafe_code)]
 
+pub mod client;
+pub mod crash;
 pub mod data;
 pub mod model;
+pub mod wire;
