@@ -10,6 +10,7 @@
 //! | file | question |
 //! | --- | --- |
 //! | `current.rs` | On which core does this code run, and what belongs to that core? |
+//! | `pulse.rs` | Why does a core that has work never sleep for long? |
 //! | `queue.rs` | Which work goes first? |
 //! | `task.rs` | How does a future run beside its spawner, and how does it end? |
 //! | `pause.rs` | How does a task wait for time, or let others go first? |
@@ -28,6 +29,7 @@ mod lane;
 mod mesh;
 mod pause;
 mod pool;
+mod pulse;
 mod queue;
 mod socket;
 mod start;

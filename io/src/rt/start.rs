@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use futures::future::{Either, select};
 
 use super::current::{Back, Core, CoreId, enter};
+use super::pulse;
 use super::queue::Queue;
 use super::stop::{Stop, Stopper, watch};
 use super::task::spawn_on;
@@ -125,6 +126,7 @@ where
     report.send(Ok(())).ok();
     gate.recv().map_err(|_| Error::Stopped)?;
     executor.run(async move {
+        pulse::start();
         let random = seeded_by_system();
         let core = Core::new(id, Back::Uring(Queues::create()), stop, random);
         let entered = enter(core.clone());

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 use futures::future::LocalBoxFuture;
 
 use super::current::{Back, Core, with_current};
+use super::pulse;
 use super::queue::Queue;
 use crate::error::{Error, panic_text};
 
@@ -104,6 +105,7 @@ impl Future for Driver {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        pulse::beat();
         self.0.poll(&self.1, cx)
     }
 }
