@@ -51,6 +51,11 @@ async fn serve(model: Rc<RefCell<Model>>, seed: u64) -> Result<(), Error> {
     Ok(())
 }
 
+fn acknowledge(model: &RefCell<Model>, lsn: Lsn) {
+    let mut model = model.borrow_mut();
+    model.acknowledged = model.acknowledged.max(lsn.0);
+}
+
 async fn append_some(wal: Rc<Wal>, model: Rc<RefCell<Model>>, worker: u64) -> Result<(), Error> {
     for round in 0..12 {
         let mut last = Lsn::ZERO;
@@ -62,10 +67,8 @@ async fn append_some(wal: Rc<Wal>, model: Rc<RefCell<Model>>, worker: u64) -> Re
             model.appended = model.appended.max(number);
         }
         wal.durable(last).await?;
-        let mut known = model.borrow_mut();
-        known.acknowledged = known.acknowledged.max(last.0);
-        drop(known);
-        if (worker + round) % 4 == 0 {
+        acknowledge(&model, last);
+        if (worker + round).is_multiple_of(4) {
             rt::sleep(Duration::from_millis(7 * (worker + 1))).await;
         }
     }
@@ -90,7 +93,7 @@ fn lives(seed: u64, faults: impl Fn(&mut SimOptions, u64)) -> u64 {
                 for result in results {
                     check_failure(result, seed);
                 }
-                if mixed % 3 == 0 {
+                if mixed.is_multiple_of(3) {
                     world.crash();
                 }
             }

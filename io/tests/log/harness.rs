@@ -59,10 +59,7 @@ pub fn check_entries(entries: &Entries, first: Lsn) {
 /// Runs `main` on a machine with one core.
 pub fn run<T: 'static>(world: &mut World, main: impl Future<Output = T> + 'static) -> T {
     let main = Rc::new(RefCell::new(Some(main)));
-    let outcome = world.run(1, move |_| {
-        let main = main.borrow_mut().take().expect("one core");
-        main
-    });
+    let outcome = world.run(1, move |_| main.borrow_mut().take().expect("one core"));
     outcome.finished().pop().expect("one core")
 }
 
