@@ -1,0 +1,80 @@
+//! Which functions are there, by name?
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use datafusion::execution::SessionStateDefaults;
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
+
+use super::{Operators, convert, json, system, text, vector};
+
+/// Every function a statement may call. Made once per process.
+#[derive(Debug)]
+pub struct Registry {
+    /// Scalar functions by name and alias.
+    pub scalar: HashMap<String, Arc<ScalarUDF>>,
+    /// Functions that take lambdas, by name and alias.
+    pub higher_order: HashMap<String, Arc<HigherOrderUDF>>,
+    /// Aggregates by name and alias.
+    pub aggregate: HashMap<String, Arc<AggregateUDF>>,
+    /// Window functions by name and alias.
+    pub window: HashMap<String, Arc<WindowUDF>>,
+    /// What operators and special syntax stand for, ours first.
+    pub expr_planners: Vec<Arc<dyn ExprPlanner>>,
+}
+
+/// Returns the functions of this process.
+pub fn registry() -> &'static Registry {
+    static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::build);
+    &REGISTRY
+}
+
+impl Registry {
+    fn build() -> Self {
+        let mut scalar = HashMap::new();
+        let ours = [
+            vector::functions(),
+            json::functions(),
+            text::functions(),
+            convert::functions(),
+            system::functions(),
+        ];
+        let ours = ours.into_iter().flatten().map(|function| Arc::new(function.build()));
+        for function in SessionStateDefaults::default_scalar_functions().into_iter().chain(ours) {
+            for alias in function.aliases() {
+                scalar.insert(alias.clone(), function.clone());
+            }
+            scalar.insert(function.name().to_owned(), function);
+        }
+        let mut aggregate = HashMap::new();
+        for function in SessionStateDefaults::default_aggregate_functions() {
+            for alias in function.aliases() {
+                aggregate.insert(alias.clone(), function.clone());
+            }
+            aggregate.insert(function.name().to_owned(), function);
+        }
+        let mut window = HashMap::new();
+        for function in SessionStateDefaults::default_window_functions() {
+            for alias in function.aliases() {
+                window.insert(alias.clone(), function.clone());
+            }
+            window.insert(function.name().to_owned(), function);
+        }
+        let mut higher_order = HashMap::new();
+        for function in SessionStateDefaults::default_higher_order_functions() {
+            for alias in function.aliases() {
+                higher_order.insert(alias.clone(), function.clone());
+            }
+            higher_order.insert(function.name().to_owned(), function);
+        }
+        let mut expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators)];
+        expr_planners.extend(SessionStateDefaults::default_expr_planners());
+        Self { scalar, higher_order, aggregate, window, expr_planners }
+    }
+
+    /// Returns our function or DataFusion's with this name.
+    pub fn scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.scalar.get(name).cloned()
+    }
+}

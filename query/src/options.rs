@@ -1,0 +1,33 @@
+//! What may a caller choose about a session?
+
+use std::time::Duration;
+
+use crate::bind::IndexDefaults;
+
+/// A session's choices. `SET` changes them afterwards.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// Beam width of vector searches, 1..=10,000; `None` = each index's own default. A wider beam
+    /// finds more of the true neighbours and takes longer, about in proportion.
+    pub ef_search: Option<usize>,
+    /// Longest time one request may take; `None` = no end. Default: 60 s.
+    pub statement_timeout: Option<Duration>,
+    /// What a vector index gets where its definition says nothing.
+    pub index_defaults: IndexDefaults,
+    /// Most rows a collected answer may hold. Default: 1,000,000. A streamed answer has no end.
+    pub rows_max: usize,
+    /// Most bytes of Arrow buffers a collected answer may hold. Default: 256 MiB.
+    pub result_bytes_max: usize,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            ef_search: None,
+            statement_timeout: Some(Duration::from_secs(60)),
+            index_defaults: IndexDefaults::default(),
+            rows_max: 1_000_000,
+            result_bytes_max: 256 << 20,
+        }
+    }
+}
