@@ -1,0 +1,37 @@
+//! How do plans run on the shards' own cores?
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `scope` | what does one running statement share with all its parts |
+//! | `here` | which core does this code run on |
+//! | `pipe` | how do batches get from one task to another |
+//! | `piece` | how does one partition of a plan run on the core of its shard |
+//! | `home` | on which shard does a partition belong |
+//! | `columns` | which columns does a statement see of a table |
+//! | `path` | which way do a scan's records come |
+//! | `choose` | which conditions choose the way a table is read |
+//! | `predicate` | how does a condition become a filter that a shard evaluates |
+//! | `provider` | how does the planner see a table |
+//! | `expand` | how are edges followed from many nodes at once |
+//! | `fetch` | how are records fetched by key |
+//! | `run` | how does a plan start, and how do its rows come out |
+//! | `nodes/` | which physical operators are ours |
+//! | `rules/` | which physical optimizer rules are ours |
+
+pub mod choose;
+pub mod columns;
+pub mod expand;
+pub mod fetch;
+pub mod here;
+mod home;
+pub mod nodes;
+pub mod path;
+mod piece;
+mod pipe;
+mod predicate;
+pub mod provider;
+pub mod rules;
+pub mod run;
+pub mod scope;
+
+pub use predicate::Predicate;

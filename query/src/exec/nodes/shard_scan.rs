@@ -1,0 +1,242 @@
+//! How are the records of a table read, one partition per shard?
+//!
+//! A partition's work runs in the scan queue of the core that owns the shard, whoever asks; its
+//! batches arrive through a pipe. So a scan never holds up a core for longer than one batch, and
+//! what consumes it may be driven from any core.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{
+    Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ReplaceChildrenOptions,
+};
+use pieskieo_io::rt::{self, Queue};
+use pieskieo_shards::catalog::Table;
+use pieskieo_shards::ids::ShardId;
+use pieskieo_shards::request::{Fragment, RowFilter, ScanColumn, ScanSpec};
+
+use crate::error::Error;
+use crate::exec::here::{self, external};
+use crate::exec::path::ScanPath;
+use crate::exec::piece::dispatch;
+use crate::exec::pipe::{Outlet, pipe};
+use crate::exec::predicate::Predicate;
+use crate::exec::scope::{Scope, Stop};
+
+/// Rows of one batch: about a millisecond of work, estimated.
+pub const BATCH_ROWS: usize = 8192;
+
+/// What a scan is made of.
+#[derive(Clone, Debug)]
+pub struct ScanParts {
+    /// The table.
+    pub table: Arc<Table>,
+    /// How records are found.
+    pub path: ScanPath,
+    /// Where they can be: partition `i` reads `shards[i]`. Not empty.
+    pub shards: Vec<ShardId>,
+    /// The output columns.
+    pub columns: Vec<ScanColumn>,
+    /// Their schema.
+    pub schema: SchemaRef,
+    /// Rows must pass this.
+    pub predicate: Option<Arc<Predicate>>,
+    /// Most rows wanted of each shard.
+    pub limit: Option<usize>,
+}
+
+/// Reads records where they are.
+#[derive(Debug, Clone)]
+pub struct ShardScan {
+    parts: ScanParts,
+    metrics: ExecutionPlanMetricsSet,
+    properties: Arc<PlanProperties>,
+}
+
+impl ShardScan {
+    /// Makes the operator.
+    pub fn new(parts: ScanParts) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(parts.schema.clone()),
+            Partitioning::UnknownPartitioning(parts.shards.len()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        Self { parts, metrics: ExecutionPlanMetricsSet::new(), properties: Arc::new(properties) }
+    }
+
+    /// Returns what the scan is made of.
+    pub fn parts(&self) -> &ScanParts {
+        &self.parts
+    }
+
+    /// Returns the shard each partition reads.
+    pub fn shards(&self) -> &[ShardId] {
+        &self.parts.shards
+    }
+
+    fn spec(&self, shard: ShardId, scope: &Scope) -> std::result::Result<ScanSpec, Error> {
+        let parts = &self.parts;
+        let filter = parts.predicate.clone().map(|predicate| predicate as Arc<dyn RowFilter>);
+        Ok(ScanSpec {
+            table: parts.table.id,
+            access: parts.path.access(&parts.table, shard, scope)?,
+            columns: parts.columns.clone(),
+            view: scope.view,
+            filter,
+            limit: parts.limit,
+        })
+    }
+}
+
+impl DisplayAs for ShardScan {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = &self.parts;
+        let names: Vec<&str> =
+            parts.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        write!(f, "Scan {}: {}", parts.table.name, parts.path.describe(&parts.table))?;
+        write!(f, ", shards={}, columns=[{}]", parts.shards.len(), names.join(", "))?;
+        if let Some(predicate) = &parts.predicate {
+            write!(f, ", filter={}", predicate.text())?;
+        }
+        match parts.limit {
+            Some(limit) => write!(f, ", limit={limit}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for ShardScan {
+    fn name(&self) -> &str {
+        "ShardScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let scope = Scope::of(&context)?;
+        let shard = self.parts.shards[partition];
+        let (outlet, excuse, stream) = pipe(self.parts.schema.clone());
+        let scan = Box::new(Scan {
+            spec: self.spec(shard, &scope).map_err(external)?,
+            predicate: self.parts.predicate.clone(),
+            stop: scope.stop.clone(),
+            rows: MetricBuilder::new(&self.metrics).output_rows(partition),
+            outlet,
+        });
+        dispatch(Some(shard), scan, excuse)?;
+        Ok(stream)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.parts.limit
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        let parts = ScanParts { limit, ..self.parts.clone() };
+        Some(Arc::new(Self::new(parts)))
+    }
+}
+
+/// One shard's part of a scan, on its way there.
+struct Scan {
+    spec: ScanSpec,
+    predicate: Option<Arc<Predicate>>,
+    stop: Stop,
+    rows: Count,
+    outlet: Outlet,
+}
+
+impl Fragment for Scan {
+    fn start(self: Box<Self>, shard: ShardId) {
+        // Detached: it ends with the last row, or when nobody listens.
+        drop(rt::spawn(Queue::Scan, "scan", self.run(shard)));
+    }
+}
+
+impl Scan {
+    async fn run(self: Box<Self>, shard: ShardId) {
+        let Self { spec, predicate, stop, rows, outlet } = *self;
+        outlet.feed(async |outlet| scan(shard, spec, predicate, stop, rows, outlet).await).await;
+    }
+}
+
+async fn scan(
+    shard: ShardId,
+    spec: ScanSpec,
+    predicate: Option<Arc<Predicate>>,
+    stop: Stop,
+    rows: Count,
+    outlet: &mut Outlet,
+) -> Result<()> {
+    let core = here::core()?;
+    // The statement may end before this task notices: its versions must stay until then.
+    let _lease = core.lease_at(spec.view.snapshot);
+    // What a filter found wrong has a code that a shard's error has no place for.
+    let explain = |error: pieskieo_shards::Error| {
+        let failure = predicate.as_ref().and_then(|predicate| predicate.take_failure());
+        failure.map_or_else(|| external(error), external)
+    };
+    let opened = core.with_shard(shard, |store| store.open_scan(spec)).map_err(external)?;
+    let mut cursor = opened.map_err(&explain)?;
+    loop {
+        stop.check().map_err(external)?;
+        let next = core.with_shard(shard, |store| store.next_batch(&mut cursor, BATCH_ROWS));
+        let Some(batch) = next.map_err(external)?.map_err(&explain)? else { return Ok(()) };
+        rows.add(batch.num_rows());
+        if batch.num_rows() > 0 && !outlet.send(batch).await {
+            return Ok(());
+        }
+        if outlet.is_closed() {
+            return Ok(());
+        }
+        rt::yield_if_needed().await;
+    }
+}

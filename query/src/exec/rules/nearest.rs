@@ -1,0 +1,157 @@
+//! When is a sort by distance a nearest-neighbour search?
+//!
+//! When its first rows are wanted and its only key is the distance of a vector column from a
+//! constant vector, smallest first: then the nearest `k` of every shard are enough. The sort
+//! stays: it orders the few rows that come. A search gives up to `k` records *with* a vector;
+//! records without one sort last, and matter only when fewer than `k` have one, so the rule
+//! holds for columns that are `NOT NULL`, and otherwise for scans that leave nulls out.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use pieskieo_shards::catalog::{IndexKind, Table};
+use pieskieo_shards::ids::IndexId;
+use pieskieo_shards::request::ScanColumn;
+use pieskieo_shards::value::ColumnType;
+use pieskieo_shards::vector::Metric;
+
+use crate::exec::nodes::{ScanParts, ShardScan};
+use crate::exec::path::{Nearest, ScanPath};
+use crate::functions::vector;
+
+/// Most neighbours searched for; above, every vector is compared and sorted.
+pub const K_MAX: usize = 10_000;
+
+/// Turns sorts by distance into nearest-neighbour searches.
+#[derive(Debug)]
+pub struct UseNearest;
+
+impl PhysicalOptimizerRule for UseNearest {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(rewrite).data()
+    }
+
+    fn name(&self) -> &str {
+        "use_nearest"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let Some(sort) = plan.downcast_ref::<SortExec>() else { return Ok(Transformed::no(plan)) };
+    let (Some(k), [key]) = (sort.fetch(), sort.expr().as_ref()) else {
+        return Ok(Transformed::no(plan));
+    };
+    if key.options.descending || k == 0 || k > K_MAX {
+        return Ok(Transformed::no(plan));
+    }
+    let Some(input) = search(sort.input(), &key.expr, k)? else {
+        return Ok(Transformed::no(plan));
+    };
+    let children = vec![input];
+    let plan =
+        datafusion::physical_plan::execution_plan::replace_children_if_necessary(plan, children)?;
+    Ok(Transformed::yes(plan))
+}
+
+/// Returns the plan below the sort with its scan searching, if that is possible.
+fn search(
+    plan: &Arc<dyn ExecutionPlan>,
+    key: &Arc<dyn PhysicalExpr>,
+    k: usize,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        let Some(key) = through(projection, key)? else { return Ok(None) };
+        let Some(input) = search(projection.input(), &key, k)? else { return Ok(None) };
+        let children = vec![input];
+        return datafusion::physical_plan::execution_plan::replace_children_if_necessary(
+            plan.clone(),
+            children,
+        )
+        .map(Some);
+    }
+    let Some(scan) = plan.downcast_ref::<ShardScan>() else { return Ok(None) };
+    let parts = scan.parts();
+    if !matches!(parts.path, ScanPath::All) || parts.limit.is_some() {
+        return Ok(None);
+    }
+    let Some((column, metric, query)) = distance_key(parts, key)? else { return Ok(None) };
+    let declared = &parts.table.columns[column];
+    let nulls_out = declared.not_null
+        || parts.predicate.as_ref().is_some_and(|predicate| {
+            predicate.text().contains(&format!("{} IS NOT NULL", declared.name))
+        });
+    let fits = matches!(declared.ty, ColumnType::Vector(dim) if dim as usize == query.len());
+    if !fits || !nulls_out {
+        return Ok(None);
+    }
+    let index = index_for(&parts.table, column, metric);
+    let path = ScanPath::Nearest(Nearest { column, index, metric, query: query.into(), k });
+    Ok(Some(Arc::new(ShardScan::new(ScanParts { path, ..parts.clone() }))))
+}
+
+/// Returns the vector index over a column for a metric.
+pub fn index_for(table: &Table, wanted: usize, wanted_metric: Metric) -> Option<IndexId> {
+    table.indexes.iter().find_map(|index| match &index.kind {
+        IndexKind::Vector { column, metric, .. }
+            if *column == wanted && *metric == wanted_metric =>
+        {
+            Some(index.id)
+        }
+        _ => None,
+    })
+}
+
+/// Rewrites an expression over a projection's output into one over its input.
+fn through(
+    projection: &ProjectionExec,
+    key: &Arc<dyn PhysicalExpr>,
+) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+    let exprs = projection.expr();
+    let rewritten = key.clone().transform_down(|expr| {
+        Ok(match expr.downcast_ref::<Column>() {
+            Some(column) => Transformed::new(
+                exprs[column.index()].expr.clone(),
+                true,
+                datafusion::common::tree_node::TreeNodeRecursion::Jump,
+            ),
+            None => Transformed::no(expr),
+        })
+    });
+    Ok(Some(rewritten.data()?))
+}
+
+/// Reads `distance(column, constant)`, either way round.
+fn distance_key(
+    parts: &ScanParts,
+    key: &Arc<dyn PhysicalExpr>,
+) -> Result<Option<(usize, Metric, Vec<f32>)>> {
+    let Some(call) = key.downcast_ref::<ScalarFunctionExpr>() else { return Ok(None) };
+    let Some(metric) = vector::metric_of(call.fun().name()) else { return Ok(None) };
+    let [a, b] = call.args() else { return Ok(None) };
+    let (column, constant) = match (a.downcast_ref::<Column>(), b.downcast_ref::<Column>()) {
+        (Some(column), None) => (column, b),
+        (None, Some(column)) => (column, a),
+        _ => return Ok(None),
+    };
+    let Some(literal) = constant.downcast_ref::<Literal>() else { return Ok(None) };
+    let ScanColumn::Column(position) = parts.columns[column.index()] else { return Ok(None) };
+    let array = literal.value().to_array()?;
+    let query = vector::vector_at(array.as_ref(), 0)?;
+    Ok(query.map(|query| (position, metric, query)))
+}

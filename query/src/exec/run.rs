@@ -1,0 +1,128 @@
+//! How does a plan start, and how do its rows come out?
+
+use std::any::Any;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow_array::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::ExecutionPlan;
+use futures::{Stream, StreamExt};
+use pieskieo_shards::actor::Core;
+use pieskieo_shards::catalog::Table;
+use pieskieo_shards::request::{Reply, Request};
+use pieskieo_shards::text::TextStats;
+
+use super::nodes::ShardScan;
+use super::path::{Matching, ScanPath};
+use super::piece::run_at;
+use super::scope::{Scope, Stop};
+use crate::error::{Error, Result};
+use crate::plan::Engine;
+
+/// The rows of a running plan. Dropping them stops the plan on every core.
+pub struct Running {
+    batches: SendableRecordBatchStream,
+    stop: Stop,
+    failed: bool,
+    /// What must live as long as the plan runs, such as the lease of its snapshot.
+    _keep: Box<dyn Any>,
+}
+
+/// Starts a plan. `keep` lives until the rows are dropped.
+///
+/// **Errors**: whatever the first steps of the plan refuse.
+pub async fn start(
+    core: &Rc<Core>,
+    engine: &Engine,
+    plan: &Arc<dyn ExecutionPlan>,
+    scope: Scope,
+    keep: impl Any,
+) -> Result<Running> {
+    gather_statistics(core, plan, &scope).await?;
+    let stop = scope.stop.clone();
+    let batches = run_at(None, plan, 0, &engine.task(scope))?;
+    Ok(Running { batches, stop, failed: false, _keep: Box::new(keep) })
+}
+
+impl Stream for Running {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.failed {
+            return Poll::Ready(None);
+        }
+        let next = self.batches.poll_next_unpin(cx);
+        next.map(|next| {
+            next.map(|batch| {
+                batch.map_err(|error| {
+                    self.failed = true;
+                    Error::from(error)
+                })
+            })
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Gathers the statistics of every text search in the plan, at the statement's snapshot.
+async fn gather_statistics(
+    core: &Rc<Core>,
+    plan: &Arc<dyn ExecutionPlan>,
+    scope: &Scope,
+) -> Result<()> {
+    let mut searches = Vec::new();
+    collect_searches(plan, &mut searches);
+    for (table, search) in searches {
+        let stats = statistics(core, &table, &search, scope).await?;
+        // Set once per run; the same search elsewhere in the plan has the same statistics.
+        search.stats.set(Arc::new(stats)).ok();
+    }
+    Ok(())
+}
+
+fn collect_searches(plan: &Arc<dyn ExecutionPlan>, out: &mut Vec<(Arc<Table>, Matching)>) {
+    if let Some(scan) = plan.downcast_ref::<ShardScan>()
+        && let ScanPath::Matching(matching) = &scan.parts().path
+    {
+        out.push((scan.parts().table.clone(), matching.clone()));
+    }
+    for child in plan.children() {
+        collect_searches(child, out);
+    }
+}
+
+/// Sums the statistics of a text search over all shards.
+///
+/// **Errors**: whatever a shard refuses.
+pub async fn statistics(
+    core: &Rc<Core>,
+    table: &Table,
+    search: &Matching,
+    scope: &Scope,
+) -> Result<TextStats> {
+    let requests = core.shards().map(|shard| {
+        let request = Request::TextStats {
+            table: table.id,
+            index: search.index,
+            query: search.query.clone(),
+            view: scope.view,
+        };
+        (shard, request)
+    });
+    let mut sum = TextStats::default();
+    for reply in core.call_all(requests).await? {
+        let Reply::TextStats(stats) = reply else {
+            return Err(Error::internal("statistics were answered with something else"));
+        };
+        sum.add(&stats);
+    }
+    Ok(sum)
+}

@@ -1,0 +1,102 @@
+//! Which casts does Arrow not know, and what takes their places?
+//!
+//! | from | to | becomes |
+//! | --- | --- | --- |
+//! | TEXT | JSON | `json_parse` |
+//! | anything | JSON | `to_json` |
+//! | JSON | BIGINT, DOUBLE, BOOL, TEXT and what these cast to | `json_as_...` |
+//! | anything | VECTOR(n) | `to_vector` |
+//! | TEXT | UUID | `to_uuid` |
+//! | UUID, VECTOR(n), BYTEA | TEXT | `to_text` |
+
+use arrow_schema::DataType;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
+
+use crate::functions::{TO_TEXT, TO_UUID, TO_VECTOR, registry};
+
+/// Rewrites the casts of a whole plan.
+///
+/// **Errors**: none of its own.
+pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| {
+        let schema = match &node {
+            LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
+            node => merge_schema(&node.inputs()),
+        };
+        let names = NamePreserver::new(&node);
+        let rewritten = node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let expr = expr.transform_up(|expr| cast(expr, &schema))?;
+            Ok(expr.update_data(|expr| name.restore(expr)))
+        })?;
+        if rewritten.transformed {
+            rewritten.map_data(LogicalPlan::recompute_schema)
+        } else {
+            Ok(rewritten)
+        }
+    })
+    .data()
+}
+
+/// Rewrites the casts of one expression.
+///
+/// **Errors**: none of its own.
+pub fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    expr.transform_up(|expr| cast(expr, schema)).data()
+}
+
+fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
+    let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
+    let to = field.data_type();
+    // A column of an outer query has no type here; it is cast as Arrow casts.
+    let Ok(from) = inner.get_type(schema) else { return Ok(Transformed::no(expr)) };
+    if &from == to {
+        return Ok(Transformed::no(expr));
+    }
+    let inner = inner.as_ref().clone();
+    let is_text = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let call = |name: &str, args: Vec<Expr>| registry().scalar(name).map(|f| f.call(args));
+    let rewritten = match (&from, to) {
+        (DataType::Null, DataType::BinaryView) => return Ok(Transformed::no(expr)),
+        (_, DataType::BinaryView) if is_text => call("json_parse", vec![inner]),
+        (_, DataType::BinaryView) => call("to_json", vec![inner]),
+        (DataType::BinaryView, to) => {
+            let name = match to {
+                DataType::Boolean => "json_as_bool",
+                DataType::Utf8 => "json_as_text",
+                DataType::FixedSizeList(..) => TO_VECTOR,
+                to if to.is_integer() => "json_as_bigint",
+                to if to.is_numeric() => "json_as_double",
+                _ => "json_as_text",
+            };
+            if name == TO_VECTOR {
+                call(name, vec![inner, vector_of(to)?])
+            } else {
+                let value = call(name, vec![inner]);
+                value.map(|value| Expr::Cast(Cast::new(Box::new(value), to.clone())))
+            }
+        }
+        (_, DataType::FixedSizeList(item, _)) if item.data_type() == &DataType::Float32 => {
+            call(TO_VECTOR, vec![inner, vector_of(to)?])
+        }
+        (_, DataType::FixedSizeBinary(16)) if is_text => call(TO_UUID, vec![inner]),
+        (
+            DataType::FixedSizeBinary(16) | DataType::FixedSizeList(..) | DataType::Binary,
+            DataType::Utf8,
+        ) => call(TO_TEXT, vec![inner]),
+        _ => None,
+    };
+    Ok(match rewritten {
+        Some(rewritten) => Transformed::yes(rewritten),
+        None => Transformed::no(expr),
+    })
+}
+
+/// A literal whose type says which vector is wanted.
+fn vector_of(ty: &DataType) -> Result<Expr> {
+    Ok(Expr::Literal(ScalarValue::try_from(ty)?, None))
+}

@@ -1,0 +1,174 @@
+//! How is DataFusion set up, and how does it plan?
+//!
+//! One set-up per number of shards and thread: making it costs about a millisecond (estimate),
+//! planning with it does not.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DFSchema, Result};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast;
+use pieskieo_io::time;
+use pieskieo_shards::catalog::Catalog;
+
+use super::casts;
+use super::extension::Planner;
+use super::names::Names;
+use crate::exec::nodes::BATCH_ROWS;
+use crate::exec::rules::{PlaceExchanges, UseNearest};
+use crate::exec::scope::Scope;
+
+/// Bytes all statements of one core may use for sorting, grouping and joining together. More is
+/// refused with `53200`; there is no spilling.
+const MEMORY_BYTES_MAX: usize = 1 << 30;
+
+/// DataFusion, set up for one number of shards.
+pub struct Engine {
+    state: SessionState,
+    runtime: Arc<RuntimeEnv>,
+}
+
+thread_local! {
+    static ENGINES: RefCell<BTreeMap<u16, Rc<Engine>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+impl Engine {
+    /// Returns this thread's engine for a number of shards.
+    ///
+    /// **Errors**: none in practice.
+    pub fn get(shard_count: u16) -> Result<Rc<Self>> {
+        if let Some(engine) = ENGINES.with_borrow(|engines| engines.get(&shard_count).cloned()) {
+            return Ok(engine);
+        }
+        let engine = Rc::new(Self::build(shard_count)?);
+        ENGINES.with_borrow_mut(|engines| engines.insert(shard_count, engine.clone()));
+        Ok(engine)
+    }
+
+    fn build(shard_count: u16) -> Result<Self> {
+        let pool = Arc::new(GreedyMemoryPool::new(MEMORY_BYTES_MAX));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
+        let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
+            PhysicalOptimizer::default().rules;
+        rules.push(Arc::new(UseNearest));
+        rules.push(Arc::new(PlaceExchanges));
+        let state = SessionStateBuilder::new()
+            .with_config(config(shard_count))
+            .with_runtime_env(runtime.clone())
+            .with_physical_optimizer_rules(rules)
+            .with_query_planner(Arc::new(Planner))
+            .build();
+        Ok(Self { state, runtime })
+    }
+
+    /// Plans a bound query. Parameters stay placeholders.
+    ///
+    /// **Errors**: names and types that do not fit.
+    pub fn plan(&self, catalog: &Arc<Catalog>, query: ast::Query) -> Result<LogicalPlan> {
+        let names = Names::new(catalog.clone(), self.options());
+        let planner = SqlToRel::new_with_options(&names, parser_options());
+        let statement = ast::Statement::Query(Box::new(query));
+        casts::rewrite(planner.sql_statement_to_plan(statement)?)
+    }
+
+    /// Plans an expression over the columns of a schema.
+    ///
+    /// **Errors**: names and types that do not fit.
+    pub fn plan_expr(
+        &self,
+        catalog: &Arc<Catalog>,
+        expr: ast::Expr,
+        schema: &DFSchema,
+    ) -> Result<Expr> {
+        let names = Names::new(catalog.clone(), self.options());
+        let planner = SqlToRel::new_with_options(&names, parser_options());
+        let expr = planner.sql_to_expr(expr, schema, &mut PlannerContext::new())?;
+        casts::rewrite_expr(expr, schema)
+    }
+
+    /// Compiles an expression: coerces types, folds constants.
+    ///
+    /// **Errors**: types that do not fit.
+    pub fn compile(&self, expr: Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+        self.now().create_physical_expr(expr, schema)
+    }
+
+    /// Optimizes a plan without placeholders and makes it runnable.
+    ///
+    /// **Errors**: types that do not fit, and operators that cannot run here.
+    pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        self.now().create_physical_plan(plan).await
+    }
+
+    /// Returns what the operators of one run share.
+    pub fn task(&self, scope: Scope) -> Arc<TaskContext> {
+        let config = self.state.config().clone().with_extension(Arc::new(scope));
+        Arc::new(TaskContext::new(
+            None,
+            String::new(),
+            config,
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            self.runtime.clone(),
+        ))
+    }
+
+    /// The state, knowing what time it is.
+    fn now(&self) -> SessionState {
+        let mut state = self.state.clone();
+        state.mark_start_execution();
+        let wall = DateTime::<Utc>::from_timestamp_micros(time::wall().0 as i64);
+        state.execution_props_mut().query_execution_start_time = wall;
+        state
+    }
+
+    fn options(&self) -> Arc<ConfigOptions> {
+        self.state.config().options().clone()
+    }
+}
+
+fn config(shard_count: u16) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(usize::from(shard_count))
+        .with_batch_size(BATCH_ROWS)
+        .with_information_schema(false)
+        .with_round_robin_repartition(false)
+        .with_repartition_aggregations(false)
+        .with_repartition_joins(false)
+        .with_repartition_windows(false)
+        .with_repartition_sorts(false)
+        .with_repartition_file_scans(false);
+    let options = config.options_mut();
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    // One pass less of the whole rule set; three are needed when conditions sink through joins.
+    options.optimizer.max_passes = 3;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.time_zone = Some("+00:00".to_owned());
+    config
+}
+
+fn parser_options() -> ParserOptions {
+    ParserOptions {
+        // Names are lower case already unless they were quoted.
+        enable_ident_normalization: false,
+        map_string_types_to_utf8view: false,
+        ..ParserOptions::new()
+    }
+}

@@ -1,0 +1,103 @@
+//! How do parameters get into a plan?
+
+use std::collections::HashMap;
+
+use arrow_array::builder::{Float32Builder, ListBuilder};
+use arrow_schema::DataType;
+use datafusion::common::metadata::ScalarAndMetadata;
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::logical_expr::LogicalPlan;
+use pieskieo_shards::document;
+use pieskieo_shards::value::{ColumnBuilder, ColumnType, Value};
+use serde_json::Value as Json;
+use std::sync::Arc;
+
+use crate::Param;
+use crate::error::{Error, Result, code};
+use crate::result::column_type;
+
+/// Puts parameters in the places of a plan's placeholders.
+///
+/// **Errors**: `42P02` for a placeholder without a value, and values that do not fit.
+pub fn bind_params(plan: &LogicalPlan, params: &[Param]) -> Result<LogicalPlan> {
+    let types = plan.get_parameter_types()?;
+    if types.is_empty() {
+        return Ok(plan.clone());
+    }
+    let mut values: HashMap<String, ScalarAndMetadata> = HashMap::with_capacity(types.len());
+    for (name, ty) in types {
+        let param = param_named(params, &name)?;
+        let value = scalar(param, ty.as_ref())?;
+        values.insert(name.trim_start_matches('$').to_owned(), value.into());
+    }
+    Ok(plan.clone().replace_params_with_values(&ParamValues::Map(values))?)
+}
+
+/// Returns the parameter a placeholder such as `$1` stands for.
+///
+/// **Errors**: `42P02`.
+pub fn param_named<'a>(params: &'a [Param], name: &str) -> Result<&'a Param> {
+    let number: Option<usize> = name.trim_start_matches('$').parse().ok();
+    number.and_then(|number| params.get(number.checked_sub(1)?)).ok_or_else(|| {
+        let message = format!("there is no value for parameter {name}");
+        Error::new(code::UNDEFINED_PARAMETER, message)
+            .with_detail(format!("The request has {} parameters.", params.len()))
+    })
+}
+
+/// Returns a parameter as a literal of type `ty`, or of the type it looks like.
+///
+/// **Errors**: a value that does not fit the type.
+pub fn scalar(param: &Param, ty: Option<&DataType>) -> Result<ScalarValue> {
+    let Param::Json(json) = param;
+    let Some(wanted) = ty.and_then(column_type) else { return natural(json) };
+    match Value::from_json(json, &wanted) {
+        Ok(value) => literal(&value, &wanted),
+        // `id = 1.5` compares; it does not round.
+        Err(_) if json.is_number() && is_number(&wanted) => natural(json),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_number(ty: &ColumnType) -> bool {
+    matches!(
+        ty,
+        ColumnType::Int
+            | ColumnType::BigInt
+            | ColumnType::Float
+            | ColumnType::Double
+            | ColumnType::Numeric { .. }
+    )
+}
+
+/// Returns a value as a literal.
+///
+/// **Errors**: a value that is not of its type.
+pub fn literal(value: &Value, ty: &ColumnType) -> Result<ScalarValue> {
+    let mut builder = ColumnBuilder::new(ty, 1);
+    builder.append(value)?;
+    Ok(ScalarValue::try_from_array(&builder.finish()?, 0)?)
+}
+
+fn natural(json: &Json) -> Result<ScalarValue> {
+    Ok(match json {
+        Json::Null => ScalarValue::Null,
+        Json::Bool(value) => ScalarValue::Boolean(Some(*value)),
+        Json::Number(number) => match number.as_i64() {
+            Some(integer) => ScalarValue::Int64(Some(integer)),
+            None => ScalarValue::Float64(number.as_f64()),
+        },
+        Json::String(text) => ScalarValue::Utf8(Some(text.clone())),
+        Json::Array(items) if !items.is_empty() && items.iter().all(Json::is_number) => {
+            let mut builder = ListBuilder::new(Float32Builder::with_capacity(items.len()));
+            for item in items {
+                builder.values().append_option(item.as_f64().map(|number| number as f32));
+            }
+            builder.append(true);
+            ScalarValue::List(Arc::new(builder.finish()))
+        }
+        Json::Array(_) | Json::Object(_) => {
+            ScalarValue::BinaryView(Some(document::from_json(json)?.to_vec()))
+        }
+    })
+}
