@@ -5,15 +5,40 @@
 //! | `syntax` | what does a text say |
 //! | `bind` | what does a statement mean for this catalog |
 //! | `error` | what can go wrong, and which code names it |
+//! | `session` | how does a client speak to the engine |
+//! | `options` | what may a caller choose about a session |
+//! | `outcome` | what does a statement answer |
+//! | `prepared` | which statements are ready to run again |
+//! | `plan` | how does a bound statement become something that runs |
+//! | `exec` | how do plans run on the shards' own cores |
+//! | `coordinator` | how is each kind of statement carried out |
+//! | `functions` | which functions and operators does PQL have beyond DataFusion's |
+//! | `result` | how do rows leave the engine |
 //! | `limits` | how large may a statement be |
 //! | `suggest` | which known name did the user probably mean |
 
 #![forbid(unsafe_code)]
 
 pub mod bind;
+mod coordinator;
 pub mod error;
+mod exec;
+mod functions;
 pub mod limits;
+pub mod options;
+pub mod outcome;
+mod plan;
+mod prepared;
+pub mod result;
+mod session;
 pub mod suggest;
 pub mod syntax;
 
+pub use coordinator::{
+    BulkConflict, BulkReport, ColumnListing, IndexListing, RowError, SearchRequest, TableListing,
+    TextSearch, TraverseRequest, VectorSearch,
+};
 pub use error::{Error, Kind, Result};
+pub use options::SessionOptions;
+pub use outcome::{ColumnInfo, Outcome, Param, RowStream, Rows, StatementKind};
+pub use session::{CancelHandle, Records, Session};

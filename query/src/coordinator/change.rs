@@ -1,0 +1,315 @@
+//! How are records updated and deleted?
+//!
+//! A query reads what is to be changed, with keys, versions and new values; the writes expect the
+//! versions that were read.
+
+use std::collections::HashSet;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use datafusion::common::DFSchema;
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem};
+use pieskieo_shards::catalog::{Table, TableKind};
+use pieskieo_shards::document::{self, Change, PathStep};
+use pieskieo_shards::ids::Timestamp;
+use pieskieo_shards::key::Key;
+use pieskieo_shards::value::{ColumnType, Value};
+
+use super::insert::absent;
+use super::request::Request;
+use super::returning;
+use super::syntax_tree::{column, item, select};
+use super::write::{self, Old};
+use crate::error::{Error, Result, code};
+use crate::exec::columns::{KEY, VERSION};
+use crate::outcome::{Outcome, StatementKind};
+use crate::plan::constant::Constants;
+use crate::result::column_type;
+use crate::syntax::{Assignment, Delete, Update};
+
+/// Rows changed between two chances for other tasks.
+const ROWS_PER_STEP: usize = 256;
+
+/// Runs an UPDATE whose query is `reads`.
+///
+/// **Errors**: values that do not fit, conflicts with other transactions.
+pub async fn update(
+    request: &mut Request<'_>,
+    update: &Update,
+    reads: &super::Reads,
+) -> Result<Outcome> {
+    let table = request.table(&update.table)?;
+    let assignments = Assignments::new(&table, &update.assignments)?;
+    let batches = request.collect(reads).await?;
+    let mut seen = HashSet::<Key, ahash::RandomState>::default();
+    let mut written = Vec::new();
+    for batch in &batches {
+        let first = 2 + table.columns.len();
+        for row in 0..batch.num_rows() {
+            let old = old_row(&table, batch, row)?;
+            // Joined to several rows, a record takes the values of the first.
+            if !seen.insert(old.key.clone()) {
+                continue;
+            }
+            let change = assignments.row(&batch.columns()[first..], row)?;
+            let Assigned::Row(values) = change.apply(request, &table, &old.values)? else {
+                continue;
+            };
+            write::update(request.transaction(), &table, &old, &values)?;
+            written.push(values);
+            if written.len() % ROWS_PER_STEP == 0 {
+                pieskieo_io::rt::yield_if_needed().await;
+            }
+        }
+    }
+    let affected = written.len() as u64;
+    let alias = update.alias.as_ref().unwrap_or(&update.table).text.as_str();
+    let list = (StatementKind::Update, update.returning.as_slice());
+    returning::outcome(request.constants(), &table, alias, list, &written, affected)
+}
+
+/// Runs a DELETE whose query is `reads`.
+///
+/// **Errors**: conflicts with other transactions.
+pub async fn delete(
+    request: &mut Request<'_>,
+    delete: &Delete,
+    reads: &super::Reads,
+) -> Result<Outcome> {
+    let table = request.table(&delete.table)?;
+    let batches = request.collect(reads).await?;
+    let mut seen = HashSet::<Key, ahash::RandomState>::default();
+    let mut gone = Vec::new();
+    for batch in &batches {
+        for row in 0..batch.num_rows() {
+            let old = old_row(&table, batch, row)?;
+            if !seen.insert(old.key.clone()) {
+                continue;
+            }
+            write::delete(request.transaction(), &table, &old)?;
+            gone.push(old.values);
+            if gone.len() % ROWS_PER_STEP == 0 {
+                pieskieo_io::rt::yield_if_needed().await;
+            }
+        }
+    }
+    let affected = gone.len() as u64;
+    let alias = delete.alias.as_ref().unwrap_or(&delete.table).text.as_str();
+    let list = (StatementKind::Delete, delete.returning.as_slice());
+    returning::outcome(request.constants(), &table, alias, list, &gone, affected)
+}
+
+/// Returns the query that reads what an UPDATE changes: key, version, all columns, new values.
+///
+/// **Errors**: none in practice.
+pub fn update_query(table: &Table, update: &Update) -> Result<Query> {
+    let alias = update.alias.as_ref().unwrap_or(&update.table).text.as_str();
+    let mut items = record_items(table, alias, true);
+    for (number, assignment) in update.assignments.iter().enumerate() {
+        let shown = format!("__set{number}");
+        let null = Expr::value(datafusion::sql::sqlparser::ast::Value::Null);
+        items.push(item(assignment.value.clone().unwrap_or(null), &shown));
+    }
+    select(&table.name, alias, &update.from, items, update.filter.clone())
+}
+
+/// Returns the query that reads what a DELETE deletes: key, version, and the columns when anybody
+/// needs them.
+///
+/// **Errors**: none in practice.
+pub fn delete_query(table: &Table, delete: &Delete) -> Result<Query> {
+    let alias = delete.alias.as_ref().unwrap_or(&delete.table).text.as_str();
+    let edge = matches!(table.kind, TableKind::Edge { .. });
+    let items = record_items(table, alias, edge || !delete.returning.is_empty());
+    select(&table.name, alias, &delete.using, items, delete.filter.clone())
+}
+
+fn record_items(table: &Table, alias: &str, all: bool) -> Vec<SelectItem> {
+    let mut items = vec![column(alias, KEY, "__key"), column(alias, VERSION, "__version")];
+    if all {
+        let columns = table.columns.iter().enumerate();
+        items
+            .extend(columns.map(|(number, declared)| {
+                column(alias, &declared.name, &format!("__old{number}"))
+            }));
+    }
+    items
+}
+
+fn old_row(table: &Table, batch: &RecordBatch, row: usize) -> Result<Old> {
+    let bytes = batch.column(0).as_binary::<i32>().value(row);
+    let key = Key::from_bytes(bytes, &table.key_types(), table.routing)?;
+    let version = Timestamp(batch.column(1).as_primitive::<UInt64Type>().value(row));
+    let columns = batch.columns().get(2..).unwrap_or_default();
+    let values = table.columns.iter().zip(columns);
+    let values = values
+        .map(|(column, array)| Value::from_array(array.as_ref(), row, &column.ty))
+        .collect::<std::result::Result<_, _>>()?;
+    Ok(Old { key, version, values })
+}
+
+/// The targets of a SET list.
+#[derive(Debug)]
+pub struct Assignments<'a> {
+    list: Vec<(Place, &'a Assignment)>,
+}
+
+/// Where an assigned value goes.
+#[derive(Clone, Debug)]
+enum Place {
+    Column(usize, ColumnType),
+    /// Into a JSON column, along a path.
+    Path(usize, Vec<PathStep>),
+}
+
+/// New values of one row; `None` = the default.
+#[derive(Debug)]
+pub struct RowChange {
+    places: Vec<(Place, Option<Value>)>,
+    /// Whether the row is changed at all.
+    wanted: bool,
+}
+
+/// What became of a row.
+#[derive(Debug)]
+pub enum Assigned {
+    /// It has these values now.
+    Row(Vec<Value>),
+    /// A condition left it as it is.
+    Unchanged,
+}
+
+impl<'a> Assignments<'a> {
+    /// Finds the targets of a SET list.
+    ///
+    /// **Errors**: a column that does not exist.
+    pub fn new(table: &Table, list: &'a [Assignment]) -> Result<Self> {
+        let list = list.iter().map(|assignment| Ok((place_of(table, assignment)?, assignment)));
+        Ok(Self { list: list.collect::<Result<_>>()? })
+    }
+
+    /// Returns the change of one row, given the arrays of the new values.
+    ///
+    /// **Errors**: a value that does not fit its column.
+    pub fn row(&self, values: &[ArrayRef], row: usize) -> Result<RowChange> {
+        let places = self.list.iter().zip(values).map(|((place, assignment), array)| {
+            if assignment.value.is_none() {
+                return Ok((place.clone(), None));
+            }
+            Ok((place.clone(), Some(assigned(place, array, row)?)))
+        });
+        Ok(RowChange { places: places.collect::<Result<_>>()?, wanted: true })
+    }
+
+    /// Evaluates the SET list over a batch and returns the change of each row.
+    ///
+    /// **Errors**: whatever evaluating reports.
+    pub fn evaluate(
+        &self,
+        constants: Constants<'_>,
+        batch: &RecordBatch,
+        schema: &DFSchema,
+        filter: Option<&Expr>,
+    ) -> Result<Vec<RowChange>> {
+        let evaluate = |expr: &Expr| -> Result<ArrayRef> {
+            let planned = constants.engine.plan_expr(constants.catalog, expr.clone(), schema)?;
+            let compiled = constants.engine.compile(constants.with_params(planned)?, schema)?;
+            Ok(compiled.evaluate(batch)?.into_array(batch.num_rows())?)
+        };
+        let null = Expr::value(datafusion::sql::sqlparser::ast::Value::Null);
+        let values = self
+            .list
+            .iter()
+            .map(|(_, assignment)| evaluate(assignment.value.as_ref().unwrap_or(&null)));
+        let values: Vec<ArrayRef> = values.collect::<Result<_>>()?;
+        let wanted = filter.map(evaluate).transpose()?;
+        (0..batch.num_rows())
+            .map(|row| {
+                let mut change = self.row(&values, row)?;
+                if let Some(wanted) = &wanted {
+                    let wanted = wanted.as_boolean();
+                    change.wanted = wanted.is_valid(row) && wanted.value(row);
+                }
+                Ok(change)
+            })
+            .collect()
+    }
+}
+
+impl RowChange {
+    /// Returns the row after the change.
+    ///
+    /// **Errors**: a path that does not lead anywhere, a default that cannot be evaluated.
+    pub fn apply(self, request: &Request<'_>, table: &Table, old: &[Value]) -> Result<Assigned> {
+        if !self.wanted {
+            return Ok(Assigned::Unchanged);
+        }
+        let mut values = old.to_vec();
+        for (place, value) in self.places {
+            match (place, value) {
+                (Place::Column(position, _), Some(value)) => values[position] = value,
+                (Place::Column(position, _), None) => {
+                    let id = || request.core().generate_id();
+                    values[position] = absent(table, position, request.constants(), id)?;
+                }
+                (Place::Path(position, path), value) => {
+                    let before = match &values[position] {
+                        Value::Json(bytes) => bytes.clone(),
+                        _ => document::encode("{}")?,
+                    };
+                    let new = match &value {
+                        Some(Value::Json(bytes)) => Some(bytes.as_ref()),
+                        _ => None,
+                    };
+                    let change = Change { path: &path, value: new };
+                    values[position] = Value::Json(document::change(&before, &[change])?);
+                }
+            }
+        }
+        Ok(Assigned::Row(values))
+    }
+}
+
+fn place_of(table: &Table, assignment: &Assignment) -> Result<Place> {
+    let names = &assignment.target;
+    let Some((first, rest)) = names.split_first() else {
+        return Err(Error::internal("an assignment without a target"));
+    };
+    let step = |name: &crate::syntax::Name| PathStep::Field(name.text.as_str().into());
+    match table.column_named(&first.text) {
+        Some(position) if rest.is_empty() => {
+            Ok(Place::Column(position, table.columns[position].ty.clone()))
+        }
+        Some(position) if table.columns[position].ty == ColumnType::Json => {
+            Ok(Place::Path(position, rest.iter().map(step).collect()))
+        }
+        None if table.kind == TableKind::Collection => {
+            Ok(Place::Path(table.columns.len() - 1, names.iter().map(step).collect()))
+        }
+        _ => Err(Error::new(
+            code::UNDEFINED_COLUMN,
+            format!("column \"{}\" of table \"{}\" does not exist", first.text, table.name),
+        )
+        .at(first.position)),
+    }
+}
+
+/// Reads an assigned value as its place stores it.
+fn assigned(place: &Place, array: &ArrayRef, row: usize) -> Result<Value> {
+    match place {
+        Place::Column(_, ty) => Ok(Value::from_array(array.as_ref(), row, ty)?),
+        Place::Path(..) => {
+            let Some(from) = column_type(array.data_type()) else {
+                let value = Value::from_array(array.as_ref(), row, &ColumnType::Json)?;
+                return Ok(value);
+            };
+            let value = Value::from_array(array.as_ref(), row, &from)?;
+            Ok(match value {
+                Value::Json(bytes) => Value::Json(bytes),
+                Value::Null => Value::Json(document::encode("null")?),
+                other => Value::Json(document::from_value(&other, &from)?),
+            })
+        }
+    }
+}

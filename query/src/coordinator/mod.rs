@@ -1,0 +1,54 @@
+//! How is each kind of statement carried out?
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `request` | how do the statements of one request share a transaction |
+//! | `select` | how does a query give rows |
+//! | `native` | which queries need no plan |
+//! | `shape` | what does a query look like that needs no plan |
+//! | `insert` | how do new rows become records |
+//! | `conflict` | what happens when an inserted key exists |
+//! | `change` | how are records updated and deleted |
+//! | `write` | how does a row become writes |
+//! | `returning` | what does a RETURNING list give |
+//! | `schema` | how does the schema change |
+//! | `setting` | what do SET and SHOW do |
+//! | `explain` | how is a plan shown |
+//! | `fuse` | how do two rankings become one |
+//! | `listing` | what tables, columns and indexes are there |
+//! | `bulk` | how are many records loaded |
+//! | `records` | how is one record read or changed by key |
+//! | `syntax_tree` | how is a query made of pieces of a changing statement |
+//! | `structured` | how do structured searches become statements |
+
+mod bulk;
+mod change;
+mod conflict;
+mod explain;
+mod fuse;
+mod insert;
+mod listing;
+mod native;
+mod records;
+mod request;
+mod returning;
+mod schema;
+mod select;
+mod setting;
+mod shape;
+mod structured;
+mod syntax_tree;
+mod write;
+
+pub use bulk::{BulkConflict, BulkReport, RowError};
+pub use listing::{ColumnListing, IndexListing, TableListing, listing};
+pub use setting::Settings;
+pub use structured::{SearchRequest, TextSearch, TraverseRequest, VectorSearch};
+
+pub(crate) use bulk::load;
+pub(crate) use change::{delete_query, update_query};
+pub(crate) use fuse::fuse;
+pub(crate) use records::{Address, delete, get, patch, put};
+pub(crate) use request::{Client, Request, kind_of, within};
+pub(crate) use select::{Reads, collect};
+pub(crate) use structured::{by_text, by_vector, traversal};

@@ -1,0 +1,270 @@
+//! Which queries need no plan, and how are they answered?
+//!
+//! `None` means that the query is answered by a plan after all: a constant whose type needs the
+//! planner's care, or fewer neighbours with a vector than were asked for.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::logical_expr::Expr;
+use pieskieo_shards::key::Key;
+use pieskieo_shards::request::{
+    Access, Reply, Request as ShardRequest, RowFilter, ScanColumn, ScanSpec,
+};
+use pieskieo_shards::value::{ColumnType, Value};
+use serde_json::Value as Json;
+
+use super::request::Request;
+use super::shape::{Body, KeyShape, NearestShape, Operand, Shape};
+use crate::Param;
+use crate::error::{Error, Result};
+use crate::exec::Predicate;
+use crate::exec::choose::literal_value;
+use crate::exec::fetch::rows_at;
+use crate::exec::rules::{K_MAX, index_for};
+use crate::exec::scope::Scope;
+use crate::functions::vector;
+use crate::plan::params::{param_named, scalar};
+
+/// Answers a query of a simple shape.
+///
+/// **Errors**: whatever evaluating its expressions reports.
+pub async fn run(
+    request: &Request<'_>,
+    shape: &Shape,
+    scope: &Scope,
+) -> Result<Option<RecordBatch>> {
+    match shape {
+        Shape::Key(shape) => by_key(request, shape, scope).await,
+        Shape::Nearest(shape) => nearest(request, shape, scope).await,
+    }
+}
+
+async fn by_key(
+    request: &Request<'_>,
+    shape: &KeyShape,
+    scope: &Scope,
+) -> Result<Option<RecordBatch>> {
+    let table = shape.body.columns.table().clone();
+    let mut values = Vec::with_capacity(shape.key.len());
+    for (operand, column) in shape.key.iter().zip(&table.key) {
+        let ty = &table.columns[*column].ty;
+        match key_value(operand, request.params(), ty)? {
+            Some(value) => values.push(value),
+            None => return Ok(None),
+        }
+    }
+    let key = Key::of_table(&table, &values)?;
+    let shard = scope.catalog.shard_of(key.slot());
+    let spec = ScanSpec {
+        table: table.id,
+        access: Access::Keys(vec![key]),
+        columns: scan_columns(&shape.body),
+        view: scope.view,
+        filter: None,
+        limit: None,
+    };
+    let reply = request.core().call(shard, ShardRequest::Scan(spec)).await?;
+    let found = concat_reply(reply)?;
+    let found = checked(request, &shape.body, found)?;
+    output(request, &shape.body, &found).map(Some)
+}
+
+/// Returns the value of a key column, when no cast is needed to compare.
+fn key_value(operand: &Operand, params: &[Param], ty: &ColumnType) -> Result<Option<Value>> {
+    match operand {
+        Operand::Literal(ScalarValue::Int64(Some(number))) => Ok(match ty {
+            ColumnType::BigInt => Some(Value::BigInt(*number)),
+            ColumnType::Int => i32::try_from(*number).ok().map(Value::Int),
+            _ => None,
+        }),
+        Operand::Literal(literal) => Ok(literal_value(literal, ty)),
+        Operand::Param(name) => {
+            let Param::Json(json) = param_named(params, name)?;
+            Ok(match (json, ty) {
+                (Json::Number(number), ColumnType::BigInt) => number.as_i64().map(Value::BigInt),
+                (Json::Number(number), ColumnType::Int) => {
+                    number.as_i64().and_then(|number| i32::try_from(number).ok()).map(Value::Int)
+                }
+                (Json::String(text), ColumnType::Text) => Some(Value::Text(text.as_str().into())),
+                (Json::String(text), ColumnType::Uuid) => Some(Value::parse(text, ty)?),
+                _ => None,
+            })
+        }
+    }
+}
+
+async fn nearest(
+    request: &Request<'_>,
+    shape: &NearestShape,
+    scope: &Scope,
+) -> Result<Option<RecordBatch>> {
+    let table = shape.body.columns.table().clone();
+    let declared = &table.columns[shape.column];
+    let ColumnType::Vector(dim) = declared.ty else { return Ok(None) };
+    let (Some(query), Some(k)) =
+        (query_vector(&shape.query, request.params())?, count(&shape.k, request.params()))
+    else {
+        return Ok(None);
+    };
+    if query.len() != dim as usize {
+        let message = format!("different vector dimensions {dim} and {}", query.len());
+        return Err(Error::new(crate::error::code::DATA_EXCEPTION, message));
+    }
+    if k == 0 || k > K_MAX {
+        return Ok(None);
+    }
+    let constants = request.constants();
+    let rest = shape.body.rest.iter().map(|expr| constants.with_params(expr.clone()));
+    let rest: Vec<Expr> = rest.collect::<Result<_>>()?;
+    let filter = Predicate::compile(&shape.body.columns, &rest, |expr, schema| {
+        constants.engine.compile(expr, schema)
+    })?;
+    let query: Arc<[f32]> = query.into();
+    let mut columns = vec![ScanColumn::Key];
+    columns.extend(scan_columns(&shape.body));
+    let spec = ScanSpec {
+        table: table.id,
+        access: Access::Nearest {
+            column: declared.id,
+            index: index_for(&table, shape.column, shape.metric),
+            metric: shape.metric,
+            query: query.clone(),
+            k,
+            ef: scope.ef_search,
+        },
+        columns,
+        view: scope.view,
+        filter: filter.clone().map(|filter| filter as Arc<dyn RowFilter>),
+        limit: None,
+    };
+    let requests = request.core().shards().map(|shard| (shard, ShardRequest::Scan(spec.clone())));
+    let replies = request.core().call_all(requests).await.map_err(|error| {
+        filter.as_ref().and_then(|filter| filter.take_failure()).unwrap_or_else(|| error.into())
+    })?;
+    let found = replies.into_iter().map(concat_reply).collect::<Result<Vec<_>>>()?;
+    let Some(first) = found.first() else { return Ok(None) };
+    let found = concat_batches(&first.schema(), &found)?;
+    // Records without a vector sort last: they matter when too few have one.
+    if found.num_rows() < k && !declared.not_null {
+        return Ok(None);
+    }
+    let best = ordered(shape, &found, &query, k)?;
+    output(request, &shape.body, &best).map(Some)
+}
+
+/// The best `k` rows in order of distance, then key; without the key.
+fn ordered(
+    shape: &NearestShape,
+    found: &RecordBatch,
+    query: &[f32],
+    k: usize,
+) -> Result<RecordBatch> {
+    let place = shape.body.used.iter().position(|used| *used == shape.column).unwrap_or_default();
+    let vectors = found.column(1 + place);
+    let keys = found.column(0).as_binary::<i32>();
+    let mut ranked = Vec::with_capacity(found.num_rows());
+    for row in 0..found.num_rows() {
+        let Some(vector) = vector::vector_at(vectors.as_ref(), row)? else { continue };
+        ranked.push((vector::distance(shape.metric, &vector, query), row as u32));
+    }
+    ranked.sort_by(|a, b| {
+        let nan_last = |distance: f64| distance.is_nan();
+        nan_last(a.0)
+            .cmp(&nan_last(b.0))
+            .then_with(|| a.0.total_cmp(&b.0))
+            .then_with(|| keys.value(a.1 as usize).cmp(keys.value(b.1 as usize)))
+    });
+    ranked.truncate(k);
+    let rows = UInt32Array::from_iter_values(ranked.iter().map(|(_, row)| *row));
+    let mut columns = rows_at(found, &rows)?;
+    columns.remove(0);
+    let schema = Arc::new(Schema::new(found.schema().fields()[1..].to_vec()));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+}
+
+fn query_vector(operand: &Operand, params: &[Param]) -> Result<Option<Vec<f32>>> {
+    let literal = match operand {
+        Operand::Literal(literal) => literal.clone(),
+        Operand::Param(name) => scalar(param_named(params, name)?, None)?,
+    };
+    if literal.is_null() {
+        return Ok(None);
+    }
+    Ok(vector::vector_at(literal.to_array()?.as_ref(), 0)?)
+}
+
+fn count(operand: &Operand, params: &[Param]) -> Option<usize> {
+    match operand {
+        Operand::Literal(ScalarValue::Int64(Some(count))) => usize::try_from(*count).ok(),
+        Operand::Literal(_) => None,
+        Operand::Param(name) => {
+            let Param::Json(json) = param_named(params, name).ok()?;
+            usize::try_from(json.as_u64()?).ok()
+        }
+    }
+}
+
+fn scan_columns(body: &Body) -> Vec<ScanColumn> {
+    body.used.iter().map(|at| body.columns.scan_column(*at)).collect()
+}
+
+fn concat_reply(reply: Reply) -> Result<RecordBatch> {
+    let Reply::Batches { schema, batches } = reply else {
+        return Err(Error::internal("a read was answered with something else"));
+    };
+    if let [batch] = batches.as_slice() {
+        return Ok(batch.clone());
+    }
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+/// Drops the rows that do not pass the conditions.
+fn checked(request: &Request<'_>, body: &Body, found: RecordBatch) -> Result<RecordBatch> {
+    if body.rest.is_empty() || found.num_rows() == 0 {
+        return Ok(found);
+    }
+    let schema = DFSchema::try_from(found.schema())?;
+    let constants = request.constants();
+    let mut kept = found;
+    for condition in &body.rest {
+        let condition = constants.with_params(condition.clone())?;
+        let compiled = constants.engine.compile(condition, &schema)?;
+        let passes = compiled.evaluate(&kept)?.into_array(kept.num_rows())?;
+        kept = arrow_select::filter::filter_record_batch(&kept, passes.as_boolean())?;
+    }
+    Ok(kept)
+}
+
+/// Evaluates the SELECT list.
+fn output(request: &Request<'_>, body: &Body, found: &RecordBatch) -> Result<RecordBatch> {
+    let mut columns = Vec::with_capacity(body.outputs.len());
+    let mut fields = Vec::with_capacity(body.outputs.len());
+    let schema = found.schema();
+    let mut planned: Option<DFSchema> = None;
+    for (name, expr) in &body.outputs {
+        let column = match expr {
+            Expr::Column(column) => found.column(schema.index_of(&column.name)?).clone(),
+            expr => {
+                if planned.is_none() {
+                    planned = Some(DFSchema::try_from(schema.clone())?);
+                }
+                let Some(schema) = &planned else { continue };
+                let constants = request.constants();
+                let expr = constants.with_params(expr.clone())?;
+                let compiled = constants.engine.compile(expr, schema)?;
+                compiled.evaluate(found)?.into_array(found.num_rows())?
+            }
+        };
+        fields.push(Field::new(name, column.data_type().clone(), true));
+        columns.push(column);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(found.num_rows()));
+    let schema: SchemaRef = Arc::new(Schema::new(fields));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+}

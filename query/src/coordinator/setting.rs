@@ -1,0 +1,233 @@
+//! What do SET and SHOW do?
+//!
+//! | setting | value | effect |
+//! | --- | --- | --- |
+//! | `ef_search`, `hnsw.ef_search` | 1..=10,000 or `DEFAULT` | beam width of vector searches |
+//! | `statement_timeout` | milliseconds, `'5s'`, `'2min'`; 0 = none | longest time of one request |
+//! | `native` | `on`, `off` | whether simple queries are answered without a plan; for tests |
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+
+use super::listing::listing;
+use super::request::Request;
+use crate::bind::IndexDefaults;
+use crate::error::{Error, Result, code};
+use crate::limits::HNSW_EF_SEARCH;
+use crate::options::SessionOptions;
+use crate::outcome::{Outcome, Rows, StatementKind};
+use crate::suggest;
+use crate::syntax::{Setting, Show};
+
+/// Names of the settings, sorted.
+const NAMES: &[&str] = &["ef_search", "native", "statement_timeout"];
+
+/// What SET can change in a session.
+#[derive(Debug)]
+pub struct Settings {
+    ef_search: Cell<Option<usize>>,
+    statement_timeout: Cell<Option<Duration>>,
+    native: Cell<bool>,
+    defaults: SessionOptions,
+}
+
+impl Settings {
+    /// Begins with the session's options.
+    pub fn new(defaults: SessionOptions) -> Self {
+        Self {
+            ef_search: Cell::new(defaults.ef_search),
+            statement_timeout: Cell::new(defaults.statement_timeout),
+            native: Cell::new(true),
+            defaults,
+        }
+    }
+
+    /// Returns the beam width of vector searches; `None` = each index's own.
+    pub fn ef_search(&self) -> Option<usize> {
+        self.ef_search.get()
+    }
+
+    /// Returns the longest time of one request; `None` = no end.
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        self.statement_timeout.get()
+    }
+
+    /// Returns whether simple queries are answered without a plan.
+    pub fn native(&self) -> bool {
+        self.native.get()
+    }
+
+    /// Returns what a vector index gets where its definition says nothing.
+    pub fn index_defaults(&self) -> IndexDefaults {
+        self.defaults.index_defaults
+    }
+
+    fn shown(&self, name: &str) -> Option<String> {
+        Some(match canonical(name) {
+            "ef_search" => match self.ef_search.get() {
+                Some(width) => width.to_string(),
+                None => "default".into(),
+            },
+            "native" => if self.native.get() { "on" } else { "off" }.into(),
+            "statement_timeout" => match self.statement_timeout.get() {
+                Some(timeout) => format!("{}ms", timeout.as_millis()),
+                None => "0".into(),
+            },
+            _ => return None,
+        })
+    }
+}
+
+fn canonical(name: &str) -> &str {
+    name.strip_prefix("hnsw.").unwrap_or(name)
+}
+
+fn unknown(name: &str, position: usize) -> Error {
+    Error::new(code::UNDEFINED_OBJECT, format!("there is no setting \"{name}\""))
+        .with_suggestion(suggest::nearest(name, NAMES.iter().copied()))
+        .at(position)
+}
+
+/// Runs a SET.
+///
+/// **Errors**: an unknown name, a value out of range.
+pub fn set(settings: &Settings, setting: &Setting) -> Result<Outcome> {
+    let value = setting.value.as_deref();
+    let invalid = |wanted: &str| {
+        let value = value.unwrap_or_default();
+        let message = format!("invalid value \"{value}\" for \"{}\"", setting.name.text);
+        Error::new(code::INVALID_PARAMETER_VALUE, message).with_hint(format!("Use {wanted}."))
+    };
+    match canonical(&setting.name.text) {
+        "ef_search" => {
+            let width = match value {
+                None => settings.defaults.ef_search,
+                Some(value) => {
+                    let width = value.trim().parse().ok();
+                    let width = width.filter(|width| HNSW_EF_SEARCH.contains(width));
+                    Some(width.ok_or_else(|| invalid("a number from 1 to 10000"))?)
+                }
+            };
+            settings.ef_search.set(width);
+        }
+        "statement_timeout" => {
+            let timeout = match value {
+                None => settings.defaults.statement_timeout,
+                Some(value) => {
+                    let wanted = "milliseconds, or a number with ms, s, min or h";
+                    let timeout = duration(value).ok_or_else(|| invalid(wanted))?;
+                    Some(timeout).filter(|timeout| !timeout.is_zero())
+                }
+            };
+            settings.statement_timeout.set(timeout);
+        }
+        "native" => settings.native.set(match value {
+            None | Some("on" | "true" | "1") => true,
+            Some("off" | "false" | "0") => false,
+            Some(_) => return Err(invalid("on or off")),
+        }),
+        name => return Err(unknown(name, setting.name.position)),
+    }
+    Ok(Outcome::without_rows(StatementKind::Setting, None))
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..end].parse().ok()?;
+    let millis = match text[end..].trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(millis).map(Duration::from_millis)
+}
+
+/// Runs a SHOW.
+///
+/// **Errors**: an unknown setting or table.
+pub fn show(request: &Request<'_>, settings: &Settings, show: &Show) -> Result<Outcome> {
+    let tables = listing(request.catalog());
+    match show {
+        Show::Setting(name) => {
+            let value = settings.shown(&name.text);
+            let value = value.ok_or_else(|| unknown(&name.text, name.position))?;
+            texts(&[(&name.text, vec![Some(value)])])
+        }
+        Show::Settings => {
+            let names = NAMES.iter().map(|name| Some((*name).to_owned())).collect();
+            let values = NAMES.iter().map(|name| settings.shown(name)).collect();
+            texts(&[("name", names), ("value", values)])
+        }
+        Show::Tables => {
+            let names = tables.iter().map(|table| Some(table.name.clone())).collect();
+            let kinds = tables.iter().map(|table| Some(table.kind.to_owned())).collect();
+            let keys = tables.iter().map(|table| Some(table.key.join(", "))).collect();
+            texts(&[("name", names), ("kind", kinds), ("key", keys)])
+        }
+        Show::Columns(name) => {
+            let table = tables.iter().find(|table| table.name == name.text);
+            let columns = table.map(|table| table.columns.as_slice()).unwrap_or_default();
+            let names = columns.iter().map(|column| column.name.clone());
+            let fields = vec![
+                Field::new("name", DataType::Utf8, false),
+                Field::new("type", DataType::Utf8, false),
+                Field::new("nullable", DataType::Boolean, false),
+                Field::new("default", DataType::Utf8, true),
+            ];
+            let types = columns.iter().map(|column| column.type_name.clone());
+            let nullable: BooleanArray =
+                columns.iter().map(|column| Some(column.nullable)).collect();
+            let defaults: StringArray =
+                columns.iter().map(|column| column.default.clone()).collect();
+            let arrays: Vec<ArrayRef> = vec![
+                Arc::new(StringArray::from_iter_values(names)),
+                Arc::new(StringArray::from_iter_values(types)),
+                Arc::new(nullable),
+                Arc::new(defaults),
+            ];
+            answer(fields, arrays)
+        }
+        Show::Indexes(name) => {
+            let wanted = |table: &str| name.as_ref().is_none_or(|name| name.text == table);
+            let found: Vec<_> = tables
+                .iter()
+                .filter(|table| wanted(&table.name))
+                .flat_map(|table| table.indexes.iter().map(|index| (&table.name, index)))
+                .collect();
+            let names = found.iter().map(|(_, index)| Some(index.name.clone())).collect();
+            let of = found.iter().map(|(table, _)| Some((*table).clone())).collect();
+            let kinds = found.iter().map(|(_, index)| Some(index.kind.to_owned())).collect();
+            let over = found.iter().map(|(_, index)| Some(index.columns.join(", "))).collect();
+            let with = found.iter().map(|(_, index)| Some(index.options.clone())).collect();
+            texts(&[
+                ("name", names),
+                ("table", of),
+                ("kind", kinds),
+                ("columns", over),
+                ("options", with),
+            ])
+        }
+    }
+}
+
+fn texts(columns: &[(&str, Vec<Option<String>>)]) -> Result<Outcome> {
+    let fields = columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect();
+    let arrays = columns
+        .iter()
+        .map(|(_, values)| Arc::new(StringArray::from(values.clone())) as ArrayRef)
+        .collect();
+    answer(fields, arrays)
+}
+
+fn answer(fields: Vec<Field>, arrays: Vec<ArrayRef>) -> Result<Outcome> {
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(schema.clone(), arrays)?;
+    Ok(Outcome::with_rows(StatementKind::Setting, schema, Rows::Collected(vec![batch])))
+}

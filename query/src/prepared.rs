@@ -1,0 +1,136 @@
+//! Which statements are ready to run again?
+//!
+//! A text is read once per core; a statement is bound and planned once per version of the catalog.
+//! Texts with values written into them would fill the memory for nothing: long ones are not kept.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pieskieo_shards::catalog::Catalog;
+use pieskieo_shards::ids::CatalogVersion;
+
+use crate::bind::bind;
+use crate::coordinator::{Reads, delete_query, update_query};
+use crate::error::{Error, Result};
+use crate::plan::Engine;
+use crate::plan::graph::table_named;
+use crate::syntax::{Parsed, Statement, parse};
+
+/// Texts kept per core: some 20 KiB each with their plans (estimate).
+const TEXTS_MAX: usize = 1024;
+
+/// Longest text that is kept.
+const TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// A statement of a text, and what it means.
+#[derive(Debug)]
+pub struct Item {
+    /// What it says.
+    pub parsed: Parsed,
+    ready: RefCell<Option<(CatalogVersion, Rc<Ready>)>>,
+}
+
+/// A statement that was bound and planned.
+#[derive(Debug)]
+pub struct Ready {
+    /// What it means.
+    pub statement: Statement,
+    /// The query in it, if it has one: of a SELECT itself, of an UPDATE or DELETE what it reads.
+    pub query: Option<Reads>,
+}
+
+#[derive(Default)]
+struct Cache {
+    texts: HashMap<Rc<str>, Rc<[Rc<Item>]>, ahash::RandomState>,
+    /// Texts in the order they came.
+    order: VecDeque<Rc<str>>,
+}
+
+thread_local! {
+    static CACHE: RefCell<Cache> = RefCell::default();
+}
+
+/// Returns the statements of a text.
+///
+/// **Errors**: whatever is wrong with the text.
+pub fn statements(text: &str) -> Result<Rc<[Rc<Item>]>> {
+    if let Some(items) = CACHE.with_borrow(|cache| cache.texts.get(text).cloned()) {
+        return Ok(items);
+    }
+    let items =
+        parse(text)?.into_iter().map(|parsed| Rc::new(Item { parsed, ready: RefCell::new(None) }));
+    let items: Rc<[Rc<Item>]> = items.collect();
+    if text.len() <= TEXT_BYTES_MAX {
+        CACHE.with_borrow_mut(|cache| cache.keep(text, &items));
+    }
+    Ok(items)
+}
+
+impl Cache {
+    fn keep(&mut self, text: &str, items: &Rc<[Rc<Item>]>) {
+        if self.order.len() >= TEXTS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.texts.remove(&oldest);
+        }
+        let text: Rc<str> = text.into();
+        self.texts.insert(text.clone(), items.clone());
+        self.order.push_back(text);
+    }
+}
+
+impl Item {
+    /// Returns the statement bound and planned for a catalog.
+    ///
+    /// **Errors**: names and types that do not fit.
+    pub fn ready(&self, engine: &Engine, catalog: &Arc<Catalog>) -> Result<Rc<Ready>> {
+        if let Some((version, ready)) = self.ready.borrow().as_ref()
+            && *version == catalog.version
+        {
+            return Ok(ready.clone());
+        }
+        let statement = bind(catalog, self.parsed.statement.clone())?;
+        let ready = Rc::new(Ready::new(engine, catalog, statement)?);
+        *self.ready.borrow_mut() = Some((catalog.version, ready.clone()));
+        Ok(ready)
+    }
+}
+
+impl Ready {
+    /// Plans the query of a bound statement.
+    ///
+    /// **Errors**: names and types that do not fit.
+    pub fn new(engine: &Engine, catalog: &Arc<Catalog>, statement: Statement) -> Result<Self> {
+        let query = match query_of(catalog, &statement)? {
+            Some(query) => Some(Reads::new(engine, catalog, query)?),
+            None => None,
+        };
+        Ok(Self { statement, query })
+    }
+
+    /// Returns the query of the statement.
+    ///
+    /// **Errors**: internal, for a statement that has none.
+    pub fn reads(&self) -> Result<&Reads> {
+        self.query.as_ref().ok_or_else(|| Error::internal("a statement without a query"))
+    }
+}
+
+fn query_of(
+    catalog: &Catalog,
+    statement: &Statement,
+) -> Result<Option<datafusion::sql::sqlparser::ast::Query>> {
+    Ok(match statement {
+        Statement::Query(query) => Some(query.as_ref().clone()),
+        Statement::Update(update) => {
+            Some(update_query(table_named(catalog, &update.table.text)?.as_ref(), update)?)
+        }
+        Statement::Delete(delete) => {
+            Some(delete_query(table_named(catalog, &delete.table.text)?.as_ref(), delete)?)
+        }
+        Statement::Explain(explain) => query_of(catalog, &explain.statement)?,
+        _ => None,
+    })
+}

@@ -1,0 +1,276 @@
+//! How does a client speak to the engine?
+//!
+//! A session lives on one core and is cheap: it holds settings. It is not shared between tasks
+//! that run statements at the same time unless they want to share settings.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pieskieo_io::time;
+use pieskieo_shards::actor::Core;
+use pieskieo_shards::catalog::Catalog;
+use serde_json::Value as Json;
+
+use crate::coordinator::{
+    self, Address, BulkConflict, BulkReport, Client, Request, SearchRequest, Settings,
+    TableListing, TraverseRequest, by_text, by_vector, collect, fuse, kind_of, within,
+};
+use crate::error::{Error, Result, code};
+use crate::exec::scope::Stop;
+use crate::options::SessionOptions;
+use crate::outcome::{Outcome, Param, Rows, StatementKind};
+use crate::plan::Engine;
+use crate::prepared::statements;
+use crate::syntax::Statement;
+
+/// How many more rows each half of a combined search gives than are asked for.
+const FUSION_WIDTH: usize = 4;
+
+/// A client's way into the engine, on one core.
+pub struct Session {
+    core: Rc<Core>,
+    options: SessionOptions,
+    settings: Settings,
+}
+
+/// Stops a request that runs, from any core.
+#[derive(Clone, Debug)]
+pub struct CancelHandle(Stop);
+
+impl CancelHandle {
+    /// Stops the request at its next step; it ends with `57014`.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+/// The records of the tables, by key.
+pub struct Records<'s>(&'s Session);
+
+impl Session {
+    /// Opens a session on this core.
+    pub fn open(core: Rc<Core>, options: SessionOptions) -> Self {
+        Self { core, settings: Settings::new(options.clone()), options }
+    }
+
+    /// Returns a handle that stops the request it is given to.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        let timeout = self.settings.statement_timeout();
+        CancelHandle(Stop::new(timeout.map(|timeout| time::now() + timeout)))
+    }
+
+    /// Runs all statements of a text in one transaction and collects their answers.
+    ///
+    /// **Errors**: the first error; nothing was written then, except by parts of the request
+    /// before a CREATE, DROP or COMMIT.
+    pub async fn run(&self, text: &str, params: &[Param]) -> Result<Vec<Outcome>> {
+        self.run_with(text, params, &self.cancel_handle()).await
+    }
+
+    /// As [`Session::run`], stoppable through `cancel`.
+    ///
+    /// **Errors**: as [`Session::run`].
+    pub async fn run_with(
+        &self,
+        text: &str,
+        params: &[Param],
+        cancel: &CancelHandle,
+    ) -> Result<Vec<Outcome>> {
+        within(self.settings.statement_timeout(), async {
+            let items = statements(text)?;
+            let request = Request::new(self.client(), params, cancel.0.clone())?;
+            if let [item] = items.as_ref()
+                && kind_of(&item.parsed.statement) == StatementKind::Select
+            {
+                let ready = item.ready(request.engine(), request.catalog())?;
+                let outcome = request.stream(ready.reads()?).await?;
+                return Ok(vec![collect(outcome, &self.options).await?]);
+            }
+            request.run_all(&items).await
+        })
+        .await
+    }
+
+    /// Runs a single statement. Rows of a query come while they are made; the statement's timeout
+    /// ends them too.
+    ///
+    /// **Errors**: as [`Session::run`], and `42601` for another number of statements.
+    pub async fn run_one_streaming(&self, text: &str, params: &[Param]) -> Result<Outcome> {
+        self.run_one_streaming_with(text, params, &self.cancel_handle()).await
+    }
+
+    /// As [`Session::run_one_streaming`], stoppable through `cancel`.
+    ///
+    /// **Errors**: as [`Session::run_one_streaming`].
+    pub async fn run_one_streaming_with(
+        &self,
+        text: &str,
+        params: &[Param],
+        cancel: &CancelHandle,
+    ) -> Result<Outcome> {
+        let items = statements(text)?;
+        let [item] = items.as_ref() else {
+            let message = "one statement is wanted here";
+            return Err(Error::new(code::SYNTAX_ERROR, message)
+                .with_detail(format!("The text holds {} statements.", items.len())));
+        };
+        if kind_of(&item.parsed.statement) != StatementKind::Select {
+            let mut outcomes = self.run_with(text, params, cancel).await?;
+            return outcomes.pop().ok_or_else(|| Error::internal("a statement without an answer"));
+        }
+        within(self.settings.statement_timeout(), async {
+            let request = Request::new(self.client(), params, cancel.0.clone())?;
+            let ready = item.ready(request.engine(), request.catalog())?;
+            request.stream(ready.reads()?).await
+        })
+        .await
+    }
+
+    /// Returns the kinds of the statements of a text, for metrics and admission.
+    ///
+    /// **Errors**: whatever is wrong with the text.
+    pub fn kinds(&self, text: &str) -> Result<Vec<StatementKind>> {
+        Ok(statements(text)?.iter().map(|item| kind_of(&item.parsed.statement)).collect())
+    }
+
+    /// Returns whether a text holds nothing but reads.
+    ///
+    /// **Errors**: whatever is wrong with the text.
+    pub fn is_read_only(&self, text: &str) -> Result<bool> {
+        let reads = |statement: &Statement| {
+            matches!(
+                kind_of(statement),
+                StatementKind::Select | StatementKind::Explain | StatementKind::Setting
+            )
+        };
+        Ok(statements(text)?.iter().all(|item| reads(&item.parsed.statement)))
+    }
+
+    /// Loads records given as JSON objects. Not atomic: see [`BulkReport`].
+    ///
+    /// **Errors**: an unknown table, a failing log. A record that does not fit is counted, not an
+    /// error.
+    pub async fn insert_records(
+        &self,
+        table: &str,
+        records: &[Json],
+        on_conflict: BulkConflict,
+    ) -> Result<BulkReport> {
+        let stop = Stop::new(None);
+        let request = Request::new(self.client(), &[], stop)?;
+        coordinator::load(&request, table, records, on_conflict).await
+    }
+
+    /// Searches a table by vector, by text, or by both. The last column of the answer is
+    /// `_distance` (lower is better) for a vector search, else `_score` (higher is better).
+    ///
+    /// **Errors**: as the statement it stands for.
+    pub async fn search(&self, search: &SearchRequest) -> Result<Outcome> {
+        let catalog = self.core.catalog();
+        match (&search.vector, &search.text) {
+            (Some(vector), None) => {
+                let (text, params) = by_vector(&catalog, search, vector, search.limit)?;
+                self.run_one_streaming(&text, &params).await
+            }
+            (None, Some(words)) => {
+                let (text, params) = by_text(search, words, search.limit)?;
+                self.run_one_streaming(&text, &params).await
+            }
+            (Some(vector), Some(words)) => {
+                let width = search.limit.saturating_mul(FUSION_WIDTH);
+                let near = by_vector(&catalog, search, vector, width)?;
+                let matching = by_text(search, words, width)?;
+                let mut rankings = Vec::new();
+                for (text, params) in [near, matching] {
+                    let outcome = self.run_one_streaming(&text, &params).await?;
+                    rankings.push(outcome.rows.collect().await?);
+                }
+                match fuse(&rankings, search.limit)? {
+                    None => Ok(Outcome::without_rows(StatementKind::Select, None)),
+                    Some(batch) => Ok(Outcome::with_rows(
+                        StatementKind::Select,
+                        batch.schema(),
+                        Rows::Collected(vec![batch]),
+                    )),
+                }
+            }
+            (None, None) => {
+                let message = "a search needs a vector or a text";
+                Err(Error::new(code::INVALID_PARAMETER_VALUE, message))
+            }
+        }
+    }
+
+    /// Follows edges from one record. The last column of the answer is `_depth`.
+    ///
+    /// **Errors**: as the statement it stands for.
+    pub async fn traverse(&self, traverse: &TraverseRequest) -> Result<Outcome> {
+        let (text, params) = coordinator::traversal(&self.core.catalog(), traverse)?;
+        self.run_one_streaming(&text, &params).await
+    }
+
+    /// Returns the records of the tables, by key.
+    pub fn records(&self) -> Records<'_> {
+        Records(self)
+    }
+
+    /// Lists tables, columns and indexes.
+    pub fn catalog(&self) -> Vec<TableListing> {
+        coordinator::listing(&self.core.catalog())
+    }
+
+    /// Returns the schema in force.
+    pub fn schema(&self) -> Arc<Catalog> {
+        self.core.catalog()
+    }
+
+    /// Prepares this core for its first statement, which is otherwise some milliseconds slower.
+    ///
+    /// **Errors**: none in practice.
+    pub fn warm(&self) -> Result<()> {
+        Engine::get(self.core.shard_count())?;
+        Ok(())
+    }
+
+    fn client(&self) -> Client<'_> {
+        Client { core: &self.core, settings: &self.settings, options: &self.options }
+    }
+}
+
+impl Records<'_> {
+    /// Reads a record; `key` has one text per primary-key column.
+    ///
+    /// **Errors**: an unknown table, a key that cannot be read.
+    pub async fn get(&self, table: &str, key: &[String]) -> Result<Option<Json>> {
+        let mut request = self.request()?;
+        coordinator::get(&mut request, Address { table, key }).await
+    }
+
+    /// Stores a record in the place of whatever has this key. Returns whether it is new.
+    ///
+    /// **Errors**: fields that do not fit.
+    pub async fn put(&self, table: &str, key: &[String], record: &Json) -> Result<bool> {
+        let mut request = self.request()?;
+        coordinator::put(&mut request, Address { table, key }, record).await
+    }
+
+    /// Sets some fields of a record and returns it whole; `None` when there is none.
+    ///
+    /// **Errors**: fields that do not fit.
+    pub async fn patch(&self, table: &str, key: &[String], fields: &Json) -> Result<Option<Json>> {
+        let mut request = self.request()?;
+        coordinator::patch(&mut request, Address { table, key }, fields).await
+    }
+
+    /// Deletes a record. Returns whether there was one.
+    ///
+    /// **Errors**: an unknown table, a key that cannot be read.
+    pub async fn delete(&self, table: &str, key: &[String]) -> Result<bool> {
+        let mut request = self.request()?;
+        coordinator::delete(&mut request, Address { table, key }).await
+    }
+
+    fn request(&self) -> Result<Request<'_>> {
+        Request::new(self.0.client(), &[], self.0.cancel_handle().0)
+    }
+}
