@@ -12,9 +12,11 @@ pub const NESTING_MAX: usize = 128;
 /// in two ways, so the work doubles with every level.
 pub const TABLE_BRACKETS_MAX: usize = 8;
 
-/// Operators of one expression (between commas). They become a chain this deep, which is walked
-/// and freed recursively: 2,048 levels of some 200 bytes stay below 512 KiB of stack.
-pub const OPERATORS_MAX: usize = 2_048;
+/// Levels that the operators of one expression make without brackets: its ORs, plus the ANDs
+/// between two of them, plus the other operators between two of those. Copying a tree takes some
+/// 1.5 KiB of stack per level (measured: 1,000 levels of `+` copied in a debug build need between
+/// 1 and 2 MiB), so that 500 levels fit into half of a thread's stack.
+pub const OPERATORS_MAX: usize = 500;
 
 /// UNION, INTERSECT and EXCEPT of one statement; each adds a level to the plan.
 pub const SET_OPERATIONS_MAX: usize = 256;
@@ -57,3 +59,6 @@ pub const HOPS_MAX: u32 = 64;
 
 /// Nodes of one MATCH pattern.
 pub const PATTERN_NODES_MAX: usize = 32;
+
+/// Clauses of one pipeline. SIMILAR TO and TRAVERSE each add a level to the plan.
+pub const STAGES_MAX: usize = 64;

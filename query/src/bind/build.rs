@@ -155,8 +155,10 @@ pub(super) fn query(
     order_by: Vec<OrderByExpr>,
     limit_clause: Option<LimitClause>,
 ) -> Query {
-    let order_by = (!order_by.is_empty())
-        .then(|| OrderBy { kind: OrderByKind::Expressions(order_by), interpolate: None });
+    let order_by = match order_by.is_empty() {
+        true => None,
+        false => Some(OrderBy { kind: OrderByKind::Expressions(order_by), interpolate: None }),
+    };
     Query {
         with: None,
         body: Box::new(SetExpr::Select(Box::new(select))),

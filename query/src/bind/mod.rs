@@ -24,7 +24,7 @@
 //! … SIMILAR TO q ON v TOP 5                      FROM (SELECT p.…, v <=> q AS _distance FROM …
 //!                                                  WHERE … AND v IS NOT NULL
 //!                                                  ORDER BY v <=> q LIMIT 5)
-//! … TRAVERSE knows OUT DEPTH 1..3 AS n           FROM __traverse('<traversal>', (SELECT p.… FROM …))
+//! … TRAVERSE knows OUT DEPTH 1..3 AS n           FROM __traverse('<traversal>', (SELECT …))
 //! ```
 //!
 //! The derived tables have no alias: their columns keep the qualifiers they had inside, so that

@@ -117,6 +117,13 @@ impl Binder<'_> {
     }
 
     fn target(&self, names: &[Name], first: &Ident, scope: &Scope<'_>) -> Result<Target> {
+        // `public.t.a` is `t.a`.
+        let names = match names {
+            [schema, rest @ ..] if rest.len() >= 2 && schema.text == "public" => {
+                if scope.relation("public").is_some() { names } else { rest }
+            }
+            names => names,
+        };
         let Some((head, rest)) = names.split_first() else {
             return Err(Error::internal("a name without parts"));
         };

@@ -94,8 +94,10 @@ impl<'c> Binder<'c> {
                 columns
             }
         };
-        query.order_by = (!order.is_empty())
-            .then(|| OrderBy { kind: OrderByKind::Expressions(order), interpolate: None });
+        if !order.is_empty() {
+            let kind = OrderByKind::Expressions(order);
+            query.order_by = Some(OrderBy { kind, interpolate: None });
+        }
         self.bind_limit(query)?;
         Ok(columns)
     }

@@ -11,12 +11,22 @@ use crate::syntax::{
     Assignment, Delete, Explain, Insert, InsertSource, Name, OnConflict, Show, Statement, Update,
 };
 
+/// Stack that must be left before a statement is bound: expressions of the deepest shape the
+/// limits allow are copied, which recurses.
+const STACK_LEFT_MIN: usize = 1024 * 1024;
+/// Size of a new piece of stack.
+const STACK_PIECE: usize = 4 * 1024 * 1024;
+
 /// Checks and rewrites a statement for a catalog, as the module page says.
 ///
 /// # Errors
 ///
 /// 42P01, 42703 and other name errors with a position and, where a name is near, a suggestion.
 pub fn bind(catalog: &Catalog, statement: Statement) -> Result<Statement> {
+    stacker::maybe_grow(STACK_LEFT_MIN, STACK_PIECE, || bind_whole(catalog, statement))
+}
+
+fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {
     let mut binder = Binder::new(catalog);
     match statement {
         Statement::Query(mut query) => {
@@ -39,7 +49,7 @@ pub fn bind(catalog: &Catalog, statement: Statement) -> Result<Statement> {
             Ok(Statement::Delete(delete))
         }
         Statement::Explain(explain) => Ok(Statement::Explain(Explain {
-            statement: Box::new(bind(catalog, *explain.statement)?),
+            statement: Box::new(bind_whole(catalog, *explain.statement)?),
             ..explain
         })),
         Statement::Show(Show::Columns(name)) => {

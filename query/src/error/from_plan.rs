@@ -265,7 +265,7 @@ fn type_name(arrow: &str) -> &str {
 fn not_implemented(text: &str) -> Error {
     let text = clean(text);
     let thing = text
-        .strip_prefix("Unsupported ")
+        .strip_prefix("unsupported ")
         .or_else(|| text.strip_suffix(" not implemented"))
         .or_else(|| text.strip_suffix(" is not supported"))
         .unwrap_or(&text);

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use pieskieo_shards::vector::Metric;
 
-use super::names::{name_of, new_name, single_name};
+use super::names::{kept_text, name_of, new_name, single_name};
 use super::parse::{expect_end, near, parser_error, parser_over};
 use super::{
     ColumnDefinition, CreateCollection, CreateEdge, CreateIndex, CreateTable, Drop, DropKind,
@@ -434,7 +434,7 @@ fn column_definition(column: ColumnDef) -> Result<ColumnDefinition> {
         match option.option {
             ColumnOption::Null => {}
             ColumnOption::NotNull => definition.not_null = true,
-            ColumnOption::Default(expr) => definition.default = Some(expr.to_string()),
+            ColumnOption::Default(expr) => definition.default = Some(kept_text(&expr)),
             ColumnOption::PrimaryKey(_) => {
                 definition.primary_key = true;
                 definition.not_null = true;

@@ -20,6 +20,7 @@
 //! | `statement` | what can a statement be |
 //! | `parse` | which statements does a text hold |
 //! | `tokens` | what are the tokens, where is each, and are they within the limits |
+//! | `dialect` | which grammar is underneath ours |
 //! | `definition` | what does a CREATE or DROP say |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
 //! | `column_type` | which type does a type name mean |
@@ -32,6 +33,7 @@
 mod change;
 mod column_type;
 mod definition;
+mod dialect;
 mod names;
 mod parse;
 mod pattern;

@@ -3,7 +3,7 @@
 //! Unquoted names are lower case, quoted ones are kept. The only schema is `public`, which may be
 //! written before a table's name.
 
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Value};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::Name;
@@ -51,6 +51,19 @@ pub fn single_name(name: &ObjectName) -> Result<Name> {
             .at(schema.position));
     }
     Ok(last)
+}
+
+/// Returns the text of an expression that is kept to be read again.
+///
+/// The tree's own printing leaves two quotes in a text as they are, which reads as one.
+pub(super) fn kept_text(expr: &Expr) -> String {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => format!("'{}'", text.replace('\'', "''")),
+            other => other.to_string(),
+        },
+        other => other.to_string(),
+    }
 }
 
 /// Checks a name that is about to be given to something.

@@ -4,7 +4,8 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::tokens::{self, DIALECT, position, word};
+use super::dialect::DIALECT;
+use super::tokens::{self, position, word};
 use super::{Parsed, Statement, change, definition, pattern_parse, pipeline, setting};
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;

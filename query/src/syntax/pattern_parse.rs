@@ -240,7 +240,7 @@ impl Reader<'_> {
         let mut parser = parser_over(tokens);
         let value = parser.parse_expr().map_err(parser_error)?;
         super::parse::expect_end(&mut parser)?;
-        Ok(value.to_string())
+        Ok(super::names::kept_text(&value))
     }
 
     /// A name, if one stands here.

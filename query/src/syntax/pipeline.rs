@@ -27,7 +27,8 @@ use super::parse::{expect_end, parser_error, parser_over, syntax_error};
 use super::pattern::direction_named;
 use super::pattern_parse::{hop_range, replace_patterns};
 use super::tokens::{position, word};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, code};
+use crate::limits::STAGES_MAX;
 
 /// A pipeline.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,6 +124,16 @@ enum Clause {
 pub(super) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Pipeline> {
     let tokens = replace_patterns(tokens)?;
     let starts = clause_starts(&tokens);
+    if starts.len() > STAGES_MAX {
+        let place = starts.get(STAGES_MAX).and_then(|(index, _)| tokens.get(*index));
+        return Err(Error::new(
+            code::STATEMENT_TOO_COMPLEX,
+            "the statement exceeds the limit stages_max",
+        )
+        .with_detail(format!("The limit stages_max is {STAGES_MAX}."))
+        .with_hint("Join conditions with AND, or send several statements.")
+        .at(place.map_or(0, position)));
+    }
     let head_end = starts.first().map_or(tokens.len(), |(index, _)| *index);
     let (table, alias) = head(&tokens, head_end)?;
     let mut pipeline = Pipeline {
@@ -441,7 +452,7 @@ fn select(pipeline: &mut Pipeline, tokens: &[TokenWithSpan], start: usize) -> Re
         ));
     }
     if select.projection.is_empty() {
-        return Err(Error::new(crate::error::code::SYNTAX_ERROR, "the SELECT list is empty")
+        return Err(Error::new(code::SYNTAX_ERROR, "the SELECT list is empty")
             .at(tokens.get(start).map_or(0, position)));
     }
     pipeline.distinct = select.distinct;

@@ -95,6 +95,9 @@ pub(super) fn parse_explain(mut tokens: Vec<TokenWithSpan>) -> Result<Statement>
         return Err(syntax_error(&tokens, tokens.len(), "a statement"));
     }
     let position = super::tokens::position(&inner[0]);
+    if word(inner.first()).as_deref() == Some("EXPLAIN") {
+        return Err(syntax_error(&inner, 0, "a statement to explain"));
+    }
     let statement = parse_tokens(inner)?;
     match statement {
         Statement::Query(_)

@@ -229,6 +229,7 @@ pub enum InsertSource {
 
 /// `ON CONFLICT …`.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one per statement, and the larger is the usual one")]
 pub enum OnConflict {
     /// `DO NOTHING`.
     DoNothing {

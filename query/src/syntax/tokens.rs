@@ -3,20 +3,17 @@
 //! White space and comments are dropped. The limits are checked here, before any recursive code
 //! runs, so that no text can exhaust the stack.
 
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{
     Location, Span, Token, TokenWithSpan, Tokenizer, TokenizerError,
 };
 
+use super::dialect::DIALECT;
 use crate::error::{Error, Result, code};
 use crate::limits::{
     JOINS_MAX, NESTING_MAX, OPERATORS_MAX, PARAMETERS_MAX, SET_OPERATIONS_MAX, STATEMENT_BYTES_MAX,
     STATEMENTS_MAX, TABLE_BRACKETS_MAX,
 };
-
-/// The dialect whose grammar is ours too.
-pub(super) static DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
 /// Splits a text into statements of tokens; empty statements are left out.
 ///
@@ -151,10 +148,16 @@ fn operator(token: Token) -> Token {
 }
 
 /// What has been counted inside one bracket.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Level {
-    /// Operators since the last comma.
-    operators: usize,
+    /// ORs since the last comma.
+    ors: usize,
+    /// ANDs since the last OR, and the most between two ORs.
+    ands: usize,
+    ands_max: usize,
+    /// Other operators since the last AND or OR, and the most between two of them.
+    others: usize,
+    others_max: usize,
     /// Whether the tokens belong to a FROM list.
     tables: bool,
 }
@@ -191,7 +194,8 @@ fn check_limits(tokens: &[TokenWithSpan]) -> Result<()> {
 }
 
 fn exceeded(counts: &Counts) -> Option<(&'static str, usize)> {
-    let operators = counts.levels.last().map_or(0, |level| level.operators);
+    let operators =
+        counts.levels.last().map_or(0, |level| level.ors + level.ands_max + level.others_max);
     let limits = [
         (counts.levels.len() - 1, "nesting_max", NESTING_MAX),
         (operators, "operators_max", OPERATORS_MAX),
@@ -224,7 +228,7 @@ fn count(counts: &mut Counts, token: &TokenWithSpan, previous: Option<&TokenWith
         }
         Token::Comma => {
             if let Some(level) = counts.levels.last_mut() {
-                level.operators = 0;
+                *level = Level { tables: level.tables, ..Level::default() };
             }
         }
         Token::Word(word) => count_word(counts, word.keyword),
@@ -238,9 +242,18 @@ fn count_word(counts: &mut Counts, keyword: Keyword) {
     match keyword {
         Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT => counts.set_operations += 1,
         Keyword::JOIN => counts.joins += 1,
-        Keyword::AND
-        | Keyword::OR
-        | Keyword::NOT
+        Keyword::OR => {
+            if let Some(level) = counts.levels.last_mut() {
+                (level.ors, level.ands, level.others) = (level.ors + 1, 0, 0);
+            }
+        }
+        Keyword::AND => {
+            if let Some(level) = counts.levels.last_mut() {
+                (level.ands, level.others) = (level.ands + 1, 0);
+                level.ands_max = level.ands_max.max(level.ands);
+            }
+        }
+        Keyword::NOT
         | Keyword::IS
         | Keyword::IN
         | Keyword::LIKE
@@ -267,7 +280,8 @@ fn count_word(counts: &mut Counts, keyword: Keyword) {
 
 fn add_operator(counts: &mut Counts) {
     if let Some(level) = counts.levels.last_mut() {
-        level.operators += 1;
+        level.others += 1;
+        level.others_max = level.others_max.max(level.others);
     }
 }
 

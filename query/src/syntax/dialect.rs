@@ -1,0 +1,125 @@
+//! Which grammar is underneath ours?
+//!
+//! PostgreSQL's, with one feature off: named arguments whose name is an expression
+//! (`json_object('a': 1)`). To find them the parser reads every argument twice, so `abs(abs(…))`
+//! doubles the work with every level; thirty levels would keep a core busy for minutes.
+//!
+//! Only the methods that PostgreSQL's dialect itself changes are listed.
+
+use std::any::TypeId;
+
+use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+
+/// The dialect of every parser here.
+#[derive(Debug)]
+pub(super) struct Pql;
+
+/// The one instance.
+pub(super) static DIALECT: Pql = Pql;
+
+const POSTGRES: PostgreSqlDialect = PostgreSqlDialect {};
+
+macro_rules! as_postgres {
+    ($($name:ident;)*) => {
+        $(fn $name(&self) -> bool {
+            POSTGRES.$name()
+        })*
+    };
+}
+
+impl Dialect for Pql {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<PostgreSqlDialect>()
+    }
+
+    fn supports_named_fn_args_with_expr_name(&self) -> bool {
+        false
+    }
+
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        POSTGRES.identifier_quote_style(identifier)
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        POSTGRES.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        POSTGRES.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        POSTGRES.is_identifier_part(ch)
+    }
+
+    fn is_reserved_for_identifier(&self, kw: Keyword) -> bool {
+        POSTGRES.is_reserved_for_identifier(kw)
+    }
+
+    fn is_custom_operator_part(&self, ch: char) -> bool {
+        POSTGRES.is_custom_operator_part(ch)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        POSTGRES.get_next_precedence(parser)
+    }
+
+    fn prec_value(&self, prec: Precedence) -> u8 {
+        POSTGRES.prec_value(prec)
+    }
+
+    as_postgres! {
+        supports_unicode_string_literal;
+        supports_filter_during_aggregation;
+        supports_group_by_expr;
+        allow_extract_custom;
+        allow_extract_single_quotes;
+        supports_create_index_with_clause;
+        supports_explain_with_utility_options;
+        supports_listen_notify;
+        supports_factorial_operator;
+        supports_bitwise_shift_operators;
+        supports_comment_on;
+        supports_load_extension;
+        supports_named_fn_args_with_colon_operator;
+        supports_empty_projections;
+        supports_nested_comments;
+        supports_string_escape_constant;
+        supports_numeric_literal_underscores;
+        supports_array_typedef_with_brackets;
+        supports_geometric_types;
+        supports_set_names;
+        supports_alter_column_type_using;
+        supports_notnull_operator;
+        supports_interval_options;
+        supports_insert_table_alias;
+        supports_create_table_like_parenthesized;
+        supports_select_wildcard_with_alias;
+        supports_comma_separated_trim;
+        supports_xml_expressions;
+        supports_comment_optimizer_hint;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_read_as_in_postgres() {
+        for text in [
+            "SELECT a::INT, b -> 'x' ->> 'y', c @> d, E'\\n', x IS NOT DISTINCT FROM y, 5 !",
+            "SELECT count(*) FILTER (WHERE a) FROM t GROUP BY GROUPING SETS ((a), ())",
+            "CREATE INDEX i ON t USING hnsw (v vector_l2_ops) WITH (m = 16)",
+            "INSERT INTO t AS x VALUES (1) ON CONFLICT (a) DO UPDATE SET a = excluded.a",
+            "SELECT 1 << 2, ~ 3, 'a' ~* 'b', extract(year FROM d), 1_000, $1, a[1], -- x\n 2",
+            "SELECT abs(abs(1))",
+        ] {
+            let ours = Parser::parse_sql(&DIALECT, text).map(|parsed| format!("{parsed:?}"));
+            let theirs = Parser::parse_sql(&POSTGRES, text).map(|parsed| format!("{parsed:?}"));
+            assert_eq!(ours, theirs, "{text}");
+        }
+    }
+}
