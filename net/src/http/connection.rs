@@ -1,0 +1,134 @@
+//! How does one connection answer one request?
+//!
+//! Each HTTP connection has one session, so that `SET` lasts as long as the connection.
+
+use std::rc::Rc;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use pieskieo_io::time;
+use pieskieo_query::error::code;
+use pieskieo_query::{Error, Session};
+
+use crate::front::Front;
+use crate::http::body::Body;
+use crate::http::route::{self, Handler, Target};
+use crate::http::{compress, problem, records, search, service, statement, tables};
+use crate::{limits, metrics};
+
+/// One client connection.
+pub struct Connection {
+    pub(crate) front: Rc<Front>,
+    pub(crate) session: Session,
+}
+
+/// Counts a request for as long as it is worked on.
+struct Active(Rc<Front>);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.set(self.0.active.get() - 1);
+    }
+}
+
+impl Connection {
+    /// Opens a session on this core.
+    pub fn open(front: Rc<Front>) -> Self {
+        let session = front.database.session();
+        Self { front, session }
+    }
+
+    /// Answers one request; every failure becomes a problem object.
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let started = time::now();
+        let target = route::find(request.method(), request.uri().path());
+        let name = target.as_ref().map_or("none", |target| target.route.path);
+        let accepted = request.headers().get(header::ACCEPT_ENCODING).cloned();
+        let result = self.dispatch(request, target).await;
+        let mut response = result.unwrap_or_else(|error| {
+            if matches!(error.kind, pieskieo_query::Kind::Internal) {
+                tracing::error!(code = error.code, message = error.message, "request failed");
+            }
+            problem::respond(&error)
+        });
+        secure(&mut response);
+        let response = compress::apply(response, accepted.as_ref());
+        metrics::request(name, response.status().as_u16(), started.elapsed());
+        response
+    }
+
+    async fn dispatch(
+        &self,
+        request: Request<Incoming>,
+        target: Result<Target, Error>,
+    ) -> Result<Response<Body>, Error> {
+        let target = target?;
+        if let Some(allow) = target.other_methods {
+            return Ok(method_refused(request.method(), allow));
+        }
+        if !target.route.service && !self.front.ready.get() {
+            return Err(Error::new(
+                code::CANNOT_CONNECT_NOW,
+                "the server is starting up or shutting down",
+            ));
+        }
+        if request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity") {
+            return Err(problem::bad_request("compressed request bodies are not accepted"));
+        }
+        let _active = self.admit()?;
+        match target.route.handler {
+            Handler::Query => statement::query(self, request).await,
+            Handler::Tables => Ok(tables::list(self)),
+            Handler::Table => tables::one(self, &target.parameters),
+            Handler::RecordsInsert => records::insert(self, request, &target.parameters).await,
+            Handler::RecordGet => records::get(self, &target.parameters).await,
+            Handler::RecordPut => records::put(self, request, &target.parameters).await,
+            Handler::RecordPatch => records::patch(self, request, &target.parameters).await,
+            Handler::RecordDelete => records::delete(self, &target.parameters).await,
+            Handler::Search => search::search(self, request).await,
+            Handler::Traverse => search::traverse(self, request).await,
+            Handler::OpenApi => Ok(service::openapi()),
+            Handler::Health => Ok(service::health()),
+            Handler::Ready => Ok(service::ready(&self.front)),
+            Handler::Metrics => Ok(service::metrics(&self.front).await),
+            Handler::Welcome => Ok(service::welcome()),
+        }
+    }
+
+    fn admit(&self) -> Result<Active, Error> {
+        if self.front.active.get() >= limits::REQUESTS_PER_CORE_MAX {
+            let text = format!(
+                "the limit \"requests_per_core\" of {} was reached",
+                limits::REQUESTS_PER_CORE_MAX
+            );
+            return Err(
+                Error::new(code::TOO_MANY_CONNECTIONS, text).with_hint("retry after a moment")
+            );
+        }
+        self.front.active.set(self.front.active.get() + 1);
+        Ok(Active(self.front.clone()))
+    }
+}
+
+fn method_refused(method: &Method, allow: &'static str) -> Response<Body> {
+    let error = problem::bad_request(&format!("{method} is not possible here; {allow} is"));
+    let mut response = problem::respond(&error);
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// Adds the headers that keep browsers from guessing.
+fn secure(response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in fixed {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}

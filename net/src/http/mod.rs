@@ -1,0 +1,29 @@
+//! How does the database look over HTTP?
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `connection` | how does one connection answer one request |
+//! | `route` | which handler answers which address |
+//! | `body` | what do requests carry in and answers carry out |
+//! | `compress` | which answers travel compressed, and how |
+//! | `problem` | how does an error look to a client |
+//! | `answer` | how does a statement's answer become bytes |
+//! | `statement` | `/v1/query`: how are statements run |
+//! | `records` | `/v1/tables/{table}/records`: how are records stored, read and removed |
+//! | `search` | `/v1/search` and `/v1/graph/traverse` |
+//! | `tables` | `/v1/tables`: which tables are there |
+//! | `service` | health, readiness, metrics |
+//! | `openapi` | how does the interface describe itself |
+
+mod answer;
+mod body;
+mod compress;
+pub(crate) mod connection;
+mod openapi;
+mod problem;
+mod records;
+mod route;
+mod search;
+mod service;
+mod statement;
+mod tables;

@@ -1,0 +1,235 @@
+//! `/v1/tables/{table}/records`: how are records stored, read and removed?
+//!
+//! One object is stored or refused. An array or NDJSON is a load: every owner commits its records
+//! by itself, and the answer counts what was stored and describes the first records that were
+//! refused. NDJSON is read while it arrives.
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use pieskieo_query::{BulkConflict, BulkReport, Error};
+use serde_json::{Map, Value, json};
+
+use crate::http::body::{self, Body, Lines};
+use crate::http::connection::Connection;
+use crate::http::{answer, problem, statement};
+use crate::limits;
+
+/// Stores what the body holds.
+///
+/// **Errors**: an unknown table; a body that cannot be read; for one transaction, the first
+/// record that is refused.
+pub async fn insert(
+    connection: &Connection,
+    request: Request<Incoming>,
+    parameters: &[String],
+) -> Result<Response<Body>, Error> {
+    let table = &parameters[0];
+    let (head, body) = request.into_parts();
+    let existing = existing(head.uri.query().unwrap_or(""))?;
+    let media = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = media.and_then(|media| media.split(';').next()).unwrap_or("").trim();
+    if media == "application/x-ndjson" || media == "application/jsonl" {
+        return stream(connection, table, body, existing).await;
+    }
+    let bytes = body::read_whole(body).await?;
+    let value: Value = statement::parse(&bytes)?;
+    let (records, single) = match value {
+        Value::Array(records) => (records, false),
+        one => (vec![one], true),
+    };
+    let mut report = connection.session.insert_records(table, &records, existing).await?;
+    if single && !report.errors.is_empty() {
+        return Err(report.errors.remove(0).error);
+    }
+    metrics::counter!("pieskieo_records_loaded_total").increment(report.inserted);
+    let mut total = Total::default();
+    total.add(report, |position| position + 1);
+    Ok(answer::json(&total.told("record")))
+}
+
+/// Reads `on_conflict=refuse|keep|replace`.
+fn existing(query: &str) -> Result<BulkConflict, Error> {
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        return match pair.split_once('=') {
+            Some(("on_conflict", "refuse" | "error")) => Ok(BulkConflict::Error),
+            Some(("on_conflict", "keep" | "ignore" | "nothing")) => Ok(BulkConflict::Skip),
+            Some(("on_conflict", "replace")) => Ok(BulkConflict::Replace),
+            _ => Err(problem::bad_request(
+                "the only choice here is on_conflict=refuse, =keep or =replace",
+            )),
+        };
+    }
+    Ok(BulkConflict::Error)
+}
+
+async fn stream(
+    connection: &Connection,
+    table: &str,
+    body: Incoming,
+    existing: BulkConflict,
+) -> Result<Response<Body>, Error> {
+    let mut lines = Lines::new(body);
+    let mut total = Total::default();
+    let mut step: Vec<Line> = Vec::with_capacity(limits::BULK_RECORDS);
+    let mut bytes = 0;
+    loop {
+        let line = lines.next().await?;
+        let ended = line.is_none();
+        if let Some(line) = line {
+            total.lines += 1;
+            if !line.trim_ascii().is_empty() {
+                bytes += line.len();
+                step.push(Line { number: total.lines, bytes: line });
+            }
+        }
+        if ended || step.len() == limits::BULK_RECORDS || bytes >= limits::BULK_BYTES {
+            total.store(connection, table, std::mem::take(&mut step), existing).await?;
+            bytes = 0;
+        }
+        if ended {
+            metrics::counter!("pieskieo_records_loaded_total").increment(total.stored);
+            return Ok(answer::json(&total.told("line")));
+        }
+    }
+}
+
+/// One line of a load.
+struct Line {
+    number: u64,
+    bytes: Bytes,
+}
+
+/// What became of a load.
+#[derive(Default)]
+struct Total {
+    lines: u64,
+    stored: u64,
+    kept: u64,
+    failed: u64,
+    errors: Vec<(u64, Error)>,
+}
+
+impl Total {
+    async fn store(
+        &mut self,
+        connection: &Connection,
+        table: &str,
+        step: Vec<Line>,
+        existing: BulkConflict,
+    ) -> Result<(), Error> {
+        let mut records = Vec::with_capacity(step.len());
+        let mut numbers = Vec::with_capacity(step.len());
+        for line in &step {
+            match statement::parse::<Value>(&line.bytes) {
+                Ok(record) => {
+                    records.push(record);
+                    numbers.push(line.number);
+                }
+                Err(error) => self.refuse(line.number, error),
+            }
+        }
+        let report = connection.session.insert_records(table, &records, existing).await?;
+        self.add(report, |position| {
+            usize::try_from(position).ok().and_then(|at| numbers.get(at)).copied().unwrap_or(0)
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, report: BulkReport, number: impl Fn(u64) -> u64) {
+        self.stored += report.inserted;
+        self.kept += report.skipped;
+        let described = report.errors.len() as u64;
+        for row in report.errors {
+            self.refuse(number(row.record), row.error);
+        }
+        self.failed += report.failed.saturating_sub(described);
+    }
+
+    fn refuse(&mut self, number: u64, error: Error) {
+        self.failed += 1;
+        if self.errors.len() < limits::BULK_ERRORS_MAX {
+            self.errors.push((number, error));
+        }
+    }
+
+    /// Returns the answer; `place` is what the numbers of refused records count.
+    fn told(&self, place: &str) -> Value {
+        let describe = |(number, error): &(u64, Error)| {
+            let mut members = Map::new();
+            members.insert(place.to_owned(), json!(number));
+            for (name, value) in problem::members(error) {
+                if ["code", "name", "message", "detail", "hint"].contains(&name.as_str()) {
+                    members.insert(name, value);
+                }
+            }
+            Value::Object(members)
+        };
+        let errors: Vec<Value> = self.errors.iter().map(describe).collect();
+        json!({ "inserted": self.stored, "kept": self.kept, "failed": self.failed,
+                "errors": errors })
+    }
+}
+
+/// Answers one record.
+///
+/// **Errors**: an unknown table, a text that is no key; P0002 when there is no such record.
+pub async fn get(connection: &Connection, at: &[String]) -> Result<Response<Body>, Error> {
+    match connection.session.records().get(&at[0], &keys(at)).await? {
+        Some(record) => Ok(answer::json(&record)),
+        None => Err(absent(at)),
+    }
+}
+
+/// Stores one record under the key of the address.
+///
+/// **Errors**: as [`get`]; a record that does not fit.
+pub async fn put(
+    connection: &Connection,
+    request: Request<Incoming>,
+    at: &[String],
+) -> Result<Response<Body>, Error> {
+    let bytes = body::read_whole(request.into_body()).await?;
+    let record: Value = statement::parse(&bytes)?;
+    let fresh = connection.session.records().put(&at[0], &keys(at), &record).await?;
+    let mut response = answer::json(&json!({ "inserted": 1, "replaced": !fresh }));
+    if fresh {
+        *response.status_mut() = StatusCode::CREATED;
+    }
+    Ok(response)
+}
+
+/// Changes some fields of one record.
+///
+/// **Errors**: as [`put`].
+pub async fn patch(
+    connection: &Connection,
+    request: Request<Incoming>,
+    at: &[String],
+) -> Result<Response<Body>, Error> {
+    let bytes = body::read_whole(request.into_body()).await?;
+    let fields: Value = statement::parse(&bytes)?;
+    match connection.session.records().patch(&at[0], &keys(at), &fields).await? {
+        Some(record) => Ok(answer::json(&record)),
+        None => Err(absent(at)),
+    }
+}
+
+/// Removes one record.
+///
+/// **Errors**: as [`get`].
+pub async fn delete(connection: &Connection, at: &[String]) -> Result<Response<Body>, Error> {
+    if connection.session.records().delete(&at[0], &keys(at)).await? {
+        return Ok(answer::json(&json!({ "deleted": 1 })));
+    }
+    Err(absent(at))
+}
+
+/// Returns one text per key column: several are separated by commas.
+fn keys(at: &[String]) -> Vec<String> {
+    at[1].split(',').map(str::to_owned).collect()
+}
+
+fn absent(at: &[String]) -> Error {
+    problem::no_record(&format!("table \"{}\" has no record with the key \"{}\"", at[0], at[1]))
+}

@@ -1,0 +1,71 @@
+//! Health, readiness, metrics: how does an operator watch the server?
+
+use http::{Response, StatusCode};
+use metrics::gauge;
+use serde_json::json;
+
+use crate::front::Front;
+use crate::http::answer;
+use crate::http::body::Body;
+use crate::http::openapi;
+
+/// Answers while the process lives.
+pub fn health() -> Response<Body> {
+    answer::json(&json!({ "status": "alive" }))
+}
+
+/// Answers 200 once recovery is done, 503 before that and while shutting down.
+pub fn ready(front: &Front) -> Response<Body> {
+    if front.ready.get() {
+        return answer::json(&json!({ "status": "ready" }));
+    }
+    let mut response = answer::json(&json!({ "status": "not ready" }));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+}
+
+/// Answers Prometheus' text format. Asks every shard for its counters first.
+pub async fn metrics(front: &Front) -> Response<Body> {
+    if front.ready.get() {
+        match front.database.stats().await {
+            Ok(shards) => shards.iter().for_each(publish),
+            Err(error) => tracing::warn!(message = error.message, "read shard counters"),
+        }
+    }
+    answer::typed(Body::full(front.recorder.render()), "text/plain; version=0.0.4; charset=utf-8")
+}
+
+fn publish(stats: &pieskieo_query::ShardStats) {
+    let shard = stats.shard.to_string();
+    let records: u64 = stats.records.iter().map(|(_, count)| count).sum();
+    let values = [
+        ("pieskieo_shard_records", records as f64),
+        ("pieskieo_shard_memory_bytes", stats.memory_bytes as f64),
+        ("pieskieo_shard_log_bytes", stats.log_bytes as f64),
+        ("pieskieo_shard_log_flushes", stats.log_flushes as f64),
+        ("pieskieo_shard_commits", stats.commits as f64),
+        ("pieskieo_shard_conflicts", stats.conflicts as f64),
+        ("pieskieo_shard_vectors_pending", stats.vectors_pending as f64),
+        ("pieskieo_shard_replayed_records", stats.replayed as f64),
+        ("pieskieo_shard_replay_seconds", stats.replay_ms as f64 / 1_000.0),
+    ];
+    for (name, value) in values {
+        gauge!(name, "shard" => shard.clone()).set(value);
+    }
+}
+
+/// Answers the description of this interface.
+pub fn openapi() -> Response<Body> {
+    answer::json(&openapi::document())
+}
+
+/// Says where to look next.
+pub fn welcome() -> Response<Body> {
+    answer::json(&json!({
+        "name": "pieskieo",
+        "version": env!("CARGO_PKG_VERSION"),
+        "statements": "POST /v1/query {\"pql\": \"SELECT 1\"}",
+        "interface": "/openapi.json",
+        "metrics": "/metrics",
+    }))
+}
