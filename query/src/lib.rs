@@ -5,6 +5,7 @@
 //! | `syntax` | what does a text say |
 //! | `bind` | what does a statement mean for this catalog |
 //! | `error` | what can go wrong, and which code names it |
+//! | `database` | how does one core's side of the database open sessions |
 //! | `session` | how does a client speak to the engine |
 //! | `options` | what may a caller choose about a session |
 //! | `outcome` | what does a statement answer |
@@ -21,6 +22,7 @@
 
 pub mod bind;
 mod coordinator;
+mod database;
 pub mod error;
 mod exec;
 mod functions;
@@ -34,11 +36,15 @@ mod session;
 pub mod suggest;
 pub mod syntax;
 
+pub use arrow_array::RecordBatch;
+pub use bind::IndexDefaults;
 pub use coordinator::{
     BulkConflict, BulkReport, ColumnListing, IndexListing, RowError, SearchRequest, TableListing,
     TextSearch, TraverseRequest, VectorSearch,
 };
+pub use database::Database;
 pub use error::{Error, Kind, Result};
 pub use options::SessionOptions;
 pub use outcome::{ColumnInfo, Outcome, Param, RowStream, Rows, StatementKind};
+pub use pieskieo_shards::request::{Direction, ShardStats};
 pub use session::{CancelHandle, Records, Session};

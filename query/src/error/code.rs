@@ -38,6 +38,8 @@ macro_rules! codes {
 codes! {
     OUTCOME_UNKNOWN = "08007", "outcome_unknown", Unavailable,
         "The log failed while committing; whether the change is there shows after recovery.";
+    PROTOCOL_VIOLATION = "08P01", "protocol_violation", FixRequest,
+        "The request itself cannot be read, whatever statement it carries.";
     FEATURE_NOT_SUPPORTED = "0A000", "feature_not_supported", FixRequest,
         "The statement is understood, but this server does not offer it.";
     DATA_EXCEPTION = "22000", "data_exception", FixRequest,
@@ -128,6 +130,8 @@ codes! {
         "The server is starting or stopping.";
     IO_ERROR = "58030", "io_error", Unavailable,
         "The disk or the network below failed.";
+    NO_DATA_FOUND = "P0002", "no_data_found", FixRequest,
+        "Nothing is at this address.";
     INTERNAL_ERROR = "XX000", "internal_error", Internal,
         "A fault of the server; please report it.";
     DATA_CORRUPTED = "XX001", "data_corrupted", Corrupt,

@@ -77,6 +77,8 @@ enum Argument {
 /// Returns the name and the arguments of a table function that may be one of ours.
 fn marker(relation: &TableFactor) -> Option<(String, Vec<Argument>)> {
     let TableFactor::Table { name, args: Some(args), .. } = relation else { return None };
+    let [name] = &name.0[..] else { return None };
+    let name = name.as_ident()?.value.clone();
     let args = args.args.iter().map(|arg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan {
             value: Value::SingleQuotedString(text),
@@ -87,5 +89,5 @@ fn marker(relation: &TableFactor) -> Option<(String, Vec<Argument>)> {
         }
         _ => None,
     });
-    Some((name.to_string(), args.collect::<Option<_>>()?))
+    Some((name, args.collect::<Option<_>>()?))
 }

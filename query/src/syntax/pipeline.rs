@@ -184,6 +184,11 @@ fn clause_starts(tokens: &[TokenWithSpan]) -> Vec<(usize, Clause)> {
     starts
 }
 
+/// Returns whether a token is a name, quoted or not.
+fn is_name(token: Option<&TokenWithSpan>) -> bool {
+    token.is_some_and(|token| matches!(token.token, Token::Word(_)))
+}
+
 /// The clause that begins here, and how many words its keyword has.
 fn clause_at(tokens: &[TokenWithSpan], index: usize) -> Option<(Clause, usize)> {
     // A word after a period is a column.
@@ -195,7 +200,8 @@ fn clause_at(tokens: &[TokenWithSpan], index: usize) -> Option<(Clause, usize)> 
         "SIMILAR" if next(1).as_deref() == Some("TO") && top_follows(tokens, index) => {
             Some((Clause::Similar, 2))
         }
-        "TRAVERSE" if next(1).is_some() => Some((Clause::Traverse, 1)),
+        // The edge may be quoted, so that any word follows, not only a keyword.
+        "TRAVERSE" if is_name(tokens.get(index + 1)) => Some((Clause::Traverse, 1)),
         "WHERE" => Some((Clause::Where, 1)),
         "JOIN" => Some((Clause::Join, 1)),
         "INNER" | "CROSS" | "NATURAL" if next(1).as_deref() == Some("JOIN") => {

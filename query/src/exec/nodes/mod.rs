@@ -7,28 +7,18 @@
 //! | `ordered_gather` | how do sorted partitions become one sorted stream |
 //! | `expand` | how are edges followed from a stream of nodes |
 //! | `lookup` | how are records fetched by key for a stream of keys |
+//! | `child` | how does a node take its only input |
 
+mod child;
 mod expand;
 mod gather;
 mod lookup;
 mod ordered_gather;
 mod shard_scan;
 
-use std::sync::Arc;
-
-use datafusion::common::{Result, internal_err};
-use datafusion::physical_plan::ExecutionPlan;
-
+use child::only_child;
 pub use expand::{ExpandExec, ExpandParts};
 pub use gather::Gather;
 pub use lookup::{LookupExec, LookupParts};
 pub use ordered_gather::OrderedGather;
 pub use shard_scan::{BATCH_ROWS, ScanParts, ShardScan};
-
-/// Takes the one child a node of one input is given.
-fn only_child(mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-    match (children.pop(), children.is_empty()) {
-        (Some(child), true) => Ok(child),
-        _ => internal_err!("a node of one input was given another number of inputs"),
-    }
-}

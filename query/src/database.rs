@@ -1,0 +1,36 @@
+//! How does one core's side of the database open sessions?
+
+use std::rc::Rc;
+
+use pieskieo_shards::actor::Core;
+use pieskieo_shards::request::ShardStats;
+
+use crate::error::Result;
+use crate::options::SessionOptions;
+use crate::session::Session;
+
+/// One core's side of the database. Cheap to clone; lives on its core.
+#[derive(Clone)]
+pub struct Database {
+    core: Rc<Core>,
+    options: SessionOptions,
+}
+
+impl Database {
+    /// Opens the database over a core that has recovered.
+    pub fn open(core: Rc<Core>, options: SessionOptions) -> Self {
+        Self { core, options }
+    }
+
+    /// Opens a session. Its settings start from the database's options.
+    pub fn session(&self) -> Session {
+        Session::open(self.core.clone(), self.options.clone())
+    }
+
+    /// Returns the counters of every shard in the process, in order.
+    ///
+    /// **Errors**: a shard that does not answer.
+    pub async fn stats(&self) -> Result<Vec<ShardStats>> {
+        Ok(self.core.stats().await?)
+    }
+}
