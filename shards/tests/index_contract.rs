@@ -559,7 +559,11 @@ impl Reader<'_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 96,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_index_answers_as_a_full_scan_would(steps in prop::collection::vec(step(), 1..40)) {

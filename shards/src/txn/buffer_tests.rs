@@ -51,7 +51,9 @@ fn committed(writes: &[Write], stage_after: Option<usize>) -> Vec<(u16, String, 
 fn later_writes_supersede_and_keep_the_first_condition() {
     let old = Expect::Version(Timestamp(7));
     let own = Expect::Version(Timestamp::MAX);
-    let cases: Vec<(Vec<Write>, Vec<(u16, String, Expect)>)> = vec![
+    /// What each owner is left with: shard, operation, condition.
+    type Left = Vec<(u16, String, Expect)>;
+    let cases: Vec<(Vec<Write>, Left)> = vec![
         (vec![put(1, 5, Expect::Absent)], vec![(1, "put 5".into(), Expect::Absent)]),
         (vec![put(1, 5, old), put(1, 6, own)], vec![(1, "put 6".into(), old)]),
         (

@@ -125,7 +125,9 @@ proptest! {
     }
 
     #[test]
-    fn timestamps_survive_their_text(micros in -62_135_596_800_000_000..9_000_000_000_000_000_000_i64) {
+    fn timestamps_survive_their_text(
+        micros in -62_135_596_800_000_000..9_000_000_000_000_000_000_i64,
+    ) {
         let text = Value::TimestampTz(micros).render(&ColumnType::TimestampTz);
         let back = Value::parse(&text, &ColumnType::TimestampTz);
         prop_assert_eq!(back.ok(), Some(Value::TimestampTz(micros)), "{}", text);
