@@ -1,3 +1,17 @@
-//! Skeleton.
+//! How is the server put together, and how does a person command it?
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `config` | what was the server told to do, and by whom |
+//! | `serve` | in which order do the parts start and stop |
+//! | `signals` | how does the system ask the server to stop |
+//! | `telemetry` | where do log events go |
+//! | `cli` | what does each command do |
 
 #![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod serve;
+pub mod signals;
+pub mod telemetry;

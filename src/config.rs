@@ -1,0 +1,270 @@
+//! What was the server told to do, and by whom?
+//!
+//! Every setting has one row in [`SETTINGS`]: its flag, its variable, its TOML key, its default
+//! and its meaning. Precedence: flag, then environment, then file, then default.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use pieskieo_io::file::host;
+
+/// One setting.
+pub struct Setting {
+    /// TOML key, and the flag without its dashes (`_` written as `-`).
+    pub key: &'static str,
+    /// Environment variable.
+    pub variable: &'static str,
+    /// Value when nobody says anything; empty = not set.
+    pub default: &'static str,
+    /// Unit and range.
+    pub unit: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// Every setting there is, in the order `pieskieo config` prints them.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = &[
+    Setting { key: "data", variable: "PIESKIEO_DATA", default: "pieskieo-data", unit: "folder", meaning: "where the data lives; made if absent" },
+    Setting { key: "listen", variable: "PIESKIEO_LISTEN", default: "127.0.0.1:8000", unit: "host:port", meaning: "where HTTP is served; port 0 takes a free one" },
+    Setting { key: "shards", variable: "PIESKIEO_SHARD_TOTAL", default: "", unit: "1..=256", meaning: "shards of a new data folder; default: one per usable core" },
+    Setting { key: "tls_cert", variable: "PIESKIEO_TLS_CERT", default: "", unit: "PEM file", meaning: "certificate chain; with tls_key switches TLS on" },
+    Setting { key: "tls_key", variable: "PIESKIEO_TLS_KEY", default: "", unit: "PEM file", meaning: "private key of the certificate" },
+    Setting { key: "ef_search", variable: "PIESKIEO_EF_SEARCH", default: "64", unit: "1..=4096", meaning: "default beam width of vector searches" },
+    Setting { key: "ef_construction", variable: "PIESKIEO_EF_CONSTRUCTION", default: "200", unit: "8..=4096", meaning: "default beam width while building vector indexes" },
+    Setting { key: "statement_timeout_ms", variable: "PIESKIEO_STATEMENT_TIMEOUT_MS", default: "30000", unit: "ms, 1..=86400000", meaning: "time a statement may take" },
+    Setting { key: "wal_sync", variable: "PIESKIEO_WAL_SYNC", default: "auto", unit: "auto, dsync, fdatasync", meaning: "how the log reaches the disk; auto measures once per folder" },
+    Setting { key: "log", variable: "PIESKIEO_LOG", default: "info", unit: "tracing filter", meaning: "which events are logged" },
+    Setting { key: "log_format", variable: "PIESKIEO_LOG_FORMAT", default: "text", unit: "text, json", meaning: "how events are written" },
+];
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A flag.
+    Flag,
+    /// An environment variable.
+    Environment,
+    /// The configuration file.
+    File,
+    /// Nobody said anything.
+    Default,
+}
+
+/// The settings in force, before they are given meaning.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    values: BTreeMap<&'static str, (String, Source)>,
+}
+
+/// The settings in force, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Data folder.
+    pub data: PathBuf,
+    /// Address of the HTTP server.
+    pub listen: SocketAddr,
+    /// Shards asked for.
+    pub shards: Option<u16>,
+    /// Certificate and key files.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Default beam width of searches.
+    pub ef_search: usize,
+    /// Default beam width while building.
+    pub ef_construction: usize,
+    /// Time a statement may take, ms.
+    pub statement_timeout_ms: u64,
+    /// Sync method: `auto`, `dsync` or `fdatasync`.
+    pub wal_sync: String,
+    /// Filter of log events.
+    pub log: String,
+    /// Whether log events are JSON.
+    pub log_json: bool,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// Names the setting, its source and what is expected.
+    pub message: String,
+}
+
+impl Settings {
+    /// Gathers settings from flags, environment and file.
+    ///
+    /// **Errors**: an unreadable file, a file that is not TOML, an unknown key.
+    pub fn gather(
+        flags: &BTreeMap<&'static str, String>,
+        environment: impl Fn(&str) -> Option<String>,
+        file: Option<&Path>,
+    ) -> Result<Self, ConfigError> {
+        let table = file.map(read_file).transpose()?.unwrap_or_default();
+        for key in table.keys() {
+            if !SETTINGS.iter().any(|setting| setting.key == key) {
+                return Err(unknown_key(key));
+            }
+        }
+        let mut values = BTreeMap::new();
+        for setting in SETTINGS {
+            let value = if let Some(value) = flags.get(setting.key) {
+                (value.clone(), Source::Flag)
+            } else if let Some(value) = environment(setting.variable) {
+                (value, Source::Environment)
+            } else if let Some(value) = table.get(setting.key) {
+                (plain(value), Source::File)
+            } else {
+                (setting.default.to_owned(), Source::Default)
+            };
+            values.insert(setting.key, value);
+        }
+        Ok(Self { values })
+    }
+
+    /// Returns each setting with its value and where that came from.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static Setting, &str, Source)> {
+        SETTINGS.iter().filter_map(|setting| {
+            let (value, source) = self.values.get(setting.key)?;
+            Some((setting, value.as_str(), *source))
+        })
+    }
+
+    /// Gives the settings their meaning.
+    ///
+    /// **Errors**: the first value out of its range, naming the setting and where it came from.
+    pub fn check(&self) -> Result<Config, ConfigError> {
+        let cert = self.optional("tls_cert");
+        let key = self.optional("tls_key");
+        let tls = match (cert, key) {
+            (Some(cert), Some(key)) => Some((PathBuf::from(cert), PathBuf::from(key))),
+            (None, None) => None,
+            _ => {
+                let message = "tls_cert and tls_key belong together; set both or none".to_owned();
+                return Err(ConfigError { message });
+            }
+        };
+        let shards = match self.optional("shards") {
+            None => None,
+            Some(_) => Some(self.number("shards", 1, 256)? as u16),
+        };
+        Ok(Config {
+            data: PathBuf::from(self.text("data")),
+            listen: self.address("listen")?,
+            shards,
+            tls,
+            ef_search: self.number("ef_search", 1, 4096)? as usize,
+            ef_construction: self.number("ef_construction", 8, 4096)? as usize,
+            statement_timeout_ms: self.number("statement_timeout_ms", 1, 86_400_000)?,
+            wal_sync: self.choice("wal_sync", &["auto", "dsync", "fdatasync"])?,
+            log: self.text("log").to_owned(),
+            log_json: self.choice("log_format", &["text", "json"])? == "json",
+        })
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.values.get(key).map_or("", |(value, _)| value.as_str())
+    }
+
+    fn optional(&self, key: &str) -> Option<&str> {
+        Some(self.text(key)).filter(|value| !value.is_empty())
+    }
+
+    fn number(&self, key: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
+        let value = self.text(key).parse().ok().filter(|value| (min..=max).contains(value));
+        value.ok_or_else(|| self.refuse(key, &format!("a whole number from {min} to {max}")))
+    }
+
+    fn choice(&self, key: &str, choices: &[&str]) -> Result<String, ConfigError> {
+        let value = self.text(key);
+        if choices.contains(&value) {
+            return Ok(value.to_owned());
+        }
+        Err(self.refuse(key, &format!("one of {}", choices.join(", "))))
+    }
+
+    fn address(&self, key: &str) -> Result<SocketAddr, ConfigError> {
+        let value = self.text(key).replace("localhost:", "127.0.0.1:");
+        value.parse().map_err(|_| self.refuse(key, "an address such as 127.0.0.1:8000"))
+    }
+
+    fn refuse(&self, key: &str, expected: &str) -> ConfigError {
+        let (value, source) =
+            self.values.get(key).cloned().unwrap_or((String::new(), Source::Default));
+        let setting = SETTINGS.iter().find(|setting| setting.key == key);
+        let place = match source {
+            Source::Flag => format!("the flag --{}", key.replace('_', "-")),
+            Source::Environment => setting.map_or(key, |setting| setting.variable).to_owned(),
+            Source::File => format!("\"{key}\" in the configuration file"),
+            Source::Default => format!("the default of \"{key}\""),
+        };
+        ConfigError { message: format!("{place} is \"{value}\", but should be {expected}") }
+    }
+}
+
+fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
+    let shown = path.display();
+    let text = host::read_to_string(path)
+        .map_err(|error| ConfigError { message: format!("cannot read \"{shown}\": {error}") })?;
+    text.parse()
+        .map_err(|error| ConfigError { message: format!("\"{shown}\" is not TOML: {error}") })
+}
+
+fn plain(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn unknown_key(key: &str) -> ConfigError {
+    let near = SETTINGS
+        .iter()
+        .map(|setting| setting.key)
+        .max_by_key(|known| common_prefix(known, key))
+        .filter(|known| common_prefix(known, key) >= 2);
+    let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+    ConfigError { message: format!("the configuration file sets unknown \"{key}\"{hint}") }
+}
+
+fn common_prefix(a: &str, b: &str) -> usize {
+    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gather(flags: &[(&'static str, &str)], variables: &[(&str, &str)]) -> Settings {
+        let flags = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        let find = |name: &str| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        Settings::gather(&flags, find, None).unwrap()
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_beats_the_default() {
+        let both = gather(&[("shards", "4")], &[("PIESKIEO_SHARD_TOTAL", "2")]);
+        assert_eq!(both.check().unwrap().shards, Some(4));
+        let one = gather(&[], &[("PIESKIEO_SHARD_TOTAL", "2")]);
+        assert_eq!(one.check().unwrap().shards, Some(2));
+        assert_eq!(gather(&[], &[]).check().unwrap().ef_search, 64);
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_setting_and_source() {
+        let cases = [
+            (("shards", "0"), "the flag --shards is \"0\", but should be a whole number"),
+            (("listen", "here"), "the flag --listen is \"here\", but should be an address"),
+            (("wal_sync", "never"), "one of auto, dsync, fdatasync"),
+            (("tls_cert", "a.pem"), "tls_cert and tls_key belong together"),
+        ];
+        for (flag, expected) in cases {
+            let error = gather(&[flag], &[]).check().unwrap_err();
+            assert!(error.message.contains(expected), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_a_suggestion() {
+        assert!(unknown_key("shard").message.contains("did you mean \"shards\""));
+    }
+}

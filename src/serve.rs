@@ -1,0 +1,255 @@
+//! In which order do the parts of a server start and stop?
+//!
+//! 1. The data folder is opened and locked; its shard count is known or made.
+//! 2. One executor starts per core; each recovers its shards and waits for the others.
+//! 3. Each core opens its door on the same address; the first one tells which port it got.
+//! 4. All cores are ready; `/readyz` answers 200.
+//!
+//! Stopping goes the other way: doors close and let requests end, then logs are closed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pieskieo_io::file::host;
+use pieskieo_io::rt::{self, CoreId, Running, RuntimeOptions, Stopper};
+use pieskieo_io::wal::{SyncMethod, WalOptions};
+use pieskieo_net::tls::TlsFiles;
+use pieskieo_net::{Door, Front, NetOptions, Recorder};
+use pieskieo_query::{Database, SessionOptions};
+use pieskieo_shards::actor::{Boot, BootOptions, Core, CoreBoot, meta};
+use pieskieo_shards::request::{Reply, Request};
+
+use crate::config::Config;
+
+/// Why a server could not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ServeError(String);
+
+/// What is known once the server is ready.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Shards of the data folder.
+    pub shards: u16,
+}
+
+/// A server in this process.
+pub struct Server {
+    running: Running<Result<(), ServeError>>,
+    ready: flume::Receiver<Facts>,
+}
+
+/// What every core needs to start.
+struct Plan {
+    boot: Boot,
+    config: Config,
+    tls: Option<TlsFiles>,
+    recorder: Recorder,
+    cores: usize,
+    /// Where core 0 tells the others which address was taken.
+    address: (flume::Sender<SocketAddr>, flume::Receiver<SocketAddr>),
+    ready: flume::Sender<Facts>,
+}
+
+impl Server {
+    /// Starts a server and returns before it is ready.
+    ///
+    /// **Errors**: the folder is in use, damaged or of another shard count; the machine has no
+    /// io_uring; TLS files that cannot be read.
+    pub fn start(config: Config) -> Result<Self, ServeError> {
+        let (cores, boot) = boot(&config)?;
+        let (ready, told) = flume::bounded(1);
+        let plan = Arc::new(Plan {
+            boot,
+            tls: tls_files(&config)?,
+            config,
+            recorder: Recorder::install(),
+            cores,
+            address: flume::bounded(cores),
+            ready,
+        });
+        let options = RuntimeOptions::cores(u16::try_from(cores).unwrap_or(u16::MAX));
+        let running = rt::start(options, move |core| serve_core(core, plan.clone()))
+            .map_err(|error| ServeError(error.to_string()))?;
+        Ok(Self { running, ready: told })
+    }
+
+    /// Waits until every core has recovered and listens.
+    ///
+    /// **Errors**: a core that could not.
+    pub fn wait_ready(&self) -> Result<Facts, ServeError> {
+        self.ready.recv().map_err(|_| ServeError("the server could not start".to_owned()))
+    }
+
+    /// Returns a handle that stops the server from any thread.
+    pub fn stopper(&self) -> Stopper {
+        self.running.stopper()
+    }
+
+    /// Waits until every core has stopped.
+    ///
+    /// **Errors**: the first core that failed, and why.
+    pub fn join(self) -> Result<(), ServeError> {
+        let results = self.running.join().map_err(|error| ServeError(error.to_string()))?;
+        results.into_iter().collect()
+    }
+}
+
+/// Opens the data folder and decides how many cores serve it.
+fn boot(config: &Config) -> Result<(usize, Boot), ServeError> {
+    let stored = meta::peek(&config.data).map_err(|error| ServeError(error.to_string()))?;
+    let usable = rt::cpu_count().max(1);
+    let shards = match (&stored, config.shards) {
+        (Some(meta), _) => usize::from(meta.shard_count),
+        (None, Some(shards)) => usize::from(shards),
+        (None, None) => usable,
+    };
+    let cores = usable.min(shards).max(1);
+    let sync = match config.wal_sync.as_str() {
+        "dsync" => SyncMethod::WithWrite,
+        "fdatasync" => SyncMethod::AfterWrite,
+        _ => SyncMethod::Calibrated,
+    };
+    let options = BootOptions {
+        path: config.data.clone(),
+        cores: u16::try_from(cores).unwrap_or(u16::MAX),
+        shard_count: config.shards.or(Some(u16::try_from(shards).unwrap_or(u16::MAX))),
+        wal: WalOptions { sync, ..WalOptions::default() },
+    };
+    let boot = Boot::new(options).map_err(|error| ServeError(error.to_string()))?;
+    Ok((cores, boot))
+}
+
+fn tls_files(config: &Config) -> Result<Option<TlsFiles>, ServeError> {
+    let Some((cert, key)) = &config.tls else { return Ok(None) };
+    let read = |path: &std::path::Path| {
+        host::read(path)
+            .map_err(|error| ServeError(format!("cannot read \"{}\": {error}", path.display())))
+    };
+    Ok(Some(TlsFiles {
+        cert_path: cert.display().to_string(),
+        cert_pem: read(cert)?,
+        key_path: key.display().to_string(),
+        key_pem: read(key)?,
+    }))
+}
+
+/// Everything one core does, from recovery to the end.
+async fn serve_core(core: CoreId, plan: Arc<Plan>) -> Result<(), ServeError> {
+    let boot = plan.boot.take(core).map_err(|error| ServeError(error.to_string()))?;
+    let engine = match Core::open(boot).await {
+        Ok(engine) => engine,
+        Err(error) => {
+            rt::request_shutdown();
+            return Err(ServeError(error.to_string()));
+        }
+    };
+    let result = open_door(core, &plan, &engine).await;
+    rt::request_shutdown();
+    let closed = engine.close().await.map_err(|error| ServeError(error.to_string()));
+    result.and(closed)
+}
+
+async fn open_door(
+    core: CoreId,
+    plan: &Plan,
+    engine: &std::rc::Rc<Core>,
+) -> Result<(), ServeError> {
+    let database = Database::open(engine.clone(), session_options(&plan.config));
+    let options = NetOptions {
+        listen: plan.config.listen,
+        tls: plan.tls.clone(),
+        statement_timeout: Duration::from_millis(plan.config.statement_timeout_ms),
+    };
+    let front = Front::new(database, options, plan.recorder.clone());
+    let wanted = if core.0 == 0 {
+        plan.config.listen
+    } else {
+        // Port 0 means a free port, which must be the same for all: core 0 chooses.
+        let told = plan.address.1.recv_async().await;
+        told.map_err(|_| ServeError("core 0 could not listen".to_owned()))?
+    };
+    let door = Door::open(wanted, front.clone()).map_err(|e| ServeError(e.to_string()))?;
+    front.set_ready(true);
+    let address = door.address().unwrap_or(wanted);
+    if core.0 == 0 {
+        for _ in 1..plan.cores {
+            // A core that is gone no longer wants to know.
+            let _gone = plan.address.0.send_async(address).await;
+        }
+        let facts = Facts { address, shards: engine.shard_count() };
+        // Whoever started the server may not wait for it.
+        let _gone = plan.ready.send_async(facts).await;
+    }
+    let failed = std::pin::pin!(engine.failed());
+    let serving = std::pin::pin!(door.serve());
+    match futures::future::select(failed, serving).await {
+        futures::future::Either::Left((error, _)) => {
+            tracing::error!(%error, "the engine failed; stopping so that recovery can follow");
+            Err(ServeError(error.to_string()))
+        }
+        futures::future::Either::Right(_) => Ok(()),
+    }
+}
+
+fn session_options(config: &Config) -> SessionOptions {
+    SessionOptions {
+        statement_timeout: Some(Duration::from_millis(config.statement_timeout_ms)),
+        index_defaults: pieskieo_query::IndexDefaults {
+            ef_search: config.ef_search,
+            ef_construction: config.ef_construction,
+            ..pieskieo_query::IndexDefaults::default()
+        },
+        ..SessionOptions::default()
+    }
+}
+
+/// Reads every log of a data folder, opens it without serving and compares every index with its
+/// records. Returns what was found wrong.
+///
+/// **Errors**: the folder cannot be opened at all; the message names file and place.
+pub fn verify(config: Config) -> Result<Vec<String>, ServeError> {
+    let stored = meta::peek(&config.data).map_err(|error| ServeError(error.to_string()))?;
+    if stored.is_none() {
+        let shown = config.data.display();
+        return Err(ServeError(format!("\"{shown}\" holds no data")));
+    }
+    let (cores, boot) = boot(&config)?;
+    let boot = Arc::new(boot);
+    let options = RuntimeOptions::cores(u16::try_from(cores).unwrap_or(u16::MAX));
+    let running = rt::start(options, move |core| {
+        let boot = boot.take(core);
+        async move { verify_core(core, boot).await }
+    });
+    let running = running.map_err(|error| ServeError(error.to_string()))?;
+    let results = running.join().map_err(|error| ServeError(error.to_string()))?;
+    let all: Result<Vec<Vec<String>>, ServeError> = results.into_iter().collect();
+    Ok(all?.into_iter().flatten().collect())
+}
+
+async fn verify_core(
+    core: CoreId,
+    boot: Result<CoreBoot, pieskieo_shards::Error>,
+) -> Result<Vec<String>, ServeError> {
+    let told = |error: pieskieo_shards::Error| ServeError(error.to_string());
+    let engine = Core::open(boot.map_err(told)?).await.map_err(told)?;
+    let mut findings = Vec::new();
+    if core.0 == 0 {
+        for shard in engine.shards() {
+            match engine.call(shard, Request::Verify { table: None }).await.map_err(told)? {
+                Reply::Verified(found) => {
+                    findings.extend(found.into_iter().map(|text| format!("shard {shard}: {text}")));
+                }
+                other => return Err(ServeError(format!("a shard answered {other:?}"))),
+            }
+        }
+        rt::request_shutdown();
+    } else {
+        rt::shutdown_requested().await;
+    }
+    engine.close().await.map_err(told)?;
+    Ok(findings)
+}
