@@ -3,6 +3,7 @@
 //! | folder or file | question |
 //! | --- | --- |
 //! | `data/` | How are data sets on disk read? |
+//! | `load/` | How fast is a running server, and how long do requests take? |
 //! | `model/` | What is the right answer, found the slow and obvious way? |
 //! | `crash/` | Does the real server survive being killed? |
 //! | `client.rs` | How does a measuring or breaking program talk to the server? |
@@ -14,5 +15,6 @@
 pub mod client;
 pub mod crash;
 pub mod data;
+pub mod load;
 pub mod model;
 pub mod wire;

@@ -1,0 +1,23 @@
+//! How fast is a running server, and how long do requests take?
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `client` | how does a load generator talk HTTP/2 to the server |
+//! | `options` | what is measured, and how hard |
+//! | `workload` | which requests does a workload send |
+//! | `prepare` | which data does a workload need |
+//! | `pace` | when is each request sent |
+//! | `run` | how is a workload driven |
+//! | `report` | how are the figures told |
+
+pub mod client;
+mod options;
+mod pace;
+mod prepare;
+mod report;
+mod run;
+mod workload;
+
+pub use options::{Kind, LoadOptions};
+pub use report::Report;
+pub use run::run;

@@ -1,0 +1,50 @@
+//! What is measured, and how hard?
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+/// The workloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// `SELECT … WHERE id = $1` on random records.
+    PointRead,
+    /// Durable single-record `INSERT`.
+    PointWrite,
+    /// Nine point reads to one `UPDATE`.
+    Mixed,
+    /// The ten nearest of random query vectors.
+    Vector,
+    /// The ten best matches of two random words.
+    Text,
+    /// Two hops from a random node.
+    Traverse,
+    /// An aggregate over the whole table.
+    Scan,
+    /// NDJSON documents into a collection.
+    Bulk,
+}
+
+/// One measurement.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// The server.
+    pub address: SocketAddr,
+    /// What is sent.
+    pub kind: Kind,
+    /// HTTP/2 connections, each with one request at a time.
+    pub connections: usize,
+    /// How long requests are measured; the first tenth is left out of the figures.
+    pub time: Duration,
+    /// Requests a second over all connections (open loop); `None` = as many as go through.
+    pub rate: Option<f64>,
+    /// Records the data set has.
+    pub records: u64,
+    /// Dimensions of vectors.
+    pub dimension: usize,
+    /// Seed of data and requests.
+    pub seed: u64,
+    /// Leaves the data set of an earlier run in place.
+    pub keep: bool,
+}

@@ -1,0 +1,45 @@
+//! When is each request sent?
+//!
+//! Closed loop: as soon as the one before is answered. Open loop: at times fixed beforehand; a
+//! request that had to wait for its connection counts from when it should have been sent, so
+//! that a slow server cannot hide behind a patient client (coordinated omission).
+
+use std::time::Duration;
+
+use pieskieo_io::{rt, time};
+
+/// Send times of one connection.
+pub struct Pace {
+    started: time::Monotonic,
+    /// Time between two requests of this connection; `None` = closed loop.
+    step: Option<Duration>,
+    /// When the next one is due, from the start.
+    due: Duration,
+}
+
+impl Pace {
+    /// Starts; `position` of `connections` spreads open-loop connections over one step.
+    pub fn start(rate: Option<f64>, position: usize, connections: usize) -> Self {
+        let step = rate.map(|rate| Duration::from_secs_f64(connections as f64 / rate.max(1e-3)));
+        let share = position as f64 / connections.max(1) as f64;
+        let due = step.map_or(Duration::ZERO, |step| step.mul_f64(share));
+        Self { started: time::now(), step, due }
+    }
+
+    /// Waits until the next request is due and returns the moment it counts from.
+    pub async fn next(&mut self) -> Duration {
+        let Some(step) = self.step else { return self.started.elapsed() };
+        let due = self.due;
+        self.due += step;
+        let now = self.started.elapsed();
+        if due > now {
+            rt::sleep(due - now).await;
+        }
+        due
+    }
+
+    /// Returns the time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}

@@ -1,0 +1,161 @@
+//! Which data does a workload need?
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use super::client::{Client, Failure};
+use super::options::{Kind, LoadOptions};
+
+/// Words texts are made of.
+pub const WORDS: u64 = 20_000;
+/// Clusters vectors are drawn around.
+const CLUSTERS: usize = 100;
+/// Edges that leave each node.
+const DEGREE: u64 = 8;
+/// Records sent in one bulk request.
+const STEP: u64 = 5_000;
+
+/// Makes the data set of a workload, unless it is there and shall be kept.
+///
+/// **Errors**: the server refuses something.
+pub async fn prepare(client: &Client, options: &LoadOptions) -> Result<(), Failure> {
+    let (table, schema, index): (&str, &[&str], &[&str]) = match options.kind {
+        Kind::PointRead | Kind::Mixed | Kind::Scan | Kind::PointWrite => (
+            "bench_row",
+            &["CREATE TABLE bench_row (id BIGINT PRIMARY KEY, n BIGINT, name TEXT)"],
+            &[],
+        ),
+        Kind::Vector => ("bench_vector", &[], &[]),
+        Kind::Text => (
+            "bench_text",
+            &["CREATE TABLE bench_text (id BIGINT PRIMARY KEY, body TEXT)"],
+            &["CREATE INDEX bench_text_body ON bench_text USING text (body)"],
+        ),
+        Kind::Traverse => (
+            "bench_node",
+            &[
+                "CREATE TABLE bench_node (id BIGINT PRIMARY KEY, name TEXT)",
+                "CREATE EDGE bench_edge FROM bench_node TO bench_node",
+            ],
+            &[],
+        ),
+        Kind::Bulk => ("bench_document", &["CREATE COLLECTION bench_document"], &[]),
+    };
+    let exists = client.query_bytes(&format!("SELECT 1 FROM {table} LIMIT 1"), &[]).await.is_ok();
+    if exists && options.keep {
+        return Ok(());
+    }
+    if options.kind == Kind::Traverse {
+        client.query("DROP EDGE IF EXISTS bench_edge", &[]).await?;
+    }
+    let kind = if options.kind == Kind::Bulk { "COLLECTION" } else { "TABLE" };
+    client.query(&format!("DROP {kind} IF EXISTS {table}"), &[]).await?;
+    for statement in schema {
+        client.query(statement, &[]).await?;
+    }
+    if options.kind == Kind::Vector {
+        vector_table(client, options).await?;
+    }
+    for statement in index {
+        client.query(statement, &[]).await?;
+    }
+    fill(client, options, table).await
+}
+
+async fn vector_table(client: &Client, options: &LoadOptions) -> Result<(), Failure> {
+    let dimension = options.dimension;
+    let table = format!("CREATE TABLE bench_vector (id BIGINT PRIMARY KEY, v VECTOR({dimension}))");
+    client.query(&table, &[]).await?;
+    let index = "CREATE INDEX bench_vector_v ON bench_vector USING hnsw (v vector_l2_ops) \
+                 WITH (m = 16, ef_construction = 200)";
+    client.query(index, &[]).await.map(drop)
+}
+
+async fn fill(client: &Client, options: &LoadOptions, table: &str) -> Result<(), Failure> {
+    if matches!(options.kind, Kind::PointWrite | Kind::Bulk) {
+        return Ok(());
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(options.seed);
+    let centers = centers(options);
+    let mut next = 0;
+    while next < options.records {
+        let end = (next + STEP).min(options.records);
+        let mut lines = Vec::new();
+        for id in next..end {
+            let record = record(options, &centers, &mut random, id);
+            lines.extend_from_slice(record.to_string().as_bytes());
+            lines.push(b'\n');
+        }
+        client.load(table, lines).await?;
+        next = end;
+    }
+    if options.kind == Kind::Traverse {
+        edges(client, options, &mut random).await?;
+    }
+    Ok(())
+}
+
+async fn edges(
+    client: &Client,
+    options: &LoadOptions,
+    random: &mut ChaCha8Rng,
+) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    for source in 0..options.records {
+        for _ in 0..DEGREE {
+            let target = random.random_range(0..options.records);
+            lines.extend_from_slice(json!({ "src": source, "dst": target }).to_string().as_bytes());
+            lines.push(b'\n');
+        }
+        if lines.len() > 1 << 20 || source + 1 == options.records {
+            client.load("bench_edge", std::mem::take(&mut lines)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn record(options: &LoadOptions, centers: &[Vec<f32>], random: &mut ChaCha8Rng, id: u64) -> Value {
+    match options.kind {
+        Kind::Vector => json!({ "id": id, "v": vector(centers, random) }),
+        Kind::Text => {
+            let count = random.random_range(20..80);
+            let words: Vec<String> = (0..count).map(|_| word(random)).collect();
+            json!({ "id": id, "body": words.join(" ") })
+        }
+        Kind::Traverse => json!({ "id": id, "name": format!("node {id}") }),
+        _ => json!({ "id": id, "n": random.random_range(0..1000), "name": format!("row {id}") }),
+    }
+}
+
+/// Returns one document of the bulk workload.
+pub fn document(random: &mut ChaCha8Rng, id: u64) -> Value {
+    json!({
+        "_id": format!("d{id}"), "title": format!("document {id}"),
+        "year": random.random_range(1980..2024), "tags": [word(random), word(random)],
+        "rating": f64::from(random.random_range(0..100)) / 10.0,
+        "author": { "name": word(random), "age": random.random_range(20..90) },
+    })
+}
+
+/// Returns the cluster centers of a seed.
+pub fn centers(options: &LoadOptions) -> Vec<Vec<f32>> {
+    let mut random = ChaCha8Rng::seed_from_u64(options.seed ^ 0x5eed);
+    let center = |random: &mut ChaCha8Rng| -> Vec<f32> {
+        (0..options.dimension).map(|_| random.random_range(-1.0..1.0)).collect()
+    };
+    (0..CLUSTERS).map(|_| center(&mut random)).collect()
+}
+
+/// Returns a vector near a random center.
+pub fn vector(centers: &[Vec<f32>], random: &mut ChaCha8Rng) -> Vec<f32> {
+    let center = &centers[random.random_range(0..centers.len())];
+    center.iter().map(|x| x + random.random_range(-0.3..0.3)).collect()
+}
+
+/// Returns a word; low numbers are frequent (a harmonic distribution).
+pub fn word(random: &mut ChaCha8Rng) -> String {
+    let uniform: f64 = random.random_range(0.0..1.0);
+    let rank = ((WORDS as f64).powf(uniform)) as u64;
+    format!("w{rank}")
+}

@@ -1,0 +1,101 @@
+//! How are the figures told?
+
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+
+use super::options::LoadOptions;
+
+/// The figures of one measurement.
+#[derive(Debug)]
+pub struct Report {
+    /// What was measured.
+    pub name: String,
+    /// Connections used.
+    pub connections: usize,
+    /// Requests a second asked for; `None` = closed loop.
+    pub rate: Option<f64>,
+    /// Requests answered within the measured time.
+    pub requests: u64,
+    /// Requests refused or lost.
+    pub failures: u64,
+    /// One refusal, for the reader.
+    pub failure: Option<String>,
+    /// Seconds measured.
+    pub seconds: f64,
+    /// Units of work done, where a request is not one: records loaded.
+    pub units: u64,
+    /// Latencies, microseconds.
+    pub micros: Histogram<u64>,
+    /// Share of true neighbours found, for vectors.
+    pub recall: Option<f64>,
+}
+
+impl Report {
+    /// Starts an empty report.
+    pub fn empty(options: &LoadOptions) -> Self {
+        let micros = Histogram::new_with_bounds(1, 120_000_000, 3);
+        Self {
+            name: format!("{:?}", options.kind),
+            connections: options.connections,
+            rate: options.rate,
+            requests: 0,
+            failures: 0,
+            failure: None,
+            seconds: 0.0,
+            units: 0,
+            micros: micros.expect("the bounds are in order and 3 digits are allowed"),
+            recall: None,
+        }
+    }
+
+    /// Returns units of work a second.
+    pub fn per_second(&self) -> f64 {
+        self.units as f64 / self.seconds.max(1e-9)
+    }
+
+    /// Returns the figures for people.
+    pub fn text(&self) -> String {
+        let quantile = |q: f64| self.micros.value_at_quantile(q) as f64 / 1_000.0;
+        let pace = match self.rate {
+            None => "closed loop".to_owned(),
+            Some(rate) => format!("open loop at {rate:.0}/s"),
+        };
+        let mut text = format!(
+            "{:<10} {:>3} connections, {pace}: {:.0}/s  p50 {:.2} ms  p90 {:.2} ms  p99 {:.2} ms  \
+             p99.9 {:.2} ms  max {:.2} ms  ({} requests in {:.1} s",
+            self.name,
+            self.connections,
+            self.per_second(),
+            quantile(0.5),
+            quantile(0.9),
+            quantile(0.99),
+            quantile(0.999),
+            self.micros.max() as f64 / 1_000.0,
+            self.requests,
+            self.seconds,
+        );
+        if let Some(recall) = self.recall {
+            text.push_str(&format!(", recall@10 {recall:.4}"));
+        }
+        if self.failures > 0 {
+            let example = self.failure.as_deref().unwrap_or("");
+            text.push_str(&format!(", {} FAILED: {example}", self.failures));
+        }
+        text.push(')');
+        text
+    }
+
+    /// Returns the figures for programs.
+    pub fn json(&self) -> Value {
+        let quantile = |q: f64| self.micros.value_at_quantile(q);
+        json!({
+            "workload": self.name, "connections": self.connections, "rate": self.rate,
+            "per_second": self.per_second(), "requests": self.requests,
+            "failures": self.failures, "failure": self.failure, "seconds": self.seconds,
+            "units": self.units, "recall": self.recall,
+            "micros": { "p50": quantile(0.5), "p90": quantile(0.9), "p99": quantile(0.99),
+                        "p999": quantile(0.999), "max": self.micros.max(),
+                        "mean": self.micros.mean() },
+        })
+    }
+}
