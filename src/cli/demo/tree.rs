@@ -61,9 +61,11 @@ pub struct Section {
 ///
 /// **Errors**: no workspace there, no Cargo, or packages that were never downloaded.
 pub fn read(folder: &Path) -> Result<Tree, Failure> {
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let metadata = MetadataCommand::new()
         .manifest_path(folder.join("Cargo.toml"))
-        .other_options(vec!["--offline".to_owned()])
+        // Packages for other platforms were never downloaded.
+        .other_options(vec!["--offline".to_owned(), "--filter-platform".to_owned(), platform])
         .exec()
         .map_err(|error| format!("cannot read the workspace \"{}\": {error}", folder.display()))?;
     let root = metadata
