@@ -26,6 +26,11 @@ pub const RINGS_PER_CORE: u64 = 3;
 /// Locked memory the runtime refuses to start below.
 pub const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
 
+/// Stack of each core's thread. Address space until it is used. Plans are trees that are walked
+/// recursively: the deepest statement that the limits of `query` allow needs some 2 MiB in an
+/// unoptimised build.
+pub const STACK_BYTES: usize = 16 << 20;
+
 /// Cores of one process.
 pub const CORES_MAX: u16 = 512;
 

@@ -16,6 +16,7 @@ use super::stop::{Stop, Stopper, watch};
 use super::task::spawn_on;
 use super::uring::{self, Queues};
 use crate::error::{Error, Result, panic_text};
+use crate::limits;
 use crate::options::RuntimeOptions;
 use crate::time::seeded_by_system;
 
@@ -82,7 +83,8 @@ where
         let (options, main, stop, report) =
             (options.clone(), main.clone(), stop.clone(), report.clone());
         let body = move || run(&options, CoreId(index), main, stop, &report, &gated);
-        let thread = std::thread::Builder::new().name(name).spawn(body);
+        let builder = std::thread::Builder::new().name(name).stack_size(limits::STACK_BYTES);
+        let thread = builder.spawn(body);
         threads.push(thread.map_err(|cause| Error::Machine {
             cause: format!("cannot start the thread of core {index}: {cause}"),
             remedy: "raise the limit of processes (ulimit -u)".to_owned(),
