@@ -33,6 +33,9 @@ pub enum Error {
     /// Too much work is queued. Retry later.
     #[error("{0}")]
     Overloaded(String),
+    /// A fixed limit of one transaction or one answer is exceeded. Ask for less.
+    #[error("{0}")]
+    TooLarge(String),
     /// The deadline passed or the client went away.
     #[error("the statement was cancelled: {0}")]
     Cancelled(String),

@@ -84,7 +84,7 @@ pub enum Access {
         range: KeyRange,
     },
     /// The `k` records nearest to `query`, nearest first; at most `k`, exactly `k` whenever `k`
-    /// visible records pass the filter. Uses the column's vector index if `index` is given,
+    /// visible records pass the filter: those without a vector come last, by key. Uses the column's vector index if `index` is given,
     /// otherwise an exact scan of the column.
     Nearest {
         /// The vector column.
@@ -122,7 +122,8 @@ pub enum ScanColumn {
     Key,
     /// `_version: UInt64`, the commit timestamp of the version read.
     Version,
-    /// `_distance: Float64`, only with [`Access::Nearest`]; null otherwise.
+    /// `_distance: Float64`, only with [`Access::Nearest`]; null otherwise, NaN for a record
+    /// without a vector.
     Distance,
     /// `_score: Float64`, higher is better, only with [`Access::Matching`]; null otherwise.
     Score,

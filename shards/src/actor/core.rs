@@ -212,8 +212,15 @@ impl Core {
         self: &Rc<Self>,
         requests: impl IntoIterator<Item = (ShardId, Request)>,
     ) -> Result<Vec<Reply>, Error> {
-        let calls = requests.into_iter().map(|(shard, request)| self.call(shard, request));
-        join_all(calls).await.into_iter().collect()
+        let mut requests: Vec<_> = requests.into_iter().enumerate().collect();
+        // A call of a shard on this core does its work at once: the others are sent before.
+        requests.sort_by_key(|(_, (shard, _))| self.core_of(*shard) == self.id);
+        let calls = requests.into_iter().map(|(position, (shard, request))| async move {
+            (position, self.call(shard, request).await)
+        });
+        let mut answers = join_all(calls).await;
+        answers.sort_unstable_by_key(|(position, _)| *position);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     /// Returns the counters of every shard, in order.

@@ -170,6 +170,9 @@ impl Collect {
     fn step(&mut self) -> Result<bool, Error> {
         let next = self.shard.store.borrow().next_batch(&mut self.cursor, SCAN_BATCH_ROWS)?;
         let Some(batch) = next else { return Ok(true) };
+        if batch.num_rows() == 0 {
+            return Ok(false);
+        }
         self.rows += batch.num_rows();
         self.bytes += batch.get_array_memory_size();
         self.batches.push(batch);
@@ -211,5 +214,5 @@ async fn expand(
 }
 
 fn too_large(unit: &str, limit: usize) -> Error {
-    Error::Overloaded(format!("the answer of one shard exceeds the limit of {limit} {unit}"))
+    Error::TooLarge(format!("the answer of one shard exceeds the limit of {limit} {unit}"))
 }

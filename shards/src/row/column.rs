@@ -175,7 +175,7 @@ impl Source<'_> {
             total += row.variable(self.field)?.len();
         }
         if total > i32::MAX as usize {
-            return Err(Error::Overloaded("a batch of rows holds more than 2 GiB of text".into()));
+            return Err(Error::TooLarge("a batch of rows holds more than 2 GiB of text".into()));
         }
         Ok(total)
     }

@@ -12,7 +12,7 @@ use arrow_schema::SchemaRef;
 use super::batch::scan_schema;
 use super::install::Store;
 use super::matching::Match;
-use super::nearest::Near;
+use super::nearest::{Comparing, Near};
 use super::table::TableStore;
 use crate::error::Error;
 use crate::ids::{IndexId, RecordId, TableId, Timestamp};
@@ -52,6 +52,8 @@ pub(super) enum Source {
     KeyRange { range: KeyRange, after: Option<Vec<u8>> },
     /// A range of an ordered index; `after` is the last entry taken.
     Index { index: IndexId, range: KeyRange, after: Option<Vec<u8>> },
+    /// Every record is compared with a vector; becomes `Hits`.
+    Comparing(Box<Comparing>),
     /// Records found when the cursor was opened, with their measures; the overlay is in there.
     Hits { hits: Vec<Hit>, next: usize },
 }
@@ -60,6 +62,7 @@ pub(super) enum Source {
 #[derive(Clone, Debug)]
 pub(super) struct Hit {
     pub place: Place,
+    /// NaN for a record without a vector among the nearest.
     pub measure: f64,
 }
 
@@ -125,7 +128,7 @@ impl Store {
             Access::Index { index, range } => cursor.open_index(table, index, range)?,
             Access::Nearest { column, index, metric, query, k, ef } => {
                 let near = Near { column, index, metric, query, k, ef };
-                cursor.open_nearest(table, &near)?;
+                cursor.open_nearest(table, near)?;
             }
             Access::Matching { index, query, stats, k } => {
                 cursor.open_matching(table, index, Match { query: &query, stats: &stats, k })?;

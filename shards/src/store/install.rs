@@ -7,7 +7,7 @@ use super::stage::Staged;
 use super::table::TableStore;
 use crate::catalog::{Catalog, Table};
 use crate::error::Error;
-use crate::ids::{IndexId, ShardId, TableId, Timestamp, TxnId};
+use crate::ids::{CatalogVersion, IndexId, ShardId, TableId, Timestamp, TxnId};
 use crate::row::RowLayout;
 
 /// One shard's records and indexes, in memory, in versions.
@@ -26,7 +26,7 @@ impl Store {
         let tables = catalog
             .tables
             .iter()
-            .map(|(id, table)| (*id, TableStore::open(table.clone())))
+            .map(|(id, table)| (*id, TableStore::open(table.clone(), catalog.version)))
             .collect();
         Self { shard, catalog, tables, staged: BTreeMap::new(), watermark: Timestamp(0) }
     }
@@ -54,9 +54,9 @@ impl Store {
         for (id, table) in &next.tables {
             match self.tables.get_mut(id) {
                 Some(store) if store.table == *table => {}
-                Some(store) => store.install(table.clone())?,
+                Some(store) => store.install(table.clone(), next.version)?,
                 None => {
-                    self.tables.insert(*id, TableStore::open(table.clone()));
+                    self.tables.insert(*id, TableStore::open(table.clone(), next.version));
                 }
             }
         }
@@ -70,7 +70,8 @@ impl Store {
 }
 
 impl TableStore {
-    fn install(&mut self, next: Arc<Table>) -> Result<(), Error> {
+    fn install(&mut self, next: Arc<Table>, version: CatalogVersion) -> Result<(), Error> {
+        self.version = version;
         for index in &self.table.indexes {
             if next.index(index.id).is_none() {
                 self.indexes.drop(index.id);

@@ -20,7 +20,7 @@ pub(super) struct Match<'a> {
 impl Store {
     /// Returns this shard's share of the statistics of a text query, as the view sees them.
     ///
-    /// **Errors**: `StaleCatalog` when the table is gone, `Internal` when it has no such index.
+    /// **Errors**: `StaleCatalog` when the table or the index is gone.
     pub fn text_stats(
         &self,
         table: TableId,
@@ -95,9 +95,7 @@ impl Cursor {
 
 impl TableStore {
     fn text(&self, index: IndexId) -> Result<&TextColumns, Error> {
-        self.indexes.text.get(&index).ok_or_else(|| {
-            Error::Internal(format!("table \"{}\" has no text index {index}", self.table.name))
-        })
+        self.indexes.text.get(&index).ok_or_else(|| self.stale())
     }
 
     /// Builds a passing index over staged rows; record ids are their positions.

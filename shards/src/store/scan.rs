@@ -25,6 +25,14 @@ impl Store {
         rows_max: usize,
     ) -> Result<Option<RecordBatch>, Error> {
         let table = self.table(cursor.table)?;
+        if let Source::Comparing(_) = cursor.source {
+            let over = Source::Hits { hits: Vec::new(), next: 0 };
+            if let Source::Comparing(comparing) = std::mem::replace(&mut cursor.source, over) {
+                cursor.compare_some(table, comparing)?;
+            }
+            let none = Rows::with_capacity(0);
+            return none.batch(table, &cursor.columns, &cursor.schema, cursor.measure).map(Some);
+        }
         let wanted = match &cursor.filter {
             // With a filter, how many rows to look at for a small limit is unknown: look ahead.
             Some(_) => rows_max,
@@ -51,12 +59,7 @@ impl Store {
 impl TableStore {
     /// Returns an ordered index of this table.
     pub(super) fn ordered(&self, index: IndexId) -> Result<&OrderedIndex, Error> {
-        self.indexes.ordered.get(&index).ok_or_else(|| {
-            Error::Internal(format!(
-                "table \"{}\" has no ordered index with id {index}",
-                self.table.name
-            ))
-        })
+        self.indexes.ordered.get(&index).ok_or_else(|| self.stale())
     }
 
     /// Adds up to `wanted` visible rows; returns whether there may be more.
@@ -100,6 +103,9 @@ impl TableStore {
                     *next += 1;
                 }
                 Ok(*next < hits.len())
+            }
+            Source::Comparing(_) => {
+                Err(Error::Internal("a comparison gives rows only at its end".into()))
             }
         }
     }

@@ -7,7 +7,7 @@ use super::indexes::Indexes;
 use super::record::{Arena, Record};
 use crate::catalog::Table;
 use crate::error::Error;
-use crate::ids::{RecordId, Timestamp};
+use crate::ids::{CatalogVersion, RecordId, Timestamp};
 use crate::key::MapKey;
 use crate::row::{RowLayout, RowView};
 
@@ -17,6 +17,8 @@ const HASH_SEEDS: (u64, u64, u64, u64) = (0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e,
 /// One table's records and indexes on one shard.
 pub(super) struct TableStore {
     pub table: Arc<Table>,
+    /// The catalog in which the table took this form.
+    pub version: CatalogVersion,
     pub layout: RowLayout,
     pub records: Arena,
     pub by_key: HashMap<Arc<[u8]>, RecordId, ahash::RandomState>,
@@ -33,12 +35,13 @@ pub(super) struct TableStore {
 }
 
 impl TableStore {
-    pub fn open(table: Arc<Table>) -> Self {
+    pub fn open(table: Arc<Table>, version: CatalogVersion) -> Self {
         let (a, b, c, d) = HASH_SEEDS;
         Self {
             layout: RowLayout::of(&table),
             indexes: Indexes::open(&table),
             table,
+            version,
             records: Arena::default(),
             by_key: HashMap::with_hasher(ahash::RandomState::with_seeds(a, b, c, d)),
             order: BTreeMap::new(),
@@ -47,6 +50,11 @@ impl TableStore {
             live: 0,
             row_bytes: 0,
         }
+    }
+
+    /// The error of a statement that was planned with an index that is gone.
+    pub fn stale(&self) -> Error {
+        Error::StaleCatalog { current: self.version }
     }
 
     /// Returns the record with these key bytes, if it has any version.

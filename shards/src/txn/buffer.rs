@@ -82,7 +82,7 @@ impl Buffer {
     /// Adds a write.
     ///
     /// **Errors**: `DuplicateKey` for an insert of a record this transaction has already put;
-    /// `Overloaded` naming the limit when the transaction grows too large.
+    /// `TooLarge` naming the limit when the transaction grows too large.
     pub(crate) fn add(&mut self, catalog: &Catalog, write: Write) -> Result<(), Error> {
         self.bytes += record::writes_len(std::slice::from_ref(&write));
         if self.bytes > TXN_BYTES_MAX {
@@ -181,7 +181,7 @@ fn duplicate(catalog: &Catalog, write: &Write) -> Error {
 }
 
 fn too_large(unit: &str, limit: usize) -> Error {
-    Error::Overloaded(format!("the transaction exceeds the limit of {limit} {unit}"))
+    Error::TooLarge(format!("the transaction exceeds the limit of {limit} {unit}"))
 }
 
 #[cfg(test)]

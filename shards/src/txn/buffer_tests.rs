@@ -101,5 +101,5 @@ fn transaction_size_is_bounded() {
     let row: Arc<[u8]> = vec![0; TXN_BYTES_MAX].into();
     let write =
         Write { table: TableId(1), key: key(1), op: WriteOp::Put(row), expect: Expect::Any };
-    assert!(matches!(buffer.add(&catalog, write), Err(Error::Overloaded(_))));
+    assert!(matches!(buffer.add(&catalog, write), Err(Error::TooLarge(_))));
 }

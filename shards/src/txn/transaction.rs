@@ -98,7 +98,7 @@ impl Transaction {
     /// [`Transaction::write_edge`], which adds the mirror.
     ///
     /// **Errors**: `DuplicateKey` for an insert of a record this transaction has already put;
-    /// `Overloaded` when the transaction grows too large. Writes before the failing one stay
+    /// `TooLarge` when the transaction grows too large. Writes before the failing one stay
     /// buffered: abort.
     pub fn write(&mut self, writes: Vec<Write>) -> Result<(), Error> {
         let catalog = self.core.catalog();

@@ -84,11 +84,11 @@ fn home_of(core: &Core, shards: &[ShardId]) -> ShardId {
     local.unwrap_or(shards[0])
 }
 
-/// A duplicate key or an invalid value is the user's to mend whatever else happened; a conflict
+/// A duplicate key, an invalid value or too much at once is the user's to mend whatever else happened; a conflict
 /// only says to try again.
 fn rank(error: &Error) -> u8 {
     match error {
-        Error::DuplicateKey { .. } | Error::InvalidValue(_) => 0,
+        Error::DuplicateKey { .. } | Error::InvalidValue(_) | Error::TooLarge(_) => 0,
         Error::StaleCatalog { .. } => 1,
         Error::Conflict { .. } => 2,
         Error::Overloaded(_) | Error::Cancelled(_) => 3,
