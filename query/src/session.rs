@@ -5,26 +5,35 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+use arrow_array::RecordBatch;
 use pieskieo_io::time;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::Catalog;
 use serde_json::Value as Json;
 
 use crate::coordinator::{
-    self, Address, BulkConflict, BulkReport, Client, Request, SearchRequest, Settings,
-    TableListing, TraverseRequest, by_text, by_vector, collect, fuse, kind_of, within,
+    self, Address, BulkConflict, BulkReport, Client, Lead, Request, SearchRequest, Settings,
+    TableListing, TraverseRequest, Written, by_text, by_vector, collect, fuse, kind_of, within,
 };
 use crate::error::{Error, Result, code};
 use crate::exec::scope::Stop;
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, Param, Rows, StatementKind};
 use crate::plan::Engine;
-use crate::prepared::statements;
+use crate::prepared::{Item, statements};
 use crate::syntax::Statement;
 
 /// How many more rows each half of a combined search gives than are asked for.
 const FUSION_WIDTH: usize = 4;
+
+/// Most rows of each half of a combined search, unless more are asked for: so many neighbours are
+/// found by an index.
+const FUSION_ROWS_MAX: usize = 10_000;
+
+/// How often a query is planned again because the schema changed before it gave a row.
+const PLANS_MAX: usize = 3;
 
 /// A client's way into the engine, on one core.
 pub struct Session {
@@ -53,10 +62,16 @@ impl Session {
         Self { core, settings: Settings::new(options.clone()), options }
     }
 
-    /// Returns a handle that stops the request it is given to.
+    /// Returns a handle that stops the request it is given to, and does so by itself after the
+    /// session's `statement_timeout`.
     pub fn cancel_handle(&self) -> CancelHandle {
-        let timeout = self.settings.statement_timeout();
-        CancelHandle(Stop::new(timeout.map(|timeout| time::now() + timeout)))
+        self.cancel_handle_within(None)
+    }
+
+    /// As [`Session::cancel_handle`], with less time than the session allows.
+    pub fn cancel_handle_within(&self, limit: Option<Duration>) -> CancelHandle {
+        let allowed = self.settings.statement_timeout().into_iter().chain(limit).min();
+        CancelHandle(Stop::new(allowed.map(|time| time::now() + time)))
     }
 
     /// Runs all statements of a text in one transaction and collects their answers.
@@ -76,14 +91,13 @@ impl Session {
         params: &[Param],
         cancel: &CancelHandle,
     ) -> Result<Vec<Outcome>> {
-        within(self.settings.statement_timeout(), async {
+        within(&cancel.0, async {
             let items = statements(text)?;
             let request = Request::new(self.client(), params, cancel.0.clone())?;
             if let [item] = items.as_ref()
                 && kind_of(&item.parsed.statement) == StatementKind::Select
             {
-                let ready = item.ready(request.engine(), request.catalog())?;
-                let outcome = request.stream(ready.reads()?).await?;
+                let outcome = self.select(item, params, cancel).await?;
                 return Ok(vec![collect(outcome, &self.options).await?]);
             }
             request.run_all(&items).await
@@ -118,12 +132,28 @@ impl Session {
             let mut outcomes = self.run_with(text, params, cancel).await?;
             return outcomes.pop().ok_or_else(|| Error::internal("a statement without an answer"));
         }
-        within(self.settings.statement_timeout(), async {
-            let request = Request::new(self.client(), params, cancel.0.clone())?;
-            let ready = item.ready(request.engine(), request.catalog())?;
-            request.stream(ready.reads()?).await
+        within(&cancel.0, async {
+            // A schema that changes meanwhile is met by planning again.
+            for _ in 0..PLANS_MAX {
+                match self.select(item, params, cancel).await {
+                    Err(error) if error.code == code::SERIALIZATION_FAILURE.code => {}
+                    other => return other,
+                }
+            }
+            self.select(item, params, cancel).await
         })
         .await
+    }
+
+    async fn select(
+        &self,
+        item: &Item,
+        params: &[Param],
+        cancel: &CancelHandle,
+    ) -> Result<Outcome> {
+        let request = Request::new(self.client(), params, cancel.0.clone())?;
+        let ready = item.ready(request.engine(), request.catalog())?;
+        request.stream(ready.reads()?).await
     }
 
     /// Returns the kinds of the statements of a text, for metrics and admission.
@@ -169,22 +199,20 @@ impl Session {
         let catalog = self.core.catalog();
         match (&search.vector, &search.text) {
             (Some(vector), None) => {
-                let (text, params) = by_vector(&catalog, search, vector, search.limit)?;
+                let (text, params) =
+                    by_vector(&catalog, search, vector, (Lead::Asked, search.limit))?;
                 self.run_one_streaming(&text, &params).await
             }
             (None, Some(words)) => {
-                let (text, params) = by_text(search, words, search.limit)?;
+                let (text, params) = by_text(search, words, (Lead::Asked, search.limit))?;
                 self.run_one_streaming(&text, &params).await
             }
             (Some(vector), Some(words)) => {
-                let width = search.limit.saturating_mul(FUSION_WIDTH);
+                let width = search.limit.saturating_mul(FUSION_WIDTH).min(FUSION_ROWS_MAX);
+                let width = (Lead::KeyAndAsked, width.max(search.limit));
                 let near = by_vector(&catalog, search, vector, width)?;
                 let matching = by_text(search, words, width)?;
-                let mut rankings = Vec::new();
-                for (text, params) in [near, matching] {
-                    let outcome = self.run_one_streaming(&text, &params).await?;
-                    rankings.push(outcome.rows.collect().await?);
-                }
+                let rankings = self.rankings([near, matching]).await?;
                 match fuse(&rankings, search.limit)? {
                     None => Ok(Outcome::without_rows(StatementKind::Select, None)),
                     Some(batch) => Ok(Outcome::with_rows(
@@ -199,6 +227,29 @@ impl Session {
                 Err(Error::new(code::INVALID_PARAMETER_VALUE, message))
             }
         }
+    }
+
+    /// Runs queries, each with parameters of its own, at one snapshot.
+    async fn rankings(&self, queries: [Written; 2]) -> Result<Vec<Vec<RecordBatch>>> {
+        let cancel = self.cancel_handle();
+        within(&cancel.0, async {
+            let lease = self.core.lease();
+            let mut rankings = Vec::new();
+            for (text, params) in queries {
+                let items = statements(&text)?;
+                let [item] = items.as_ref() else {
+                    let message = "the filter of a search holds another statement";
+                    return Err(Error::new(code::SYNTAX_ERROR, message));
+                };
+                let request = Request::new(self.client(), &params, cancel.0.clone())?;
+                let ready = item.ready(request.engine(), request.catalog())?;
+                let lease = self.core.lease_at(lease.snapshot());
+                let outcome = request.stream_at(ready.reads()?, lease).await?;
+                rankings.push(outcome.rows.collect().await?);
+            }
+            Ok(rankings)
+        })
+        .await
     }
 
     /// Follows edges from one record. The last column of the answer is `_depth`.

@@ -1,7 +1,9 @@
 //! Which catalog does a CREATE or DROP make?
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions};
 use pieskieo_shards::catalog::{Catalog, Column, Index, Table, TableKind};
 use pieskieo_shards::ids::{CatalogVersion, ColumnId, IndexId, TableId};
 use pieskieo_shards::value::ColumnType;
@@ -243,6 +245,12 @@ fn columns(
         }
         if let Some(default) = &definition.default {
             let mut expr = parse_expression(default)?;
+            if has_placeholder(&expr) {
+                let message = format!("the default of column \"{}\" has a parameter", name.text);
+                return Err(Error::new(code::UNDEFINED_PARAMETER, message)
+                    .with_hint("Write the value into the definition.")
+                    .at(name.position));
+            }
             Binder::new(catalog).bind_expr(&mut expr, &Scope::default()).map_err(|mut error| {
                 error.position = None;
                 error.at(name.position)
@@ -255,6 +263,18 @@ fn columns(
         });
     }
     Ok(columns)
+}
+
+/// A default is kept in the catalog and evaluated with other statements, whose parameters would
+/// be taken for its own.
+fn has_placeholder(expr: &Expr) -> bool {
+    visit_expressions(expr, |expr| match expr {
+        Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 /// Positions of the key's columns, which become NOT NULL.

@@ -14,7 +14,9 @@ use super::json::{Wanted, kind_of, needs_order, wanted_by, wrap};
 use super::path::position;
 use super::query::Binder;
 use super::scope::Scope;
+use super::{build, subquery, text_search};
 use crate::error::{Error, Result, code};
+use crate::functions::MATCHES_UNSTEMMED;
 use crate::syntax::column_type;
 
 /// Stack that must be left before an expression is bound on a new piece of stack.
@@ -34,6 +36,14 @@ impl Binder<'_> {
             wrap(expr, Wanted::Bool);
         }
         Ok(())
+    }
+
+    /// Binds a condition of WHERE or HAVING.
+    pub(super) fn bind_filter(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
+        let before = std::mem::replace(&mut self.filtering, true);
+        let bound = self.bind_condition(expr, scope);
+        self.filtering = before;
+        bound
     }
 
     /// Binds an expression that is used as text.
@@ -84,7 +94,15 @@ impl Binder<'_> {
                 let columns = self.bind_query(query, Some(scope))?;
                 Ok(columns.first().is_some_and(|column| column.json))
             }
+            Expr::Exists { .. } if !self.filtering => {
+                subquery::count_instead(expr);
+                self.bind_expr(expr, scope)
+            }
             Expr::Exists { subquery, .. } => self.bind_query(subquery, Some(scope)).map(|_| false),
+            Expr::AnyOp { .. } | Expr::AllOp { .. } if subquery::is_quantified(expr) => {
+                subquery::member_instead(expr)?;
+                self.bind_expr(expr, scope)
+            }
             _ => self.bind_predicate(expr, scope).map(|()| false),
         }
     }
@@ -108,6 +126,10 @@ impl Binder<'_> {
                 let mut parts: Vec<&mut Expr> = vec![expr];
                 parts.extend(list.iter_mut());
                 self.bind_same_type(&mut parts, scope)
+            }
+            Expr::InSubquery { expr, .. } if matches!(expr.as_ref(), Expr::Tuple(_)) => {
+                Err(Error::unsupported("a row of several values IN a query")
+                    .with_hint("Write EXISTS with one comparison for each of them."))
             }
             Expr::InSubquery { expr, subquery, .. } => {
                 let json = self.bind_expr(expr, scope)?;
@@ -345,7 +367,17 @@ impl Binder<'_> {
             .with_hint(format!("Say which type is meant, for example {name}(field::DOUBLE)."))
             .at(at));
         }
+        if name == "matches" && text_search::is_unstemmed(function, scope) {
+            function.name = build::object(MATCHES_UNSTEMMED);
+        }
         self.read_json_arguments(function, &name, &json);
+        if name == "mod"
+            && let [left, right] = arguments(function).as_slice()
+        {
+            let (left, right) = ((*left).clone(), (*right).clone());
+            *expr = Expr::Nested(Box::new(build::binary(left, BinaryOperator::Modulo, right)));
+            return Ok(false);
+        }
         let json_first = json.first() == Some(&true);
         let stays_json = matches!(
             name.as_str(),

@@ -165,8 +165,12 @@ impl Binder<'_> {
         let written = single_name(name)?;
         let shown = alias_name(alias.as_ref()).unwrap_or_else(|| written.text.clone());
         *name = build::object(&written.text);
-        if let Some(columns) = self.cte(&written.text) {
+        if let Some((unique, columns)) = self.cte(&written.text) {
             let columns = columns.to_vec();
+            if unique != written.text {
+                *name = build::object(unique);
+                alias.get_or_insert_with(|| build::table_alias(&shown));
+            }
             let mut as_alias = alias.clone().or_else(|| Some(build::table_alias(&shown)));
             let relation = derived_relation(&mut as_alias, columns)?;
             if alias.is_some() {

@@ -40,6 +40,7 @@
 //! | `statement` | what does a whole statement mean |
 //! | `query` | what does a query mean |
 //! | `from` | what does a FROM list mean |
+//! | `subquery` | which forms of subqueries does the planner not know, and what stands for them |
 //! | `select_list` | which columns does a SELECT list give, and what are they called |
 //! | `expression` | what does an expression mean |
 //! | `path` | what does a name or path mean |
@@ -68,6 +69,7 @@ mod query;
 mod scope;
 mod select_list;
 mod statement;
+mod subquery;
 mod text_search;
 mod traversal;
 

@@ -23,14 +23,26 @@ const QUERY_DEPTH_MAX: usize = 2 * crate::limits::NESTING_MAX;
 /// Binds one statement.
 pub(super) struct Binder<'c> {
     pub catalog: &'c Catalog,
-    /// Names of WITH clauses around the current place, innermost last.
-    ctes: Vec<(String, Vec<ScopeColumn>)>,
+    /// WITH clauses around the current place, innermost last.
+    ctes: Vec<Cte>,
     depth: usize,
+    /// Whether the current expression is a condition of WHERE or HAVING, where the planner knows
+    /// EXISTS.
+    pub filtering: bool,
+}
+
+/// A query of a WITH clause.
+struct Cte {
+    /// How the statement calls it.
+    name: String,
+    /// How the planner knows it: it does not let a name hide the same name of an outer query.
+    unique: String,
+    columns: Vec<ScopeColumn>,
 }
 
 impl<'c> Binder<'c> {
     pub fn new(catalog: &'c Catalog) -> Self {
-        Self { catalog, ctes: Vec::new(), depth: 0 }
+        Self { catalog, ctes: Vec::new(), depth: 0, filtering: false }
     }
 
     /// Returns the table with this name.
@@ -39,17 +51,24 @@ impl<'c> Binder<'c> {
     pub fn table(&self, name: &Name) -> Result<&'c Arc<Table>> {
         self.catalog.table_named(&name.text).ok_or_else(|| {
             let names = self.catalog.tables.values().map(|table| table.name.as_str());
-            let ctes = self.ctes.iter().map(|(name, _)| name.as_str());
+            let ctes = self.ctes.iter().map(|cte| cte.name.as_str());
             Error::new(code::UNDEFINED_TABLE, format!("table \"{}\" does not exist", name.text))
                 .with_suggestion(suggest::nearest(&name.text, names.chain(ctes)))
                 .at(name.position)
         })
     }
 
-    /// Returns the columns of the WITH clause with this name.
-    pub fn cte(&self, name: &str) -> Option<&[ScopeColumn]> {
-        let found = self.ctes.iter().rev().find(|(cte, _)| cte == name);
-        found.map(|(_, columns)| columns.as_slice())
+    /// Returns the planner's name and the columns of the WITH clause with this name.
+    pub fn cte(&self, name: &str) -> Option<(&str, &[ScopeColumn])> {
+        let found = self.ctes.iter().rev().find(|cte| cte.name == name)?;
+        Some((&found.unique, &found.columns))
+    }
+
+    fn add_cte(&mut self, name: &str, columns: Vec<ScopeColumn>) -> String {
+        let hides = self.ctes.iter().any(|cte| cte.name == name);
+        let unique = if hides { format!("{name}__{}", self.ctes.len()) } else { name.to_owned() };
+        self.ctes.push(Cte { name: name.to_owned(), unique: unique.clone(), columns });
+        unique
     }
 
     /// Binds a query in place. Returns its columns; a column without a name stands for columns
@@ -67,7 +86,9 @@ impl<'c> Binder<'c> {
         }
         self.depth += 1;
         let cte_count = self.ctes.len();
+        let filtering = std::mem::replace(&mut self.filtering, false);
         let bound = self.bind_query_parts(query, parent);
+        self.filtering = filtering;
         self.ctes.truncate(cte_count);
         self.depth -= 1;
         bound
@@ -141,19 +162,21 @@ impl<'c> Binder<'c> {
         let recursive = with.recursive;
         for cte in &mut with.cte_tables {
             let name = name_of(&cte.alias.name);
-            if recursive && let SetExpr::SetOperation { left, .. } = cte.query.body.as_mut() {
-                // The first arm says which columns the name has inside the second.
-                let mut first = left.as_ref().clone();
-                let mut columns = self.bind_set(&mut first, parent)?;
-                rename(&mut columns, &cte.alias)?;
-                self.ctes.push((name.text.clone(), columns));
-                self.bind_query(&mut cte.query, parent)?;
-            } else {
-                let mut columns = self.bind_query(&mut cte.query, parent)?;
-                rename(&mut columns, &cte.alias)?;
-                self.ctes.push((name.text.clone(), columns));
-            }
-            cte.alias.name = lowered(&cte.alias.name);
+            let unique =
+                if recursive && let SetExpr::SetOperation { left, .. } = cte.query.body.as_mut() {
+                    // The first arm says which columns the name has inside the second.
+                    let mut first = left.as_ref().clone();
+                    let mut columns = self.bind_set(&mut first, parent)?;
+                    rename(&mut columns, &cte.alias)?;
+                    let unique = self.add_cte(&name.text, columns);
+                    self.bind_query(&mut cte.query, parent)?;
+                    unique
+                } else {
+                    let mut columns = self.bind_query(&mut cte.query, parent)?;
+                    rename(&mut columns, &cte.alias)?;
+                    self.add_cte(&name.text, columns)
+                };
+            cte.alias.name = build::ident(&unique);
             for column in &mut cte.alias.columns {
                 column.name = lowered(&column.name);
             }
@@ -230,7 +253,7 @@ impl<'c> Binder<'c> {
             scope.distance = Some(distance);
         }
         if let Some(selection) = &mut select.selection {
-            self.bind_condition(selection, &scope)?;
+            self.bind_filter(selection, &scope)?;
         }
         let list = self.bind_select_list(std::mem::take(&mut select.projection), &scope)?;
         select.projection = list.items;
@@ -259,7 +282,7 @@ impl<'c> Binder<'c> {
             }
         }
         for condition in [&mut select.having, &mut select.qualify].into_iter().flatten() {
-            self.bind_condition(condition, scope)?;
+            self.bind_filter(condition, scope)?;
         }
         for window in &mut select.named_window {
             window.0 = lowered(&window.0);

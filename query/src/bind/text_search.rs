@@ -13,8 +13,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, OrderByExpr, Select, SelectItem, TableFactor, visit_expressions,
+    BinaryOperator, Expr, Function, OrderByExpr, Select, SelectItem, TableFactor, Value as Literal,
+    visit_expressions,
 };
+use pieskieo_shards::catalog::{IndexKind, Table, TextField};
 
 use super::build;
 use super::engine_function::{arguments, function_name};
@@ -113,4 +115,55 @@ pub(super) fn join(search: &Search, scope: &Scope<'_>) -> Option<Joined> {
         ),
         alias,
     })
+}
+
+/// Returns whether the text index over the searched columns keeps words as they are. The arguments
+/// are bound.
+pub(super) fn is_unstemmed(function: &Function, scope: &Scope<'_>) -> bool {
+    let args = arguments(function);
+    let Some((_, texts)) = args.split_last() else { return false };
+    let searched: Option<Vec<(&Table, TextField)>> =
+        texts.iter().map(|text| text_field(text, scope)).collect();
+    let Some(searched) = searched.filter(|searched| !searched.is_empty()) else { return false };
+    let table = searched[0].0;
+    let stems = |stem: bool| {
+        table.indexes.iter().any(|index| match &index.kind {
+            IndexKind::Text { fields, stem: stemmed } => {
+                *stemmed == stem && searched.iter().all(|(_, field)| fields.contains(field))
+            }
+            _ => false,
+        })
+    };
+    stems(false) && !stems(true)
+}
+
+/// Returns the table and the text that a bound expression reads: a column, or a path into one.
+fn text_field<'s>(text: &Expr, scope: &'s Scope<'_>) -> Option<(&'s Table, TextField)> {
+    match text {
+        Expr::Identifier(ident) => {
+            let relation = scope.relations.iter().find(|one| one.column(&ident.value).is_some())?;
+            column_field(relation.table.as_deref()?, &ident.value)
+        }
+        Expr::CompoundIdentifier(idents) => {
+            let [alias, name] = idents.as_slice() else { return None };
+            column_field(scope.relation(&alias.value)?.table.as_deref()?, &name.value)
+        }
+        Expr::Function(call) if function_name(call) == "json_get" => {
+            let args = arguments(call);
+            let (document, steps) = args.split_first()?;
+            let (table, mut field) = text_field(document, scope)?;
+            for step in steps {
+                let Expr::Value(value) = step else { return None };
+                let Literal::SingleQuotedString(step) = &value.value else { return None };
+                field.path.push(step.clone());
+            }
+            Some((table, field))
+        }
+        _ => None,
+    }
+}
+
+fn column_field<'s>(table: &'s Table, name: &str) -> Option<(&'s Table, TextField)> {
+    let column = table.column_named(name)?;
+    Some((table, TextField { column, path: Vec::new() }))
 }

@@ -3,23 +3,25 @@
 //! Records are grouped by owner; every owner commits its records in transactions of its own, all
 //! owners at once. So a load is not atomic: what was counted is durable, whatever comes after.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use futures::future::join_all;
 use pieskieo_io::rt;
-use pieskieo_shards::catalog::Table;
+use pieskieo_shards::catalog::{Table, TableKind};
 use pieskieo_shards::document;
-use pieskieo_shards::ids::ShardId;
+use pieskieo_shards::ids::{ShardId, Timestamp};
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::{Expect, ReadView};
+use pieskieo_shards::txn::Transaction;
 use pieskieo_shards::value::Value;
 use serde_json::Value as Json;
 
+use super::conflict::existing;
 use super::insert::absent;
 use super::request::Request;
-use super::write;
+use super::write::{self, Old};
 use crate::error::{Error, Result, code};
 use crate::exec::fetch::fetch;
 use crate::exec::scope::Scope;
@@ -142,15 +144,25 @@ pub(crate) async fn load(
 }
 
 fn row_of(request: &Request<'_>, table: &Table, record: &Json) -> Result<(Key, Vec<Value>)> {
+    let values = completed(request, table, record)?;
+    let (key, _) = write::encode(table, &values)?;
+    Ok((key, values))
+}
+
+/// Returns the values of a record: what it does not name has its default, what it says is null is
+/// null, as in an INSERT.
+///
+/// **Errors**: a field that does not fit, a default that cannot be evaluated.
+pub fn completed(request: &Request<'_>, table: &Table, record: &Json) -> Result<Vec<Value>> {
     let mut values = document::lift_json(table, record)?;
     for (position, value) in values.iter_mut().enumerate() {
-        if value.is_null() {
+        let is_key = table.key.contains(&position);
+        if value.is_null() && (is_key || record.get(&table.columns[position].name).is_none()) {
             let id = || request.core().generate_id();
             *value = absent(table, position, request.constants(), id)?;
         }
     }
-    let (key, _) = write::encode(table, &values)?;
-    Ok((key, values))
+    Ok(values)
 }
 
 fn refuse_duplicate(
@@ -199,10 +211,17 @@ async fn load_part(
                 report.inserted += rows.len() as u64;
                 return Ok(report);
             }
-            Err(error) if error.code == code::UNIQUE_VIOLATION.code => {
+            Err(error)
+                if error.code == code::UNIQUE_VIOLATION.code
+                    && on_conflict != BulkConflict::Replace =>
+            {
                 rows = without_existing(request, table, rows, on_conflict, &mut report).await?;
             }
-            Err(error) if error.code == code::SERIALIZATION_FAILURE.code => {
+            // Of replaced edges, one that somebody inserted in between is refused as a duplicate.
+            Err(error)
+                if [code::SERIALIZATION_FAILURE.code, code::UNIQUE_VIOLATION.code]
+                    .contains(&error.code) =>
+            {
                 rt::yield_now().await;
             }
             Err(error) => return Err(error),
@@ -225,6 +244,11 @@ async fn commit(
     let core: &Rc<_> = request.core();
     let mut txn = core.begin();
     txn.planned_with(request.catalog().version);
+    if on_conflict == BulkConflict::Replace && matches!(table.kind, TableKind::Edge { .. }) {
+        replace_edges(request, &mut txn, table, rows).await?;
+        txn.commit().await?;
+        return Ok(());
+    }
     for (position, row) in rows.iter().enumerate() {
         write::insert(&mut txn, table, &row.values, expect)?;
         if position % RECORDS_PER_STEP == RECORDS_PER_STEP - 1 {
@@ -232,6 +256,42 @@ async fn commit(
         }
     }
     txn.commit().await?;
+    Ok(())
+}
+
+/// Replaces edges. Unlike other records they are known at their targets too: an edge that changes
+/// its target must be taken from the old one.
+async fn replace_edges(
+    request: &Request<'_>,
+    txn: &mut Transaction,
+    table: &Arc<Table>,
+    rows: &[Row],
+) -> Result<()> {
+    let scope = Scope {
+        view: txn.view(),
+        catalog: request.catalog().clone(),
+        ef_search: None,
+        stop: request.stop().child(),
+    };
+    let keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
+    let found = existing(request, &scope, table, &keys).await?;
+    let mut current: HashMap<Key, Old, ahash::RandomState> = HashMap::default();
+    for old in found.into_iter().flatten() {
+        current.insert(old.key.clone(), old);
+    }
+    for row in rows {
+        match current.get_mut(&row.key) {
+            Some(old) => {
+                write::replace(txn, table, old, &row.values)?;
+                old.values.clone_from(&row.values);
+            }
+            None => {
+                write::insert(txn, table, &row.values, Expect::Absent)?;
+                let (key, values) = (row.key.clone(), row.values.clone());
+                current.insert(key.clone(), Old { key, version: Timestamp(0), values });
+            }
+        }
+    }
     Ok(())
 }
 

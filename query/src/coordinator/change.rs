@@ -14,15 +14,17 @@ use pieskieo_shards::catalog::{Table, TableKind};
 use pieskieo_shards::document::{self, Change, PathStep};
 use pieskieo_shards::ids::Timestamp;
 use pieskieo_shards::key::Key;
+use pieskieo_shards::request::Expect;
 use pieskieo_shards::value::{ColumnType, Value};
 
 use super::insert::absent;
 use super::request::Request;
 use super::returning;
 use super::syntax_tree::{column, item, select};
-use super::write::{self, Old};
+use super::write::{self, Moved, Old};
 use crate::error::{Error, Result, code};
 use crate::exec::columns::{KEY, VERSION};
+use crate::exec::predicate::{evaluate as evaluate_expr, truth};
 use crate::outcome::{Outcome, StatementKind};
 use crate::plan::constant::Constants;
 use crate::result::column_type;
@@ -44,7 +46,11 @@ pub async fn update(
     let batches = request.collect(reads).await?;
     let mut seen = HashSet::<Key, ahash::RandomState>::default();
     let mut written = Vec::new();
-    for batch in &batches {
+    let mut sources = Vec::new();
+    // Records that change their keys arrive only when all have left theirs: `SET id = id + 1`
+    // moves each to where the next one was.
+    let mut moved = Vec::new();
+    for (part, batch) in batches.iter().enumerate() {
         let first = 2 + table.columns.len();
         for row in 0..batch.num_rows() {
             let old = old_row(&table, batch, row)?;
@@ -56,17 +62,26 @@ pub async fn update(
             let Assigned::Row(values) = change.apply(request, &table, &old.values)? else {
                 continue;
             };
-            write::update(request.transaction(), &table, &old, &values)?;
+            if write::update(request.transaction(), &table, &old, &values)? == Moved::Left {
+                moved.push(written.len());
+            }
             written.push(values);
+            sources.push((part, row));
             if written.len() % ROWS_PER_STEP == 0 {
                 pieskieo_io::rt::yield_if_needed().await;
             }
         }
     }
+    for position in moved {
+        write::insert(request.transaction(), &table, &written[position], Expect::Absent)?;
+    }
     let affected = written.len() as u64;
     let alias = update.alias.as_ref().unwrap_or(&update.table).text.as_str();
+    let joined = returning::joined(&update.returning, &table, alias);
+    let joined = returning::rows_of(&joined, reads.plan.schema(), &batches, &sources)?;
     let list = (StatementKind::Update, update.returning.as_slice());
-    returning::outcome(request.constants(), &table, alias, list, &written, affected)
+    let rows = returning::Written { table: &table, alias, rows: &written, joined };
+    returning::outcome(request.constants(), list, rows, affected)
 }
 
 /// Runs a DELETE whose query is `reads`.
@@ -81,7 +96,8 @@ pub async fn delete(
     let batches = request.collect(reads).await?;
     let mut seen = HashSet::<Key, ahash::RandomState>::default();
     let mut gone = Vec::new();
-    for batch in &batches {
+    let mut sources = Vec::new();
+    for (part, batch) in batches.iter().enumerate() {
         for row in 0..batch.num_rows() {
             let old = old_row(&table, batch, row)?;
             if !seen.insert(old.key.clone()) {
@@ -89,6 +105,7 @@ pub async fn delete(
             }
             write::delete(request.transaction(), &table, &old)?;
             gone.push(old.values);
+            sources.push((part, row));
             if gone.len() % ROWS_PER_STEP == 0 {
                 pieskieo_io::rt::yield_if_needed().await;
             }
@@ -96,8 +113,11 @@ pub async fn delete(
     }
     let affected = gone.len() as u64;
     let alias = delete.alias.as_ref().unwrap_or(&delete.table).text.as_str();
+    let joined = returning::joined(&delete.returning, &table, alias);
+    let joined = returning::rows_of(&joined, reads.plan.schema(), &batches, &sources)?;
     let list = (StatementKind::Delete, delete.returning.as_slice());
-    returning::outcome(request.constants(), &table, alias, list, &gone, affected)
+    let rows = returning::Written { table: &table, alias, rows: &gone, joined };
+    returning::outcome(request.constants(), list, rows, affected)
 }
 
 /// Returns the query that reads what an UPDATE changes: key, version, all columns, new values.
@@ -111,6 +131,7 @@ pub fn update_query(table: &Table, update: &Update) -> Result<Query> {
         let null = Expr::value(datafusion::sql::sqlparser::ast::Value::Null);
         items.push(item(assignment.value.clone().unwrap_or(null), &shown));
     }
+    items.extend(returning::items_of(&returning::joined(&update.returning, table, alias)));
     select(&table.name, alias, &update.from, items, update.filter.clone())
 }
 
@@ -121,7 +142,8 @@ pub fn update_query(table: &Table, update: &Update) -> Result<Query> {
 pub fn delete_query(table: &Table, delete: &Delete) -> Result<Query> {
     let alias = delete.alias.as_ref().unwrap_or(&delete.table).text.as_str();
     let edge = matches!(table.kind, TableKind::Edge { .. });
-    let items = record_items(table, alias, edge || !delete.returning.is_empty());
+    let mut items = record_items(table, alias, edge || !delete.returning.is_empty());
+    items.extend(returning::items_of(&returning::joined(&delete.returning, table, alias)));
     select(&table.name, alias, &delete.using, items, delete.filter.clone())
 }
 
@@ -215,7 +237,7 @@ impl<'a> Assignments<'a> {
         let evaluate = |expr: &Expr| -> Result<ArrayRef> {
             let planned = constants.engine.plan_expr(constants.catalog, expr.clone(), schema)?;
             let compiled = constants.engine.compile(constants.with_params(planned)?, schema)?;
-            Ok(compiled.evaluate(batch)?.into_array(batch.num_rows())?)
+            evaluate_expr(compiled.as_ref(), batch)
         };
         let null = Expr::value(datafusion::sql::sqlparser::ast::Value::Null);
         let values = self
@@ -224,11 +246,11 @@ impl<'a> Assignments<'a> {
             .map(|(_, assignment)| evaluate(assignment.value.as_ref().unwrap_or(&null)));
         let values: Vec<ArrayRef> = values.collect::<Result<_>>()?;
         let wanted = filter.map(evaluate).transpose()?;
+        let wanted = wanted.as_ref().map(truth).transpose()?;
         (0..batch.num_rows())
             .map(|row| {
                 let mut change = self.row(&values, row)?;
                 if let Some(wanted) = &wanted {
-                    let wanted = wanted.as_boolean();
                     change.wanted = wanted.is_valid(row) && wanted.value(row);
                 }
                 Ok(change)

@@ -19,10 +19,11 @@ use pieskieo_shards::value::Value;
 use super::change::{Assigned, Assignments};
 use super::request::Request;
 use super::returning::{batch_of, schema_of};
-use super::write::{self, Old};
+use super::write::{self, Moved, Old};
 use crate::error::{Error, Result, code};
 use crate::exec::fetch::fetch;
-use crate::syntax::{Insert, Name, OnConflict};
+use crate::exec::scope::Scope;
+use crate::syntax::{Insert, OnConflict};
 
 /// The name of the refused row in ON CONFLICT DO UPDATE.
 const EXCLUDED: &str = "excluded";
@@ -38,21 +39,20 @@ pub async fn run(
     rule: &OnConflict,
     rows: Vec<Vec<Value>>,
 ) -> Result<(Vec<Vec<Value>>, u64)> {
-    let (OnConflict::DoNothing { target } | OnConflict::DoUpdate { target, .. }) = rule;
-    check_target(table, target)?;
     request.retry_duplicates();
     let keys = rows.iter().map(|row| Key::of_row(table, row));
     let keys: Vec<Key> = keys.collect::<std::result::Result<_, _>>()?;
-    let existing = existing(request, table, &keys).await?;
+    let scope = request.scope().await?;
+    let existing = existing(request, &scope, table, &keys).await?;
     let mut taken: HashMap<Key, (), ahash::RandomState> = HashMap::default();
-    let mut written = Vec::new();
+    let mut written: Vec<(usize, Vec<Value>)> = Vec::new();
     let mut refused = Vec::new();
-    for ((row, key), existing) in rows.into_iter().zip(keys).zip(existing) {
+    for (position, ((row, key), existing)) in rows.into_iter().zip(keys).zip(existing).enumerate() {
         let again = taken.insert(key, ()).is_some();
         match (existing, rule) {
             (None, _) if !again => {
                 write::insert(request.transaction(), table, &row, Expect::Absent)?;
-                written.push(row);
+                written.push((position, row));
             }
             (_, OnConflict::DoNothing { .. }) => {}
             (_, OnConflict::DoUpdate { .. }) if again => {
@@ -61,7 +61,7 @@ pub async fn run(
                     Error::new(code::DATA_EXCEPTION, message).with_hint("Insert each key once.")
                 );
             }
-            (Some(old), OnConflict::DoUpdate { .. }) => refused.push((old, row)),
+            (Some(old), OnConflict::DoUpdate { .. }) => refused.push((position, old, row)),
             (None, OnConflict::DoUpdate { .. }) => {}
         }
     }
@@ -74,41 +74,39 @@ pub async fn run(
         let schema = joined_schema(table, alias)?;
         let changes =
             assignments.evaluate(request.constants(), &batch, &schema, filter.as_ref())?;
-        for ((old, _), change) in refused.into_iter().zip(changes) {
+        let mut moved = Vec::new();
+        for ((position, old, _), change) in refused.into_iter().zip(changes) {
             let Assigned::Row(values) = change.apply(request, table, &old.values)? else {
                 continue;
             };
-            write::update(request.transaction(), table, &old, &values)?;
-            written.push(values);
+            if write::update(request.transaction(), table, &old, &values)? == Moved::Left {
+                moved.push(written.len());
+            }
+            written.push((position, values));
+        }
+        for moved in moved {
+            write::insert(request.transaction(), table, &written[moved].1, Expect::Absent)?;
         }
     }
+    // In the order of the rows given.
+    written.sort_by_key(|(position, _)| *position);
+    let written: Vec<Vec<Value>> = written.into_iter().map(|(_, row)| row).collect();
     let affected = written.len() as u64;
     Ok((written, affected))
 }
 
-fn check_target(table: &Table, target: &[Name]) -> Result<()> {
-    let mut named: Vec<&str> = target.iter().map(|name| name.text.as_str()).collect();
-    let mut key: Vec<&str> =
-        table.key.iter().map(|column| table.columns[*column].name.as_str()).collect();
-    named.sort_unstable();
-    key.sort_unstable();
-    if named.is_empty() || named == key {
-        return Ok(());
-    }
-    let message = "there is no unique key over the columns of ON CONFLICT";
-    Err(Error::new(code::INVALID_OBJECT_DEFINITION, message)
-        .with_hint(format!("Name the primary key: ({}).", key.join(", "))))
-}
-
-async fn existing(
-    request: &mut Request<'_>,
+/// Reads the records with these keys, in their order.
+///
+/// **Errors**: as a read.
+pub async fn existing(
+    request: &Request<'_>,
+    scope: &Scope,
     table: &Arc<Table>,
     keys: &[Key],
 ) -> Result<Vec<Option<Old>>> {
-    let scope = request.scope().await?;
     let mut columns = vec![ScanColumn::Version];
     columns.extend((0..table.columns.len()).map(ScanColumn::Column));
-    let fetched = fetch(request.core(), &scope, table, &columns, keys).await?;
+    let fetched = fetch(request.core(), scope, table, &columns, keys).await?;
     let versions = fetched.columns[0].as_primitive::<UInt64Type>();
     keys.iter()
         .zip(&fetched.rows)
@@ -125,9 +123,9 @@ async fn existing(
 }
 
 /// The existing rows beside the refused ones.
-fn joined(table: &Table, refused: &[(Old, Vec<Value>)]) -> Result<RecordBatch> {
-    let old: Vec<Vec<Value>> = refused.iter().map(|(old, _)| old.values.clone()).collect();
-    let new: Vec<Vec<Value>> = refused.iter().map(|(_, new)| new.clone()).collect();
+fn joined(table: &Table, refused: &[(usize, Old, Vec<Value>)]) -> Result<RecordBatch> {
+    let old: Vec<Vec<Value>> = refused.iter().map(|(_, old, _)| old.values.clone()).collect();
+    let new: Vec<Vec<Value>> = refused.iter().map(|(_, _, new)| new.clone()).collect();
     let (old, new) = (batch_of(table, &old)?, batch_of(table, &new)?);
     let mut fields = old.schema().fields().to_vec();
     fields.extend(new.schema().fields().iter().cloned());

@@ -6,19 +6,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, UInt32Array};
 use arrow_schema::{DataType, Field, Schema};
 use arrow_select::concat::concat_batches;
 
 use crate::error::Result;
 use crate::exec::fetch::rows_at;
-use crate::result::json::write_value;
 
 /// The constant of the method: how little the first ranks stand out.
 const SMOOTHING: f64 = 60.0;
 
-/// Fuses rankings whose last column is a score of their own, and whose other columns are equal.
-/// The answer's last column is `_score`, higher is better.
+/// Fuses rankings whose first column is the record's key, whose last is a measure of their own, and
+/// whose other columns are those of the answer. Its last column is `_score`, higher is better.
 ///
 /// **Errors**: none in practice.
 pub fn fuse(rankings: &[Vec<RecordBatch>], limit: usize) -> Result<Option<RecordBatch>> {
@@ -32,12 +32,13 @@ pub fn fuse(rankings: &[Vec<RecordBatch>], limit: usize) -> Result<Option<Record
     let Some(first) = rows.first() else { return Ok(None) };
     let schema = first.schema();
     let all = concat_batches(&schema, &rows)?;
-    let mut scores: HashMap<Vec<u8>, (f64, u32), ahash::RandomState> = HashMap::default();
+    let keys = all.column(0).as_binary::<i32>();
+    let mut scores: HashMap<&[u8], (f64, u32), ahash::RandomState> = HashMap::default();
     let mut row = 0;
     for ranking in rankings {
         let count: usize = ranking.iter().map(RecordBatch::num_rows).sum();
         for rank in 1..=count {
-            let score = scores.entry(identity(&all, row)?).or_insert((0.0, row as u32));
+            let score = scores.entry(keys.value(row)).or_insert((0.0, row as u32));
             score.0 += 1.0 / (SMOOTHING + rank as f64);
             row += 1;
         }
@@ -47,19 +48,10 @@ pub fn fuse(rankings: &[Vec<RecordBatch>], limit: usize) -> Result<Option<Record
     ranked.truncate(limit);
     let places = UInt32Array::from_iter_values(ranked.iter().map(|(_, row)| *row));
     let mut columns = rows_at(&all, &places)?;
+    columns.remove(0);
     let score = Float64Array::from_iter_values(ranked.iter().map(|(score, _)| *score));
     columns.push(Arc::new(score) as ArrayRef);
-    let mut fields = schema.fields().to_vec();
+    let mut fields = schema.fields()[1..].to_vec();
     fields.push(Arc::new(Field::new("_score", DataType::Float64, false)));
     Ok(Some(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?))
-}
-
-/// A record is known by all its values: rankings of one table at one snapshot agree on them.
-fn identity(batch: &RecordBatch, row: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for column in batch.columns() {
-        write_value(column, row, &mut bytes)?;
-        bytes.push(b',');
-    }
-    Ok(bytes)
 }

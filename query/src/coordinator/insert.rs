@@ -83,7 +83,8 @@ pub async fn run(request: &mut Request<'_>, insert: &Insert) -> Result<Outcome> 
     };
     let alias = insert.alias.as_ref().unwrap_or(&insert.table).text.as_str();
     let list = (StatementKind::Insert, insert.returning.as_slice());
-    returning::outcome(request.constants(), &table, alias, list, &written, affected)
+    let rows = returning::Written { table: &table, alias, rows: &written, joined: Vec::new() };
+    returning::outcome(request.constants(), list, rows, affected)
 }
 
 /// The columns the values are for.
@@ -126,8 +127,11 @@ fn row_of_values(
     let mut row = empty_row(table);
     for (target, value) in targets.iter().zip(values) {
         let Some(expr) = value else { continue };
-        let ty = type_of(table, target);
-        let value = constants.value(expr, &ty).map_err(|error| in_column(table, target, error))?;
+        let value = match target {
+            Target::Field(_) => constants.field(expr),
+            target => constants.value(expr, &type_of(table, target)),
+        };
+        let value = value.map_err(|error| in_column(table, target, error))?;
         place(table, &mut row, target, value)?;
     }
     finish(request, table, row)

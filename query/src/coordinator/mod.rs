@@ -51,4 +51,4 @@ pub(crate) use fuse::fuse;
 pub(crate) use records::{Address, delete, get, patch, put};
 pub(crate) use request::{Client, Request, kind_of, within};
 pub(crate) use select::{Reads, collect};
-pub(crate) use structured::{by_text, by_vector, traversal};
+pub(crate) use structured::{Lead, Written, by_text, by_vector, traversal};

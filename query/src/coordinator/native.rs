@@ -1,7 +1,7 @@
 //! Which queries need no plan, and how are they answered?
 //!
-//! `None` means that the query is answered by a plan after all: a constant whose type needs the
-//! planner's care, or fewer neighbours with a vector than were asked for.
+//! `None` means that the query is answered by a plan after all: a constant has a type that needs
+//! the planner's care.
 
 use std::sync::Arc;
 
@@ -22,9 +22,9 @@ use super::request::Request;
 use super::shape::{Body, KeyShape, NearestShape, Operand, Shape};
 use crate::Param;
 use crate::error::{Error, Result};
-use crate::exec::Predicate;
 use crate::exec::choose::literal_value;
 use crate::exec::fetch::rows_at;
+use crate::exec::predicate::{Predicate, evaluate, truth};
 use crate::exec::rules::{K_MAX, index_for};
 use crate::exec::scope::Scope;
 use crate::functions::vector;
@@ -149,15 +149,12 @@ async fn nearest(
     let found = replies.into_iter().map(concat_reply).collect::<Result<Vec<_>>>()?;
     let Some(first) = found.first() else { return Ok(None) };
     let found = concat_batches(&first.schema(), &found)?;
-    // Records without a vector sort last: they matter when too few have one.
-    if found.num_rows() < k && !declared.not_null {
-        return Ok(None);
-    }
     let best = ordered(shape, &found, &query, k)?;
     output(request, &shape.body, &best).map(Some)
 }
 
-/// The best `k` rows in order of distance, then key; without the key.
+/// The best `k` rows in order of distance, then key; without the key. As in every ascending sort,
+/// NaN comes after the numbers and null, the distance of no vector, last.
 fn ordered(
     shape: &NearestShape,
     found: &RecordBatch,
@@ -169,18 +166,18 @@ fn ordered(
     let keys = found.column(0).as_binary::<i32>();
     let mut ranked = Vec::with_capacity(found.num_rows());
     for row in 0..found.num_rows() {
-        let Some(vector) = vector::vector_at(vectors.as_ref(), row)? else { continue };
-        ranked.push((vector::distance(shape.metric, &vector, query), row as u32));
+        let vector = vector::vector_at(vectors.as_ref(), row)?;
+        let distance = vector.map(|vector| vector::distance(shape.metric, &vector, query));
+        let class = distance.map_or(2, |distance| u8::from(distance.is_nan()));
+        ranked.push((class, distance.unwrap_or_default(), row as u32));
     }
     ranked.sort_by(|a, b| {
-        let nan_last = |distance: f64| distance.is_nan();
-        nan_last(a.0)
-            .cmp(&nan_last(b.0))
-            .then_with(|| a.0.total_cmp(&b.0))
-            .then_with(|| keys.value(a.1 as usize).cmp(keys.value(b.1 as usize)))
+        a.0.cmp(&b.0)
+            .then_with(|| a.1.total_cmp(&b.1))
+            .then_with(|| keys.value(a.2 as usize).cmp(keys.value(b.2 as usize)))
     });
     ranked.truncate(k);
-    let rows = UInt32Array::from_iter_values(ranked.iter().map(|(_, row)| *row));
+    let rows = UInt32Array::from_iter_values(ranked.iter().map(|(_, _, row)| *row));
     let mut columns = rows_at(found, &rows)?;
     columns.remove(0);
     let schema = Arc::new(Schema::new(found.schema().fields()[1..].to_vec()));
@@ -235,8 +232,8 @@ fn checked(request: &Request<'_>, body: &Body, found: RecordBatch) -> Result<Rec
     for condition in &body.rest {
         let condition = constants.with_params(condition.clone())?;
         let compiled = constants.engine.compile(condition, &schema)?;
-        let passes = compiled.evaluate(&kept)?.into_array(kept.num_rows())?;
-        kept = arrow_select::filter::filter_record_batch(&kept, passes.as_boolean())?;
+        let passes = truth(&evaluate(compiled.as_ref(), &kept)?)?;
+        kept = arrow_select::filter::filter_record_batch(&kept, &passes)?;
     }
     Ok(kept)
 }
@@ -258,7 +255,7 @@ fn output(request: &Request<'_>, body: &Body, found: &RecordBatch) -> Result<Rec
                 let constants = request.constants();
                 let expr = constants.with_params(expr.clone())?;
                 let compiled = constants.engine.compile(expr, schema)?;
-                compiled.evaluate(found)?.into_array(found.num_rows())?
+                evaluate(compiled.as_ref(), found)?
             }
         };
         fields.push(Field::new(name, column.data_type().clone(), true));

@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json};
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 
-use super::insert::absent;
+use super::bulk::completed;
 use super::request::Request;
 use super::write::{self, Old};
 use crate::error::{Error, Result, code};
@@ -52,20 +52,18 @@ pub(crate) async fn put(
     request
         .committed(async |request| {
             let (table, key_values, key) = resolve(request, address)?;
-            let mut values = document::lift_json(&table, record)?;
+            let given = document::lift_json(&table, record)?;
+            let mut values = completed(request, &table, record)?;
             for (column, value) in table.key.iter().zip(key_values) {
-                values[*column] = value;
-            }
-            for (position, value) in values.iter_mut().enumerate() {
-                if value.is_null() {
-                    let id = || request.core().generate_id();
-                    *value = absent(&table, position, request.constants(), id)?;
+                if !given[*column].is_null() && given[*column] != value {
+                    return Err(other_key(&table.columns[*column].name));
                 }
+                values[*column] = value;
             }
             let old = read(request, &table, key).await?;
             request.retry_duplicates();
             match &old {
-                Some(old) => write::update(request.transaction(), &table, old, &values)?,
+                Some(old) => write::replace(request.transaction(), &table, old, &values)?,
                 None => write::insert(request.transaction(), &table, &values, Expect::Absent)?,
             }
             Ok(old.is_none())
@@ -86,7 +84,7 @@ pub(crate) async fn patch(
             let (table, _, key) = resolve(request, address)?;
             let Some(old) = read(request, &table, key).await? else { return Ok(None) };
             let values = patched(&table, &old.values, fields)?;
-            write::update(request.transaction(), &table, &old, &values)?;
+            write::replace(request.transaction(), &table, &old, &values)?;
             to_json(&table, &values).map(Some)
         })
         .await
@@ -123,6 +121,12 @@ fn resolve(request: &Request<'_>, address: Address<'_>) -> Result<(Arc<Table>, V
     let values: Vec<Value> = values.collect::<std::result::Result<_, _>>()?;
     let key = Key::of_table(&table, &values)?;
     Ok((table, values, key))
+}
+
+fn other_key(column: &str) -> Error {
+    let message = format!("the record's \"{column}\" is not the one in the address");
+    Error::new(code::DATA_EXCEPTION, message)
+        .with_hint("Leave the key out of the record, or PATCH the record to move it.")
 }
 
 async fn read(request: &mut Request<'_>, table: &Arc<Table>, key: Key) -> Result<Option<Old>> {

@@ -16,7 +16,7 @@ use pieskieo_io::time;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Table};
 use pieskieo_shards::request::ReadView;
-use pieskieo_shards::txn::Transaction;
+use pieskieo_shards::txn::{Lease, Transaction};
 
 use super::select::{self, Reads, collect, collected};
 use super::setting::Settings;
@@ -194,6 +194,13 @@ impl<'s> Request<'s> {
     /// **Errors**: as a query.
     pub async fn stream(self, reads: &Reads) -> Result<Outcome> {
         let lease = self.core.lease();
+        self.stream_at(reads, lease).await
+    }
+
+    /// As [`Request::stream`], at the snapshot of a lease.
+    ///
+    /// **Errors**: as a query.
+    pub async fn stream_at(self, reads: &Reads, lease: Lease) -> Result<Outcome> {
         let view = ReadView { snapshot: lease.snapshot(), txn: None };
         let scope = self.scope_at(view);
         select::run(&self, reads, scope, lease).await
@@ -253,7 +260,10 @@ impl<'s> Request<'s> {
             let mut result = work(self).await;
             if let Some(txn) = self.txn.take() {
                 if result.is_ok() && end == End::Commit && txn.has_writes() {
-                    if let Err(error) = txn.commit().await {
+                    self.stop.set_settling(true);
+                    let committed = txn.commit().await;
+                    self.stop.set_settling(false);
+                    if let Err(error) = committed {
                         result = Err(error.into());
                     }
                 } else {
@@ -368,19 +378,17 @@ fn parts(items: &[Rc<Item>]) -> Result<Vec<Part<'_>>> {
     Ok(parts)
 }
 
-/// Runs work with a deadline.
+/// Runs work until its deadline, or until the commit that is under way then has ended.
 ///
 /// **Errors**: `57014` when it takes too long.
-pub(crate) async fn within<T>(
-    timeout: Option<Duration>,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    match timeout {
-        None => work.await,
-        Some(timeout) => match rt::timeout(timeout, work).await {
-            Ok(result) => result,
-            Err(_) => Err(out_of_time()),
-        },
+pub(crate) async fn within<T>(stop: &Stop, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(deadline) = stop.deadline() else { return work.await };
+    let mut work = std::pin::pin!(work);
+    let left = deadline.since(time::now());
+    match rt::timeout(left, work.as_mut()).await {
+        Ok(result) => result,
+        Err(_) if stop.is_settling() => work.await,
+        Err(_) => Err(out_of_time()),
     }
 }
 

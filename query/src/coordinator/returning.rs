@@ -1,17 +1,24 @@
 //! What does a RETURNING list give?
 //!
 //! Its expressions are evaluated over the rows as they were written, or, for DELETE, as they were.
+//! Columns of the tables of UPDATE … FROM and DELETE … USING are read by the statement's query,
+//! under names of our own, and stand beside them.
 
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
 use arrow_schema::{Field, Schema};
+use arrow_select::interleave::interleave;
 use datafusion::common::{DFSchema, TableReference};
-use datafusion::sql::sqlparser::ast::{Expr, SelectItem};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, visit_expressions};
 use pieskieo_shards::catalog::Table;
 use pieskieo_shards::value::{ColumnBuilder, Value};
 
+use super::syntax_tree::{column, item};
 use crate::error::{Error, Result};
+use crate::exec::predicate::evaluate;
 use crate::outcome::{Outcome, Rows, StatementKind};
 use crate::plan::constant::Constants;
 
@@ -39,29 +46,117 @@ pub fn schema_of(table: &Table) -> Arc<Schema> {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// Evaluates a RETURNING list over rows of a table known as `alias`, and makes the answer.
+/// A column of another table that a RETURNING list uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinedColumn {
+    /// `None` for a name that only one of the tables has.
+    relation: Option<String>,
+    name: String,
+}
+
+/// The rows a statement wrote.
+#[derive(Debug)]
+pub struct Written<'a> {
+    /// Their table.
+    pub table: &'a Table,
+    /// The name the statement knows it by.
+    pub alias: &'a str,
+    /// Their values.
+    pub rows: &'a [Vec<Value>],
+    /// Columns of other tables, one value per row.
+    pub joined: Vec<(JoinedColumn, ArrayRef)>,
+}
+
+/// Returns the columns of other tables than `alias` that a RETURNING list uses.
+pub fn joined(items: &[SelectItem], table: &Table, alias: &str) -> Vec<JoinedColumn> {
+    let mut found: Vec<JoinedColumn> = Vec::new();
+    for item in items {
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+            continue;
+        };
+        let _: ControlFlow<()> = visit_expressions(expr, |expr| {
+            let column = match expr {
+                Expr::CompoundIdentifier(idents) => match idents.as_slice() {
+                    [relation, name] if relation.value != alias => JoinedColumn {
+                        relation: Some(relation.value.clone()),
+                        name: name.value.clone(),
+                    },
+                    _ => return ControlFlow::Continue(()),
+                },
+                Expr::Identifier(name) if table.column_named(&name.value).is_none() => {
+                    JoinedColumn { relation: None, name: name.value.clone() }
+                }
+                _ => return ControlFlow::Continue(()),
+            };
+            if !found.contains(&column) {
+                found.push(column);
+            }
+            ControlFlow::Continue(())
+        });
+    }
+    found
+}
+
+/// Returns the items by which a statement's query reads such columns: its last ones.
+pub fn items_of(joined: &[JoinedColumn]) -> Vec<SelectItem> {
+    let shown = |(number, one): (usize, &JoinedColumn)| {
+        let shown = format!("__joined{number}");
+        match &one.relation {
+            Some(relation) => column(relation, &one.name, &shown),
+            None => item(Expr::Identifier(Ident::with_quote('"', &one.name)), &shown),
+        }
+    };
+    joined.iter().enumerate().map(shown).collect()
+}
+
+/// Takes such columns out of what the query gave, whose schema is `plan`: for each written row
+/// those of the row that caused it, given by batch and position.
+///
+/// **Errors**: none in practice.
+pub fn rows_of(
+    joined: &[JoinedColumn],
+    plan: &DFSchema,
+    batches: &[RecordBatch],
+    sources: &[(usize, usize)],
+) -> Result<Vec<(JoinedColumn, ArrayRef)>> {
+    let mut taken = Vec::with_capacity(joined.len());
+    for (number, one) in joined.iter().enumerate() {
+        let from_end = joined.len() - number;
+        let arrays: Vec<&dyn Array> = batches
+            .iter()
+            .map(|batch| batch.column(batch.num_columns() - from_end).as_ref())
+            .collect();
+        let array = if arrays.is_empty() {
+            new_empty_array(plan.field(plan.fields().len() - from_end).data_type())
+        } else {
+            interleave(&arrays, sources)?
+        };
+        taken.push((one.clone(), array));
+    }
+    Ok(taken)
+}
+
+/// Evaluates a RETURNING list over written rows, and makes the answer.
 ///
 /// **Errors**: whatever evaluating the expressions reports.
 pub fn outcome(
     constants: Constants<'_>,
-    table: &Table,
-    alias: &str,
     (kind, items): (StatementKind, &[SelectItem]),
-    rows: &[Vec<Value>],
+    written: Written<'_>,
     affected: u64,
 ) -> Result<Outcome> {
     if items.is_empty() {
         return Ok(Outcome::without_rows(kind, Some(affected)));
     }
-    let batch = batch_of(table, rows)?;
-    let schema = DFSchema::try_from_qualified_schema(TableReference::bare(alias), &batch.schema())?;
+    let Written { table, alias, rows, joined } = written;
+    let (batch, schema) = beside(batch_of(table, rows)?, alias, joined)?;
     let mut fields = Vec::with_capacity(items.len());
     let mut columns = Vec::with_capacity(items.len());
     for item in items {
         let (name, expr) = named(item)?;
         let planned = constants.engine.plan_expr(constants.catalog, expr, &schema)?;
         let compiled = constants.engine.compile(constants.with_params(planned)?, &schema)?;
-        let column = compiled.evaluate(&batch)?.into_array(batch.num_rows())?;
+        let column = evaluate(compiled.as_ref(), &batch)?;
         fields.push(Field::new(name, column.data_type().clone(), true));
         columns.push(column);
     }
@@ -71,6 +166,28 @@ pub fn outcome(
     let mut outcome = Outcome::with_rows(kind, schema, Rows::Collected(vec![batch]));
     outcome.affected = Some(affected);
     Ok(outcome)
+}
+
+/// Puts columns of other tables beside the rows.
+fn beside(
+    batch: RecordBatch,
+    alias: &str,
+    joined: Vec<(JoinedColumn, ArrayRef)>,
+) -> Result<(RecordBatch, DFSchema)> {
+    let of =
+        |relation: Option<&str>, field: Arc<Field>| (relation.map(TableReference::bare), field);
+    let mut fields: Vec<_> =
+        batch.schema().fields().iter().map(|field| of(Some(alias), field.clone())).collect();
+    let mut columns = batch.columns().to_vec();
+    for (column, array) in joined {
+        let field = Field::new(&column.name, array.data_type().clone(), true);
+        fields.push(of(column.relation.as_deref(), Arc::new(field)));
+        columns.push(array);
+    }
+    let schema = DFSchema::new_with_metadata(fields, HashMap::new())?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let inner = schema.inner().clone();
+    Ok((RecordBatch::try_new_with_options(inner, columns, &options)?, schema))
 }
 
 fn named(item: &SelectItem) -> Result<(String, Expr)> {

@@ -6,16 +6,17 @@
 //! ```
 //!
 //! Recognised in the planner's own tree, so that names, types and rewrites are those of every
-//! other query. End-to-end tests run both ways; no differential test compares them yet.
+//! other query. A differential test holds both ways together.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow_schema::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use pieskieo_shards::catalog::Table;
 use pieskieo_shards::vector::Metric;
 
@@ -168,7 +169,7 @@ fn nearest_shape(plan: &LogicalPlan, k: Operand) -> Option<Shape> {
     };
     let LogicalPlan::Sort(sort) = sort else { return None };
     let [key] = sort.expr.as_slice() else { return None };
-    if !key.asc || sort.fetch.is_some() {
+    if !key.asc || key.nulls_first || sort.fetch.is_some() {
         return None;
     }
     let (middle, below) = match sort.input.as_ref() {
@@ -259,7 +260,7 @@ fn simple(expr: &Expr) -> Option<Expr> {
             | Expr::WindowFunction(_)
             | Expr::GroupingSet(_)
             | Expr::Unnest(_) => fits = false,
-            Expr::ScalarFunction(call) if call.func.name() == crate::functions::MATCHES => {
+            Expr::ScalarFunction(call) if crate::functions::stems(call.func.name()).is_some() => {
                 fits = false;
             }
             Expr::Column(Column { name, .. }) if name == crate::exec::columns::SCORE => {
@@ -282,6 +283,13 @@ fn body(
     also: Option<usize>,
 ) -> Option<Body> {
     let columns = TableColumns::new(table);
+    let schema = DFSchema::try_from(columns.schema().clone()).ok()?;
+    // What is wrong with a condition is the planner's to say, whether a record is found or not.
+    let is_condition =
+        |expr: &Expr| matches!(expr.get_type(&schema), Ok(DataType::Boolean | DataType::Null));
+    if !rest.iter().all(is_condition) {
+        return None;
+    }
     let mut used: BTreeSet<usize> = also.into_iter().collect();
     for expr in outputs.iter().map(|(_, expr)| expr).chain(&rest) {
         for column in expr.column_refs() {

@@ -77,6 +77,15 @@ pub struct TraverseRequest {
 /// A statement and its parameters.
 pub(crate) type Written = (String, Vec<Param>);
 
+/// Which columns an answer has before its measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lead {
+    /// Those that were asked for.
+    Asked,
+    /// The record's key, `_key`, and those that were asked for.
+    KeyAndAsked,
+}
+
 /// Writes a search by vector. The answer's last column is `_distance`.
 ///
 /// **Errors**: an unknown table or column.
@@ -84,14 +93,14 @@ pub(crate) fn by_vector(
     catalog: &Catalog,
     search: &SearchRequest,
     vector: &VectorSearch,
-    limit: usize,
+    (lead, limit): (Lead, usize),
 ) -> Result<Written> {
     let mut params = search.params.clone();
     params.push(Param::Json(vector.query.iter().copied().collect()));
     let place = params.len();
     let column = quoted(&vector.column);
     let distance = format!("{column} {} ${place}", operator(catalog, &search.table, vector)?);
-    let mut text = format!("SELECT {}, {distance} AS _distance", columns(search));
+    let mut text = format!("SELECT {}, {distance} AS _distance", columns(search, lead));
     let table = quoted(&search.table);
     // Writing to a string cannot fail.
     let _ = write!(text, " FROM {table} WHERE {column} IS NOT NULL");
@@ -105,7 +114,11 @@ pub(crate) fn by_vector(
 /// Writes a search by text. The answer's last column is `_score`.
 ///
 /// **Errors**: none of its own.
-pub(crate) fn by_text(search: &SearchRequest, words: &TextSearch, limit: usize) -> Result<Written> {
+pub(crate) fn by_text(
+    search: &SearchRequest,
+    words: &TextSearch,
+    (lead, limit): (Lead, usize),
+) -> Result<Written> {
     if words.columns.is_empty() {
         let message = "a text search names no column";
         return Err(Error::new(code::INVALID_PARAMETER_VALUE, message));
@@ -119,7 +132,7 @@ pub(crate) fn by_text(search: &SearchRequest, words: &TextSearch, limit: usize) 
         .map(|path| path.split('.').map(quoted).collect::<Vec<_>>().join("."))
         .collect();
     let table = quoted(&search.table);
-    let mut text = format!("SELECT {}, SCORE() AS _score FROM {table}", columns(search));
+    let mut text = format!("SELECT {}, SCORE() AS _score FROM {table}", columns(search, lead));
     let _ = write!(text, " WHERE MATCHES({}, ${place})", paths.join(", "));
     if let Some(filter) = &search.filter {
         let _ = write!(text, " AND ({filter})");
@@ -179,13 +192,16 @@ fn operator(catalog: &Catalog, table: &str, search: &VectorSearch) -> Result<&'s
     })
 }
 
-fn columns(search: &SearchRequest) -> String {
-    if search.columns.is_empty() {
-        return "*".into();
+fn columns(search: &SearchRequest, lead: Lead) -> String {
+    let quoted_path = |path: &String| path.split('.').map(quoted).collect::<Vec<_>>().join(".");
+    let mut columns: Vec<String> = search.columns.iter().map(quoted_path).collect();
+    if columns.is_empty() {
+        columns.push("*".into());
     }
-    let paths =
-        search.columns.iter().map(|path| path.split('.').map(quoted).collect::<Vec<_>>().join("."));
-    paths.collect::<Vec<_>>().join(", ")
+    if lead == Lead::KeyAndAsked {
+        columns.insert(0, "_key".into());
+    }
+    columns.join(", ")
 }
 
 fn quoted(name: &str) -> String {

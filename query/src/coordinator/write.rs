@@ -27,6 +27,16 @@ pub struct Old {
     pub values: Vec<Value>,
 }
 
+/// Where a changed record is.
+#[must_use = "a record that left its key must arrive at the new one"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// Where it was.
+    Stayed,
+    /// Nowhere: its key changed, and it was deleted at the old one. The caller inserts it.
+    Left,
+}
+
 /// Writes a new record.
 ///
 /// **Errors**: a value that does not fit its column.
@@ -52,14 +62,14 @@ pub fn insert(
     Ok(())
 }
 
-/// Writes new values of a record; a changed key moves it.
+/// Writes new values of a record; one whose key changes is only deleted.
 ///
 /// **Errors**: a value that does not fit its column.
-pub fn update(txn: &mut Transaction, table: &Table, old: &Old, values: &[Value]) -> Result<()> {
+pub fn update(txn: &mut Transaction, table: &Table, old: &Old, values: &[Value]) -> Result<Moved> {
     let (key, row) = encode(table, values)?;
     if key != old.key {
         delete(txn, table, old)?;
-        return insert(txn, table, values, Expect::Absent);
+        return Ok(Moved::Left);
     }
     let expect = Expect::Version(old.version);
     match (edge_ends(table, &old.values)?, edge_ends(table, values)?) {
@@ -74,7 +84,17 @@ pub fn update(txn: &mut Transaction, table: &Table, old: &Old, values: &[Value])
         })?,
         _ => txn.write(vec![put(table, key, row, expect)])?,
     }
-    Ok(())
+    Ok(Moved::Stayed)
+}
+
+/// Writes new values of one record, at its new key if that changes.
+///
+/// **Errors**: a value that does not fit its column.
+pub fn replace(txn: &mut Transaction, table: &Table, old: &Old, values: &[Value]) -> Result<()> {
+    match update(txn, table, old, values)? {
+        Moved::Stayed => Ok(()),
+        Moved::Left => insert(txn, table, values, Expect::Absent),
+    }
 }
 
 /// Deletes a record.

@@ -132,6 +132,56 @@ fn shown_column(column: &Column) -> String {
     }
 }
 
+/// Which code a sentence of the planner stands for, by what it contains; the first that fits.
+const PLAN_RULES: &[(&[&str], &Code)] = &[
+    (
+        &[
+            "must be in the group by",
+            "must be in group by",
+            "must appear in the group by",
+            "could not be resolved from available columns",
+            "aggregate functions are not allowed",
+        ],
+        code::GROUPING_ERROR,
+    ),
+    (
+        &[
+            "no function matches",
+            "failed to coerce arguments",
+            "does not support",
+            "function '",
+            "expects",
+            "no possible",
+        ],
+        code::UNDEFINED_FUNCTION,
+    ),
+    (
+        &[
+            "cannot coerce",
+            "cannot infer common",
+            "type mismatch",
+            "incompatible types",
+            "cannot get result type",
+            "must be boolean",
+            "boolean type",
+            "non-boolean",
+            "differs from",
+            "can't cast",
+            "cannot cast",
+            "unsupported cast",
+            "invalid arithmetic operation",
+            "same number of columns",
+            "number of columns",
+            "not comparable",
+        ],
+        code::DATATYPE_MISMATCH,
+    ),
+    (&["ambiguous"], code::AMBIGUOUS_COLUMN),
+    (&["placeholder", "parameter"], code::UNDEFINED_PARAMETER),
+    (&["projections require unique expression names", "duplicate"], code::DUPLICATE_COLUMN),
+    (&["not supported", "unsupported", "not implemented", "not yet"], code::FEATURE_NOT_SUPPORTED),
+];
+
 /// Sentences of the planner, by what they contain.
 fn from_plan(text: &str) -> Error {
     let text = clean(text);
@@ -148,51 +198,7 @@ fn from_plan(text: &str) -> Error {
         return Error::new(code::UNDEFINED_FUNCTION, format!("function {name}() does not exist"))
             .with_suggestion(suggestion.as_deref());
     }
-    let rules: &[(&[&str], &'static Code)] = &[
-        (
-            &["must be in the group by", "could not be resolved from available columns"],
-            code::GROUPING_ERROR,
-        ),
-        (
-            &[
-                "no function matches",
-                "failed to coerce arguments",
-                "does not support",
-                "function '",
-                "expects",
-                "no possible",
-            ],
-            code::UNDEFINED_FUNCTION,
-        ),
-        (
-            &[
-                "cannot coerce",
-                "cannot infer common",
-                "type mismatch",
-                "incompatible types",
-                "cannot get result type",
-                "must be boolean",
-                "boolean type",
-                "differs from",
-                "can't cast",
-                "cannot cast",
-                "unsupported cast",
-                "invalid arithmetic operation",
-                "same number of columns",
-                "number of columns",
-                "not comparable",
-            ],
-            code::DATATYPE_MISMATCH,
-        ),
-        (&["ambiguous"], code::AMBIGUOUS_COLUMN),
-        (&["placeholder", "parameter"], code::UNDEFINED_PARAMETER),
-        (&["projections require unique expression names", "duplicate"], code::DUPLICATE_COLUMN),
-        (
-            &["not supported", "unsupported", "not implemented", "not yet"],
-            code::FEATURE_NOT_SUPPORTED,
-        ),
-    ];
-    for (needles, code) in rules {
+    for (needles, code) in PLAN_RULES {
         if needles.iter().any(|needle| lower.contains(needle)) {
             return Error::new(code, text);
         }
@@ -275,7 +281,7 @@ fn not_implemented(text: &str) -> Error {
 fn out_of_memory(text: &str) -> Error {
     Error::new(code::OUT_OF_MEMORY, "the statement needs more memory than is left")
         .with_detail(clean(text))
-        .with_hint("Read fewer rows, or raise the memory budget of the server.")
+        .with_hint("Read fewer rows, or sort and group fewer of them.")
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {

@@ -19,6 +19,8 @@ impl From<pieskieo_shards::Error> for Error {
             Shard::Overloaded(text) => {
                 Self::new(code::LIMIT_EXCEEDED, text).with_hint("Wait a moment and send it again.")
             }
+            Shard::TooLarge(text) => Self::new(code::PROGRAM_LIMIT, text)
+                .with_hint("Change or read fewer records in one request."),
             Shard::Cancelled(_) => Self::new(code::QUERY_CANCELED, message),
             Shard::OutcomeUnknown(_) => Self::new(code::OUTCOME_UNKNOWN, message)
                 .with_hint("Read the record after the server has recovered."),
@@ -36,7 +38,10 @@ fn invalid_value(text: String) -> Error {
         code::NOT_NULL_VIOLATION
     } else if text.contains("out of range") || text.contains("overflow") {
         code::NUMERIC_OUT_OF_RANGE
-    } else if text.contains("cannot be read") || text.contains("invalid input syntax") {
+    } else if text.contains("invalid JSON")
+        || text.contains("cannot be read")
+        || text.contains("invalid input syntax")
+    {
         code::INVALID_TEXT
     } else {
         code::DATA_EXCEPTION

@@ -22,7 +22,7 @@ use pieskieo_shards::value::{ColumnType, Value};
 
 use super::path::{Matching, ScanPath};
 use crate::error::{Error, Result};
-use crate::functions::MATCHES;
+use crate::functions::stems;
 
 /// Most keys read one by one; more are read by a scan with a filter.
 const KEYS_MAX: usize = 10_000;
@@ -264,8 +264,8 @@ fn range_over(
 fn text_search(table: &Table, filters: &[Expr]) -> Result<Option<(Matching, usize)>> {
     for (position, filter) in filters.iter().enumerate() {
         if let Expr::ScalarFunction(call) = filter
-            && call.func.name() == MATCHES
-            && let Some((index, query)) = indexed_search(table, call)?
+            && let Some(stem) = stems(call.func.name())
+            && let Some((index, query)) = indexed_search(table, call, stem)?
         {
             let matching = Matching { index, query, k: None, stats: Arc::default() };
             return Ok(Some((matching, position)));
@@ -277,6 +277,7 @@ fn text_search(table: &Table, filters: &[Expr]) -> Result<Option<(Matching, usiz
 fn indexed_search(
     table: &Table,
     call: &ScalarFunction,
+    stem: bool,
 ) -> Result<Option<(IndexId, Arc<TextQuery>)>> {
     let Some((Expr::Literal(words, _), texts)) = call.args.split_last() else { return Ok(None) };
     let Some(Some(words)) = words.try_as_str() else { return Ok(None) };
@@ -286,11 +287,14 @@ fn indexed_search(
         return Ok(None);
     };
     for index in &table.indexes {
-        let IndexKind::Text { fields, stem } = &index.kind else { continue };
+        let IndexKind::Text { fields, stem: stemmed } = &index.kind else { continue };
+        if *stemmed != stem {
+            continue;
+        }
         let positions: Option<Vec<usize>> =
             wanted.iter().map(|field| fields.iter().position(|have| have == field)).collect();
         let Some(positions) = positions else { continue };
-        let mut query = TextQuery::parse(words, *stem)?;
+        let mut query = TextQuery::parse(words, stem)?;
         if positions.len() < fields.len() {
             query = query.in_fields(positions);
         }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use pieskieo_io::rt;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::graph::{Bfs, Paths, TraverseOptions};
 use pieskieo_shards::ids::{ShardId, TableId};
@@ -116,6 +117,7 @@ async fn paths(
         let frontier = walk.frontier().to_vec();
         for neighbors in neighbors(core, scope, hops, &frontier).await? {
             walk.accept(&neighbors)?;
+            rt::yield_if_needed().await;
         }
     }
 }
@@ -142,6 +144,7 @@ async fn nodes(
         let frontier = walk.frontier().to_vec();
         for neighbors in neighbors(core, scope, hops, &frontier).await? {
             walk.accept(&neighbors)?;
+            rt::yield_if_needed().await;
         }
     }
 }

@@ -28,10 +28,10 @@ pub mod nodes;
 pub mod path;
 mod piece;
 mod pipe;
-mod predicate;
+pub mod predicate;
 pub mod provider;
 pub mod rules;
 pub mod run;
 pub mod scope;
 
-pub use predicate::Predicate;
+pub use pipe::panicked;

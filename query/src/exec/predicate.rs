@@ -1,9 +1,11 @@
 //! How does a condition of a statement become a filter that a shard evaluates?
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::cast::AsArray;
-use arrow_array::{BooleanArray, RecordBatch};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow_schema::DataType;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::Expr;
@@ -13,7 +15,9 @@ use pieskieo_shards::request::{RowFilter, ScanColumn};
 
 use super::columns::TableColumns;
 use super::here::external;
-use crate::error::Error;
+use super::pipe::panicked;
+use crate::error::{Error, code};
+use crate::outcome::type_name;
 
 /// A condition over the columns of one table, compiled.
 #[derive(Debug)]
@@ -62,9 +66,42 @@ impl Predicate {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn compute(&self, batch: &RecordBatch) -> Result<BooleanArray> {
-        let values = self.expr.evaluate(batch)?.into_array(batch.num_rows())?;
-        Ok(values.as_boolean().clone())
+    fn compute(&self, batch: &RecordBatch) -> std::result::Result<BooleanArray, Error> {
+        truth(&evaluate(self.expr.as_ref(), batch)?)
+    }
+}
+
+/// Evaluates a compiled expression over a batch. Expressions come from clients and are evaluated
+/// by a library: a panic in there is an error of the statement, not the end of the server.
+///
+/// **Errors**: whatever evaluating reports.
+pub fn evaluate(
+    expr: &dyn PhysicalExpr,
+    batch: &RecordBatch,
+) -> std::result::Result<ArrayRef, Error> {
+    let work = || expr.evaluate(batch)?.into_array(batch.num_rows());
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(values) => Ok(values?),
+        Err(cause) => Err(panicked(&*cause)),
+    }
+}
+
+/// Reads the values of a condition.
+///
+/// **Errors**: `42804` for values that are not booleans. The type of a parameter is known only
+/// when it has a value, so that planning cannot always say so.
+pub fn truth(values: &ArrayRef) -> std::result::Result<BooleanArray, Error> {
+    match values.data_type() {
+        DataType::Boolean => Ok(values.as_boolean().clone()),
+        DataType::Null => Ok(BooleanArray::new_null(values.len())),
+        other => {
+            let found = type_name(other);
+            Err(Error::new(
+                code::DATATYPE_MISMATCH,
+                format!("a condition must be BOOL, not {found}"),
+            )
+            .with_hint("Compare the value with something, such as \"<> 0\"."))
+        }
     }
 }
 
@@ -88,7 +125,6 @@ impl RowFilter for Predicate {
         batch: &RecordBatch,
     ) -> std::result::Result<BooleanArray, pieskieo_shards::Error> {
         self.compute(batch).map_err(|error| {
-            let error = Error::from(error);
             let message = error.message.clone();
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
             failure.get_or_insert(error);

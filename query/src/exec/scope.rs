@@ -45,12 +45,14 @@ pub struct Stop {
     /// Stopping the whole stops its parts; a part that ends does not stop the whole.
     whole: Option<Arc<AtomicBool>>,
     deadline: Option<Monotonic>,
+    /// Whether a commit is under way: its outcome is waited for, whatever the time.
+    settling: Arc<AtomicBool>,
 }
 
 impl Stop {
     /// Makes a way to stop that also stops by itself at `deadline`.
     pub fn new(deadline: Option<Monotonic>) -> Self {
-        Self { cancelled: Arc::default(), whole: None, deadline }
+        Self { cancelled: Arc::default(), whole: None, deadline, settling: Arc::default() }
     }
 
     /// Returns the way to stop a part of this, such as one query of a request.
@@ -60,12 +62,29 @@ impl Stop {
             cancelled: Arc::default(),
             whole: Some(self.cancelled.clone()),
             deadline: self.deadline,
+            settling: self.settling.clone(),
         }
     }
 
     /// Stops the statement at its next look.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that a commit begins or has ended. While one is under way the statement is not given
+    /// up: a client that hears "cancelled" would send it again.
+    pub fn set_settling(&self, settling: bool) {
+        self.settling.store(settling, Ordering::Relaxed);
+    }
+
+    /// Returns whether a commit is under way.
+    pub fn is_settling(&self) -> bool {
+        self.settling.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the statement stops by itself.
+    pub fn deadline(&self) -> Option<Monotonic> {
+        self.deadline
     }
 
     /// Returns whether the statement was told to stop.
@@ -90,6 +109,7 @@ impl Stop {
 
 /// Returns the error of a statement that took too long.
 pub fn out_of_time() -> Error {
-    Error::new(code::QUERY_CANCELED, "the statement took longer than statement_timeout")
-        .with_hint("Raise it with SET statement_timeout = '5min', or ask for less.")
+    Error::new(code::QUERY_CANCELED, "the statement ran out of time").with_hint(
+        "Raise the request's timeout_ms or the server's statement_timeout, or ask for less.",
+    )
 }

@@ -23,4 +23,4 @@ pub mod vector;
 pub use convert::{TO_TEXT, TO_UUID, TO_VECTOR};
 pub use operators::Operators;
 pub use registry::registry;
-pub use text::MATCHES;
+pub use text::{MATCHES_UNSTEMMED, stems};

@@ -16,7 +16,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::registry;
+use super::{TO_UUID, registry};
 
 /// Plans our operators.
 #[derive(Debug)]
@@ -101,6 +101,8 @@ fn with_json_operands(expr: RawBinaryExpr, schema: &DFSchema) -> Result<RawBinar
     let arithmetic = !matches!(op, BinaryOperator::StringConcat) && is_arithmetic(&op);
     let left_expr = unwrap(left_expr, &left, &right, arithmetic);
     let right_expr = unwrap(right_expr, &right, &left, arithmetic);
+    let left_expr = read_uuid(left_expr, &left, &right);
+    let right_expr = read_uuid(right_expr, &right, &left);
     Ok(RawBinaryExpr { op, left: left_expr, right: right_expr })
 }
 
@@ -113,6 +115,17 @@ fn is_arithmetic(op: &BinaryOperator) -> bool {
             | BinaryOperator::Divide
             | BinaryOperator::Modulo
     )
+}
+
+/// Reads a text that is compared with a UUID as one.
+fn read_uuid(expr: Expr, ty: &DataType, other: &DataType) -> Expr {
+    let is_text = matches!(ty, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    match registry().scalar(TO_UUID) {
+        Some(function) if is_text && other == &DataType::FixedSizeBinary(16) => {
+            function.call(vec![expr])
+        }
+        _ => expr,
+    }
 }
 
 /// Wraps a JSON operand so that it has the type the other operand needs.

@@ -47,6 +47,9 @@ impl Registry {
             }
             scalar.insert(function.name().to_owned(), function);
         }
+        if let Some(signum) = scalar.get("signum").cloned() {
+            scalar.insert("sign".to_owned(), signum);
+        }
         let mut aggregate = HashMap::new();
         for function in SessionStateDefaults::default_aggregate_functions() {
             for alias in function.aliases() {

@@ -1,7 +1,9 @@
 //! Does a text match a text query, without an index?
 //!
 //! `matches(text, 'words')` is normally answered by a text index before this function is called;
-//! without one every text is analysed here, with the same answer.
+//! without one every text is analysed here, with the same answer. A search of columns whose index
+//! does not stem is bound to `matches_unstemmed`, so that the answer does not depend on whether the
+//! index is used.
 
 use std::sync::Arc;
 
@@ -17,9 +19,25 @@ use super::function::{Arity, Call, Function};
 /// Name of the function that tests a text against a text query.
 pub const MATCHES: &str = "matches";
 
+/// Name of the function that does so without reducing words to stems.
+pub const MATCHES_UNSTEMMED: &str = "matches_unstemmed";
+
 /// Returns the functions of this file.
 pub fn functions() -> Vec<Function> {
-    vec![Function::new(MATCHES, Arity::Some, matches_type, matches)]
+    vec![
+        Function::new(MATCHES, Arity::Some, matches_type, |call| matches(call, true)),
+        Function::new(MATCHES_UNSTEMMED, Arity::Some, matches_type, |call| matches(call, false)),
+    ]
+}
+
+/// Returns whether a text search by this name reduces words to stems; `None` for the name of
+/// another function.
+pub fn stems(name: &str) -> Option<bool> {
+    match name {
+        MATCHES => Some(true),
+        MATCHES_UNSTEMMED => Some(false),
+        _ => None,
+    }
 }
 
 fn matches_type(types: &[DataType]) -> Result<DataType> {
@@ -30,7 +48,7 @@ fn matches_type(types: &[DataType]) -> Result<DataType> {
 }
 
 /// The last argument is the query, those before it are the texts.
-fn matches(call: &Call) -> Result<ArrayRef> {
+fn matches(call: &Call, stem: bool) -> Result<ArrayRef> {
     let mut texts = Vec::with_capacity(call.args.len());
     for arg in &call.args {
         texts.push(match arg.data_type() {
@@ -41,12 +59,12 @@ fn matches(call: &Call) -> Result<ArrayRef> {
     let Some((queries, fields)) = texts.split_last() else {
         return plan_err!("no function matches: matches() takes two arguments");
     };
-    let constant = if queries.len() == 1 { query_at(queries, 0)? } else { None };
+    let constant = if queries.len() == 1 { query_at(queries, 0, stem)? } else { None };
     let mut out = BooleanBuilder::with_capacity(call.rows);
     for row in 0..call.rows {
         let query = match &constant {
             Some(query) => Some(query.clone()),
-            None => query_at(queries, call.at(fields.len(), row))?,
+            None => query_at(queries, call.at(fields.len(), row), stem)?,
         };
         let Some(query) = query else {
             out.append_null();
@@ -59,17 +77,17 @@ fn matches(call: &Call) -> Result<ArrayRef> {
                 (!call.is_null(arg, row)).then(|| field.as_string::<i32>().value(call.at(arg, row)))
             })
             .collect();
-        out.append_value(text_matches(&query, true, &values));
+        out.append_value(text_matches(&query, stem, &values));
     }
     Ok(Arc::new(out.finish()))
 }
 
-fn query_at(queries: &ArrayRef, row: usize) -> Result<Option<Arc<TextQuery>>> {
+fn query_at(queries: &ArrayRef, row: usize, stem: bool) -> Result<Option<Arc<TextQuery>>> {
     if queries.is_null(row) {
         return Ok(None);
     }
     let text = queries.as_string::<i32>().value(row);
-    TextQuery::parse(text, true)
+    TextQuery::parse(text, stem)
         .map(|query| Some(Arc::new(query)))
         .map_err(|error| DataFusionError::External(Box::new(error)))
 }

@@ -51,11 +51,16 @@ pub fn metric_of(function: &str) -> Option<Metric> {
 
 /// Returns the distance between two vectors of the same dimension, smaller is nearer.
 pub fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
-    match metric {
+    positive_nan(match metric {
         Metric::L2 => l2(a, b),
         Metric::Cosine => cosine(a, b),
         Metric::InnerProduct => -dot(a, b),
-    }
+    })
+}
+
+/// The processor's own NaN, that of `0.0 / 0.0`, has a sign and would sort before all numbers.
+fn positive_nan(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value }
 }
 
 fn is_vector(ty: &DataType) -> bool {
@@ -226,7 +231,9 @@ fn binary(call: &Call, apply: fn(&[f32], &[f32]) -> f64) -> Result<ArrayRef> {
             None => right.get(call.at(1, row))?,
         };
         match (a, b) {
-            (Some(a), Some(b)) if a.len() == b.len() => out.append_value(apply(&a, &b)),
+            (Some(a), Some(b)) if a.len() == b.len() => {
+                out.append_value(positive_nan(apply(&a, &b)))
+            }
             (Some(a), Some(b)) => return Err(different(a.len(), b.len())),
             _ => out.append_null(),
         }

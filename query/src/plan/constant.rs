@@ -5,17 +5,20 @@
 
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::Schema;
 use datafusion::common::DFSchema;
-use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator, Value as Literal};
+use datafusion::sql::sqlparser::ast::{CastKind, Expr, UnaryOperator, Value as Literal};
 use pieskieo_shards::catalog::Catalog;
+use pieskieo_shards::document;
 use pieskieo_shards::value::{ColumnType, Value};
 
 use super::Engine;
 use super::params::{param_named, scalar};
 use crate::Param;
 use crate::error::{Error, Result};
+use crate::exec::predicate::evaluate;
+use crate::result::column_type as column_type_of;
 use crate::syntax::column_type;
 
 /// What a constant may refer to.
@@ -40,6 +43,33 @@ impl Constants<'_> {
         }
     }
 
+    /// Returns the value of `expr` as an open field of a document holds it: a text is a text, not
+    /// the text of a JSON value.
+    ///
+    /// **Errors**: as [`Constants::value`].
+    pub fn field(&self, expr: &Expr) -> Result<Value> {
+        if let Expr::Value(value) = expr {
+            let text = match &value.value {
+                Literal::SingleQuotedString(text)
+                | Literal::EscapedStringLiteral(text)
+                | Literal::UnicodeStringLiteral(text) => text,
+                Literal::DollarQuotedString(text) => &text.value,
+                _ => return self.value(expr, &ColumnType::Json),
+            };
+            let text = Value::Text(text.as_str().into());
+            return Ok(Value::Json(document::from_value(&text, &ColumnType::Text)?));
+        }
+        let array = self.evaluated(expr)?;
+        let Some(from) = column_type_of(array.data_type()) else {
+            return Ok(Value::from_array(array.as_ref(), 0, &ColumnType::Json)?);
+        };
+        match Value::from_array(array.as_ref(), 0, &from)? {
+            Value::Null => Ok(Value::Null),
+            Value::Json(bytes) => Ok(Value::Json(bytes)),
+            value => Ok(Value::Json(document::from_value(&value, &from)?)),
+        }
+    }
+
     /// Reads what needs no planning; `None` = it does.
     fn simple(&self, expr: &Expr, ty: &ColumnType) -> Option<Result<Value>> {
         match expr {
@@ -52,7 +82,9 @@ impl Constants<'_> {
                 },
                 _ => None,
             },
-            Expr::Cast { expr, data_type, .. } => {
+            Expr::Cast {
+                kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, ..
+            } => {
                 let through = column_type(data_type).ok()?;
                 let value = match self.simple(expr, &through)? {
                     Ok(value) => value,
@@ -90,6 +122,10 @@ impl Constants<'_> {
     }
 
     fn planned(&self, expr: &Expr, ty: &ColumnType) -> Result<Value> {
+        Ok(Value::from_array(self.evaluated(expr)?.as_ref(), 0, ty)?)
+    }
+
+    fn evaluated(&self, expr: &Expr) -> Result<ArrayRef> {
         let schema = DFSchema::empty();
         let planned = self.engine.plan_expr(self.catalog, expr.clone(), &schema)?;
         let planned = self.with_params(planned)?;
@@ -97,8 +133,7 @@ impl Constants<'_> {
         let options = RecordBatchOptions::new().with_row_count(Some(1));
         let one = Arc::new(Schema::empty());
         let one = RecordBatch::try_new_with_options(one, Vec::new(), &options)?;
-        let array = compiled.evaluate(&one)?.into_array(1)?;
-        Ok(Value::from_array(array.as_ref(), 0, ty)?)
+        evaluate(compiled.as_ref(), &one)
     }
 
     /// Puts parameters in the places of an expression's placeholders.

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,7 +16,9 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
@@ -23,15 +26,19 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
+use futures::FutureExt;
 use pieskieo_io::time;
 use pieskieo_shards::catalog::Catalog;
 
 use super::casts;
 use super::extension::Planner;
 use super::names::Names;
+use crate::exec::here::external;
 use crate::exec::nodes::BATCH_ROWS;
+use crate::exec::panicked;
 use crate::exec::rules::{PlaceExchanges, UseNearest};
 use crate::exec::scope::Scope;
+use crate::functions::registry;
 
 /// Bytes all statements of one core may use for sorting, grouping and joining together. More is
 /// refused with `53200`; there is no spilling.
@@ -69,6 +76,9 @@ impl Engine {
         rules.push(Arc::new(PlaceExchanges));
         let state = SessionStateBuilder::new()
             .with_config(config(shard_count))
+            .with_scalar_functions(registry().scalar.values().cloned().collect())
+            .with_aggregate_functions(registry().aggregate.values().cloned().collect())
+            .with_window_functions(registry().window.values().cloned().collect())
             .with_runtime_env(runtime.clone())
             .with_physical_optimizer_rules(rules)
             .with_query_planner(Arc::new(Planner))
@@ -83,7 +93,7 @@ impl Engine {
         let names = Names::new(catalog.clone(), self.options());
         let planner = SqlToRel::new_with_options(&names, parser_options());
         let statement = ast::Statement::Query(Box::new(query));
-        casts::rewrite(planner.sql_statement_to_plan(statement)?)
+        guarded(|| casts::rewrite(planner.sql_statement_to_plan(statement)?))
     }
 
     /// Plans an expression over the columns of a schema.
@@ -97,22 +107,39 @@ impl Engine {
     ) -> Result<Expr> {
         let names = Names::new(catalog.clone(), self.options());
         let planner = SqlToRel::new_with_options(&names, parser_options());
-        let expr = planner.sql_to_expr(expr, schema, &mut PlannerContext::new())?;
-        casts::rewrite_expr(expr, schema)
+        guarded(|| {
+            let expr = planner.sql_to_expr(expr, schema, &mut PlannerContext::new())?;
+            casts::rewrite_expr(expr, schema)
+        })
     }
 
     /// Compiles an expression: coerces types, folds constants.
     ///
     /// **Errors**: types that do not fit.
     pub fn compile(&self, expr: Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
-        self.now().create_physical_expr(expr, schema)
+        guarded(|| {
+            let state = self.now();
+            let context = SimplifyContext::builder()
+                .with_schema(Arc::new(schema.clone()))
+                .with_config_options(self.options())
+                .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+                .build();
+            let simplifier = ExprSimplifier::new(context);
+            // Some functions, such as coalesce, are only a way to write others.
+            let expr = simplifier.simplify(simplifier.coerce(expr, schema)?)?;
+            state.create_physical_expr(expr, schema)
+        })
     }
 
     /// Optimizes a plan without placeholders and makes it runnable.
     ///
     /// **Errors**: types that do not fit, and operators that cannot run here.
     pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        self.now().create_physical_plan(plan).await
+        let state = self.now();
+        match AssertUnwindSafe(state.create_physical_plan(plan)).catch_unwind().await {
+            Ok(plan) => plan,
+            Err(cause) => Err(external(panicked(&*cause))),
+        }
     }
 
     /// Returns what the operators of one run share.
@@ -141,6 +168,15 @@ impl Engine {
 
     fn options(&self) -> Arc<ConfigOptions> {
         self.state.config().options().clone()
+    }
+}
+
+/// Plans. A text from a client may lead a library of this size where it panics; that is an error
+/// of the statement, not the end of the server: planning touches no data.
+fn guarded<T>(plan: impl FnOnce() -> Result<T>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(plan)) {
+        Ok(planned) => planned,
+        Err(cause) => Err(external(panicked(&*cause))),
     }
 }
 

@@ -266,9 +266,9 @@ fn unsupported(words: &[String]) -> Error {
         ("DEALLOCATE", 1, "Plans are cached by text; leave the statement out."),
         ("DECLARE", 1, "Results are streamed; read them as far as needed."),
         ("VACUUM", 1, "Old versions are removed by the server; leave the statement out."),
-        ("ANALYZE", 1, "Statistics are kept by the server; leave the statement out."),
-        ("GRANT", 1, "Users and their rights are part of the server's settings."),
-        ("REVOKE", 1, "Users and their rights are part of the server's settings."),
+        ("ANALYZE", 1, "There are no statistics to gather; leave the statement out."),
+        ("GRANT", 1, "There are no users yet."),
+        ("REVOKE", 1, "There are no users yet."),
     ];
     let text = words.join(" ").to_uppercase();
     for (start, length, hint) in WAYS {

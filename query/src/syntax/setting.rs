@@ -30,9 +30,9 @@ pub(super) fn from_set(set: ast::Set) -> Result<Statement> {
             value: Some(charset_name.value),
         })),
         ast::Set::SetTransaction { .. } => Err(Error::unsupported("SET TRANSACTION")
-            .with_hint("Leave it out: every transaction is serializable.")),
+            .with_hint("Leave it out: every transaction reads at one snapshot.")),
         ast::Set::SetRole { .. } | ast::Set::SetSessionAuthorization(_) => {
-            Err(Error::unsupported("SET ROLE").with_hint("Connect as the other user."))
+            Err(Error::unsupported("SET ROLE").with_hint("There are no users yet."))
         }
         _ => Err(Error::unsupported("this form of SET").with_hint("Write SET name = value.")),
     }

@@ -1,10 +1,8 @@
 //! When is a sort by distance a nearest-neighbour search?
 //!
 //! When its first rows are wanted and its only key is the distance of a vector column from a
-//! constant vector, smallest first: then the nearest `k` of every shard are enough. The sort
-//! stays: it orders the few rows that come. A search gives up to `k` records *with* a vector;
-//! records without one sort last, and matter only when fewer than `k` have one, so the rule
-//! holds for columns that are `NOT NULL`, and otherwise for scans that leave nulls out.
+//! constant vector, smallest first and null last: then the nearest `k` of every shard are enough.
+//! The sort stays: it orders the few rows that come.
 
 use std::sync::Arc;
 
@@ -57,7 +55,7 @@ fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Execution
     let (Some(k), [key]) = (sort.fetch(), sort.expr().as_ref()) else {
         return Ok(Transformed::no(plan));
     };
-    if key.options.descending || k == 0 || k > K_MAX {
+    if key.options.descending || key.options.nulls_first || k == 0 || k > K_MAX {
         return Ok(Transformed::no(plan));
     }
     let Some(input) = search(sort.input(), &key.expr, k)? else {
@@ -92,12 +90,7 @@ fn search(
     }
     let Some((column, metric, query)) = distance_key(parts, key)? else { return Ok(None) };
     let declared = &parts.table.columns[column];
-    let nulls_out = declared.not_null
-        || parts.predicate.as_ref().is_some_and(|predicate| {
-            predicate.text().contains(&format!("{} IS NOT NULL", declared.name))
-        });
-    let fits = matches!(declared.ty, ColumnType::Vector(dim) if dim as usize == query.len());
-    if !fits || !nulls_out {
+    if !matches!(declared.ty, ColumnType::Vector(dim) if dim as usize == query.len()) {
         return Ok(None);
     }
     let index = index_for(&parts.table, column, metric);
