@@ -198,7 +198,7 @@ fn statements_that_are_not_offered_name_the_nearest_way() {
         ("COPY person FROM STDIN", "COPY", "POST /v1/tables"),
         ("MERGE INTO person USING city ON true WHEN MATCHED THEN DELETE", "MERGE", "ON CONFLICT"),
         ("SAVEPOINT s", "SAVEPOINT", "one request"),
-        ("GRANT SELECT ON person TO x", "GRANT", "settings"),
+        ("GRANT SELECT ON person TO x", "GRANT", "no users"),
         ("VACUUM", "VACUUM", ""),
         ("SELECT * FROM person FOR UPDATE", "FOR UPDATE", "commit"),
         ("TRUNCATE person, city", "TRUNCATE of several", "DELETE"),

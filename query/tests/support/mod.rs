@@ -1,0 +1,171 @@
+//! How does a test put statements to a whole database in this process?
+//!
+//! The database runs on executors of its own; a [`Client`] sends it texts from the test's thread
+//! and waits for the answers.
+
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arrow_array::RecordBatch;
+use pieskieo_io::rt::{self, CoreId, Queue, RuntimeOptions, Stopper};
+use pieskieo_io::wal::WalOptions;
+use pieskieo_query::outcome::ColumnInfo;
+use pieskieo_query::result::json::write_rows;
+use pieskieo_query::{Database, Error, Outcome, Param, SessionOptions};
+use pieskieo_shards::actor::{Boot, BootOptions, Core};
+use serde_json::Value as Json;
+
+/// Executors of a test's database, at most.
+const CORES_MAX: u16 = 2;
+
+/// One statement's answer, on any thread.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Names and types.
+    pub columns: Vec<ColumnInfo>,
+    /// Rows as Arrow.
+    pub batches: Vec<RecordBatch>,
+    /// Records changed.
+    pub affected: Option<u64>,
+}
+
+impl Answer {
+    /// Returns the rows as clients see them in JSON.
+    pub fn rows(&self) -> Vec<Vec<Json>> {
+        let mut out = b"[".to_vec();
+        let full = self.batches.iter().filter(|batch| batch.num_rows() > 0);
+        for (position, batch) in full.enumerate() {
+            if position > 0 {
+                out.push(b',');
+            }
+            write_rows(batch, &mut out).expect("every type can be written");
+        }
+        out.push(b']');
+        serde_json::from_slice(&out).expect("rows are JSON")
+    }
+}
+
+/// A text, its parameters, and where the answers go.
+struct Question {
+    text: String,
+    params: Vec<Param>,
+    reply: flume::Sender<Result<Vec<Answer>, Error>>,
+}
+
+/// A session, seen from the test's thread.
+pub struct Client(flume::Sender<Question>);
+
+impl Client {
+    /// Runs the statements of a text and returns all their answers.
+    pub fn ask_all(&self, text: &str, params: &[Json]) -> Result<Vec<Answer>, Error> {
+        let (reply, answers) = flume::bounded(1);
+        let params = params.iter().cloned().map(Param::Json).collect();
+        let question = Question { text: text.to_owned(), params, reply };
+        self.0.send(question).expect("the database runs as long as the test");
+        answers.recv().expect("every question is answered")
+    }
+
+    /// Runs the statements of a text and returns the last answer.
+    pub fn ask(&self, text: &str) -> Result<Answer, Error> {
+        let answers = self.ask_all(text, &[])?;
+        Ok(answers.into_iter().next_back().expect("a text holds a statement"))
+    }
+
+    /// Runs statements that must succeed and returns the rows of the last.
+    pub fn rows(&self, text: &str) -> Vec<Vec<Json>> {
+        match self.ask(text) {
+            Ok(answer) => answer.rows(),
+            Err(error) => panic!("{text}\n{error:?}"),
+        }
+    }
+}
+
+/// A data folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn fresh() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pieskieo-query-{}-{number}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's own cleaning.
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// Runs a conversation with a fresh database of so many shards.
+pub fn with_database<T>(shards: u16, talk: impl FnOnce(&dyn Fn() -> Client) -> T) -> T {
+    let folder = Folder::fresh();
+    let cores = shards.min(CORES_MAX);
+    let wal = WalOptions { file_bytes: 4 << 20, ..WalOptions::default() };
+    let options = BootOptions { path: folder.0.clone(), cores, shard_count: Some(shards), wal };
+    let boot = Arc::new(Boot::new(options).expect("there are cores"));
+    let options = RuntimeOptions { pin: false, ..RuntimeOptions::cores(cores) };
+    let (sessions, opened) = flume::unbounded::<flume::Receiver<Question>>();
+    let running = rt::start(options, move |core| serve(core, boot.clone(), opened.clone()));
+    let running = running.expect("this machine can run the real back end");
+    let guard = StopAtEnd(running.stopper());
+    let open = || {
+        let (sender, questions) = flume::unbounded();
+        sessions.send(questions).expect("the database runs as long as the test");
+        Client(sender)
+    };
+    let talked = talk(&open);
+    drop(guard);
+    running.join().expect("no core panics");
+    talked
+}
+
+/// Stops the database also when the conversation panics.
+struct StopAtEnd(Stopper);
+
+impl Drop for StopAtEnd {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// One core: sessions are opened on the first, the others hold their shards.
+async fn serve(id: CoreId, boot: Arc<Boot>, opened: flume::Receiver<flume::Receiver<Question>>) {
+    let taken = boot.take(id).expect("each core is taken once");
+    let core = Core::open(taken).await.expect("a fresh folder opens");
+    if id.0 == 0 {
+        let database = Database::open(core.clone(), SessionOptions::default());
+        drop(rt::spawn(Queue::Net, "sessions", async move {
+            while let Ok(questions) = opened.recv_async().await {
+                let session = database.session();
+                drop(rt::spawn(Queue::Net, "session", async move {
+                    while let Ok(question) = questions.recv_async().await {
+                        let outcomes = session.run(&question.text, &question.params).await;
+                        let answers = match outcomes {
+                            Ok(outcomes) => gather(outcomes).await,
+                            Err(error) => Err(error),
+                        };
+                        // A test that failed no longer listens.
+                        question.reply.send(answers).ok();
+                    }
+                }));
+            }
+        }));
+    }
+    rt::shutdown_requested().await;
+    core.close().await.expect("a healthy core closes");
+}
+
+async fn gather(outcomes: Vec<Outcome>) -> Result<Vec<Answer>, Error> {
+    let mut answers = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        let Outcome { columns, rows, affected, .. } = outcome;
+        answers.push(Answer { columns, batches: rows.collect().await?, affected });
+    }
+    Ok(answers)
+}
