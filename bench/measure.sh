@@ -1,27 +1,84 @@
 #!/usr/bin/env bash
 # Prints the figures of METHOD.md: builds in release mode, starts a server on a fresh folder and
-# drives every workload against it. Server and load share the machine; run nothing beside it.
+# drives every workload against it; restarts it on what was loaded; kills it. Server and load share
+# the machine; run nothing beside it.
+#
+#   SECONDS_EACH=10   seconds of each workload
+#   CYCLES=200        kill cycles
+#   SEEDS=2000        seeds of the simulator
+#   PARTS="load restart crash sim quality"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds="${SECONDS_EACH:-10}"
+parts=" ${PARTS:-load restart crash sim quality} "
 target="${CARGO_TARGET_DIR:-target}"
-cargo build --release -p pieskieo -p pieskieo-bench
-data="$(mktemp -d)"
 port="${PORT:-8411}"
-"$target/release/pieskieo" serve --data "$data" --listen "127.0.0.1:$port" &
-server=$!
-trap 'kill $server 2>/dev/null || true; wait $server 2>/dev/null || true; rm -rf "$data"' EXIT
-for _ in $(seq 100); do
-    curl -fs "http://127.0.0.1:$port/readyz" >/dev/null 2>&1 && break
-    sleep 0.1
-done
-load() { "$target/release/pieskieo-bench" load --address "127.0.0.1:$port" --seconds "$seconds" "$@"; }
-load --workload point-write --connections 64
-load --workload point-write --connections 1
-load --workload point-read --connections 64
-load --workload mixed --connections 64 --keep
-load --workload scan --connections 4 --keep
-load --workload bulk --connections 4
-load --workload text --connections 16
-load --workload traverse --connections 16
-load --workload vector --connections 16 --records 20000
+wants() { [[ "$parts" == *" $1 "* ]]; }
+
+cargo build --release -p pieskieo -p pieskieo-bench --bins
+work="$(mktemp -d)"
+server=
+start() {
+    "$target/release/pieskieo" serve --data "$work/data" --listen "127.0.0.1:$port" \
+        >"$work/server.log" 2>&1 &
+    server=$!
+    for _ in $(seq 600); do
+        curl -fs "http://127.0.0.1:$port/readyz" >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    echo "the server did not become ready" >&2
+    exit 1
+}
+stop() {
+    [ -z "$server" ] && return
+    kill "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+    server=
+}
+trap 'stop; rm -rf "$work"' EXIT
+load() {
+    "$target/release/pieskieo-bench" load --address "127.0.0.1:$port" --seconds "$seconds" "$@"
+}
+# Prints a closed loop, then an open loop at half of the rate it reached.
+saturate() {
+    local rate
+    load "$@" --json >"$work/closed.json"
+    rate="$(sed -E 's/.*"per_second": ?([0-9]+).*/\1/' "$work/closed.json")"
+    load "$@"
+    load "$@" --rate "$((rate / 2))"
+}
+
+echo "== $(nproc) cores, $(uname -r), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1)"
+if wants load; then
+    start
+    saturate --workload point-write --connections 64
+    load --workload point-write --connections 1
+    saturate --workload point-read --connections 64
+    load --workload mixed --connections 64 --keep
+    load --workload scan --connections 4 --keep
+    load --workload text --connections 16
+    load --workload traverse --connections 16
+    load --workload vector --connections 16 --records 20000
+    stop
+    rm -rf "$work/data"
+fi
+if wants restart; then
+    start
+    load --workload bulk --connections 4
+    stop
+    start
+    curl -fs "http://127.0.0.1:$port/metrics" | grep '^pieskieo_shard_replay'
+    stop
+    rm -rf "$work/data"
+fi
+if wants crash; then
+    "$target/release/crash" --server "$target/release/pieskieo" --cycles "${CYCLES:-200}"
+fi
+if wants sim; then
+    # Unoptimised, with all assertions; with the planner's package, whose features the tests of the
+    # whole workspace share.
+    PIESKIEO_SIM_SEEDS="${SEEDS:-2000}" cargo test -p pieskieo-query -p pieskieo-shards --test sim
+fi
+if wants quality && [ -d ../shared/data/cranfield ]; then
+    "$target/release/quality" --data ../shared/data/cranfield
+fi
