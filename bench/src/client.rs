@@ -1,41 +1,56 @@
 //! How does a measuring or breaking program talk to the server?
 //!
-//! HTTP/2 with prior knowledge over our own runtime. One connection carries any number of requests
-//! at once. A request either has an answer, or was refused by the server (nothing happened), or
-//! its outcome is unknown; callers that count must keep these three apart.
+//! HTTP/2 with prior knowledge over our own runtime, so that the program costs as little as the
+//! server it measures. One connection carries any number of requests at once. A request either has
+//! an answer, or was refused (nothing happened), or its outcome is unknown; callers that count must
+//! keep these three apart.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use futures::future::{Either, select};
+use futures::io::{AsyncRead, AsyncWrite};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use pieskieo_io::rt::{self, Queue, TcpStream};
+use pieskieo_net::hyper_io::{CoreExecutor, HyperIo};
 use serde_json::{Value, json};
 
-use crate::wire::{OnCore, Wire};
+/// Bytes the server may send ahead on one stream.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+/// Bytes the server may send ahead on the connection.
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
 /// Why a request has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Failure {
     /// The server said no; nothing happened.
     Refused {
-        /// HTTP status, 400 to 499.
+        /// HTTP status.
         status: u16,
-        /// SQLSTATE code, empty if the answer has none.
-        code: String,
-        /// What the server said.
-        message: String,
+        /// The problem object.
+        problem: Value,
     },
-    /// Whether anything happened is unknown: the connection broke or the server failed.
-    Unknown(String),
+    /// Whether anything happened is unknown.
+    Unknown {
+        /// HTTP status, when the server said that it failed; `None` when the connection is gone.
+        status: Option<u16>,
+        /// What was seen.
+        cause: String,
+    },
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Refused { status, code, message } => write!(f, "{status} {code}: {message}"),
-            Self::Unknown(cause) => write!(f, "outcome unknown: {cause}"),
+            Self::Refused { status, problem } => write!(f, "{status}: {problem}"),
+            Self::Unknown { status: Some(status), cause } => {
+                write!(f, "outcome unknown: {status}: {cause}")
+            }
+            Self::Unknown { status: None, cause } => {
+                write!(f, "outcome unknown, the connection is gone: {cause}")
+            }
         }
     }
 }
@@ -51,88 +66,131 @@ pub struct Answer {
 
 /// An HTTP/2 connection. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
-pub struct Connection {
+pub struct Client {
     sender: SendRequest<Full<Bytes>>,
     authority: String,
 }
 
-impl Connection {
+impl Client {
     /// Connects and exchanges HTTP/2 settings.
     ///
     /// **Errors**: `Unknown` when nobody listens or the handshake fails.
     pub async fn open(address: SocketAddr) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(address).await.map_err(unknown)?;
-        stream.set_nodelay(true).map_err(unknown)?;
-        let mut builder = Builder::new(OnCore);
-        builder.initial_stream_window_size(4 << 20).initial_connection_window_size(16 << 20);
-        let (sender, driver) = builder.handshake(Wire::new(stream)).await.map_err(unknown)?;
-        drop(rt::spawn(Queue::Net, "http connection", async move {
-            // The requests under way learn of it themselves.
-            driver.await.ok();
+        let stream = TcpStream::connect(address).await.map_err(gone)?;
+        stream.set_nodelay(true).map_err(gone)?;
+        Self::over(stream, address).await
+    }
+
+    /// Exchanges HTTP/2 settings over a stream that is connected to `address`.
+    ///
+    /// **Errors**: `Unknown` when the handshake fails.
+    pub async fn over<S>(stream: S, address: SocketAddr) -> Result<Self, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let mut builder = Builder::new(CoreExecutor);
+        builder
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        let (sender, driver) = builder.handshake(HyperIo::new(stream)).await.map_err(gone)?;
+        drop(rt::spawn(Queue::Net, "client connection", async move {
+            let stop = std::pin::pin!(rt::shutdown_requested());
+            // The requests under way learn of a failure themselves.
+            if let Either::Right((Err(error), _)) = select(stop, std::pin::pin!(driver)).await {
+                tracing::debug!(%error, "client connection ended");
+            }
         }));
         Ok(Self { sender, authority: address.to_string() })
     }
 
-    /// Sends a request and returns status and body, whatever the status.
+    /// Sends a request as it is, with this connection's authority, and returns the whole answer,
+    /// whatever its status. The address is a path.
     ///
     /// **Errors**: `Unknown` when the connection broke.
-    pub async fn call(
+    pub async fn exchange(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, Failure> {
+        let whole = format!("http://{}{}", self.authority, request.uri());
+        *request.uri_mut() = whole.parse().map_err(gone)?;
+        let answer = self.sender.clone().send_request(request).await.map_err(gone)?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(gone)?.to_bytes();
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// Sends a request and returns the body of its answer.
+    ///
+    /// **Errors**: `Refused`; `Unknown`.
+    pub async fn send(
         &self,
         method: Method,
         path: &str,
-        content_type: &str,
-        body: Vec<u8>,
-    ) -> Result<(StatusCode, Bytes), Failure> {
+        media: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Bytes, Failure> {
         let request = Request::builder()
             .method(method)
-            .uri(format!("http://{}{path}", self.authority))
-            .header(header::CONTENT_TYPE, content_type)
-            .header(header::ACCEPT, "application/json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(unknown)?;
-        let answer = self.sender.clone().send_request(request).await.map_err(unknown)?;
+            .uri(path)
+            .header(header::CONTENT_TYPE, media)
+            .body(Full::new(body.into()))
+            .map_err(gone)?;
+        let answer = self.exchange(request).await?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(unknown)?.to_bytes();
-        Ok((status, body))
+        if status.is_success() {
+            Ok(answer.into_body())
+        } else {
+            Err(failure(status, answer.body()))
+        }
     }
 
     /// Returns whether the server says that it is ready.
     pub async fn is_ready(&self) -> bool {
-        let answer = self.call(Method::GET, "/readyz", "application/json", Vec::new()).await;
-        answer.is_ok_and(|(status, _)| status == StatusCode::OK)
+        self.send(Method::GET, "/readyz", "application/json", Bytes::new()).await.is_ok()
     }
 
     /// Runs one statement, or several separated by `;` in one transaction, and returns the answer
     /// of the last.
     ///
-    /// **Errors**: `Refused` for statuses below 500, `Unknown` for all others.
+    /// **Errors**: as [`Client::send`].
     pub async fn query(&self, pql: &str, params: &[Value]) -> Result<Answer, Failure> {
-        let body = json!({ "pql": pql, "params": params }).to_string().into_bytes();
-        let called = self.call(Method::POST, "/v1/query", "application/json", body);
-        let (status, body) = called.await?;
-        let value: Value = serde_json::from_slice(&body).map_err(unknown)?;
-        if !status.is_success() {
-            return Err(failure(status, &value));
-        }
+        let bytes = self.query_bytes(pql, params).await?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(gone)?;
         let last = value.get("results").and_then(Value::as_array).and_then(|all| all.last());
-        answer(last.unwrap_or(&value)).ok_or_else(|| unknown("the answer has another form"))
+        answer(last.unwrap_or(&value)).ok_or_else(|| gone("the answer has another form"))
+    }
+
+    /// As [`Client::query`], without reading the answer.
+    ///
+    /// **Errors**: as [`Client::send`].
+    pub async fn query_bytes(&self, pql: &str, params: &[Value]) -> Result<Bytes, Failure> {
+        let body = json!({ "pql": pql, "params": params }).to_string();
+        self.send(Method::POST, "/v1/query", "application/json", body).await
+    }
+
+    /// Loads NDJSON into a table and returns the counts.
+    ///
+    /// **Errors**: as [`Client::send`].
+    pub async fn load(&self, table: &str, lines: Vec<u8>) -> Result<Value, Failure> {
+        let path = format!("/v1/tables/{table}/records");
+        let bytes = self.send(Method::POST, &path, "application/x-ndjson", lines).await?;
+        serde_json::from_slice(&bytes).map_err(gone)
     }
 }
 
-fn unknown(cause: impl std::fmt::Display) -> Failure {
-    Failure::Unknown(cause.to_string())
+fn gone(cause: impl std::fmt::Display) -> Failure {
+    Failure::Unknown { status: None, cause: cause.to_string() }
 }
 
-fn failure(status: StatusCode, problem: &Value) -> Failure {
-    let text = |names: &[&str]| {
-        let found = names.iter().find_map(|name| problem.get(*name).and_then(Value::as_str));
-        found.unwrap_or_default().to_owned()
-    };
-    let (code, message) = (text(&["code"]), text(&["message", "detail", "title"]));
-    if status.is_client_error() {
-        Failure::Refused { status: status.as_u16(), code, message }
+/// Returns what an answer without success means. What the server calls the client's fault, or
+/// cannot do at all, was not begun; after all other failures a write may be there.
+fn failure(status: StatusCode, body: &[u8]) -> Failure {
+    let problem =
+        serde_json::from_slice(body).unwrap_or_else(|_| json!(String::from_utf8_lossy(body)));
+    if status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED {
+        Failure::Refused { status: status.as_u16(), problem }
     } else {
-        Failure::Unknown(format!("{status} {code}: {message}"))
+        Failure::Unknown { status: Some(status.as_u16()), cause: problem.to_string() }
     }
 }
 
@@ -172,10 +230,20 @@ mod tests {
     #[test]
     fn failures_say_whether_something_may_have_happened() {
         let problem = json!({ "code": "40001", "message": "conflict" });
-        let refused = failure(StatusCode::CONFLICT, &problem);
-        assert!(matches!(refused, Failure::Refused { status: 409, code, .. } if code == "40001"));
-        let failed = failure(StatusCode::INTERNAL_SERVER_ERROR, &problem);
-        assert!(matches!(failed, Failure::Unknown(_)));
+        let cases = [(400, true), (409, true), (501, true), (500, false), (503, false)];
+        for (status, nothing_happened) in cases {
+            let body = problem.to_string();
+            match failure(StatusCode::from_u16(status).expect("a status"), body.as_bytes()) {
+                Failure::Refused { status: told, problem: read } => {
+                    assert!(nothing_happened, "{status}");
+                    assert_eq!((told, read), (status, problem.clone()));
+                }
+                Failure::Unknown { status: told, .. } => {
+                    assert!(!nothing_happened, "{status}");
+                    assert_eq!(told, Some(status));
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@
 //! | `model/` | What is the right answer, found the slow and obvious way? |
 //! | `crash/` | Does the real server survive being killed? |
 //! | `client.rs` | How does a measuring or breaking program talk to the server? |
-//! | `wire.rs` | How does hyper read and write a socket of our runtime? |
 //! | `bin/` | Programs: `quality` (is text ranking as good as the plain model, and how fast?), `crash` |
 
 #![forbid(unsafe_code)]
@@ -17,4 +16,3 @@ pub mod crash;
 pub mod data;
 pub mod load;
 pub mod model;
-pub mod wire;

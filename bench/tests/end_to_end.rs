@@ -3,7 +3,7 @@
 mod support;
 
 use http::Method;
-use pieskieo_bench::load::client::{Client, Failure};
+use pieskieo_bench::client::{Client, Failure};
 use serde_json::{Value, json};
 use support::{Folder, refused, rows, serve};
 
@@ -127,7 +127,7 @@ fn bad_input_is_refused_with_a_code_and_nothing_is_written() {
             assert_eq!(rows(&client, "SELECT COUNT(*) FROM person", &[]).await, [json!([4])]);
             let body = "[".repeat(4_000);
             let deep = client.send(Method::POST, "/v1/query", "application/json", body).await;
-            assert!(matches!(deep, Err(Failure::Refused(400 | 413, _))));
+            assert!(matches!(deep, Err(Failure::Refused { status: 400 | 413, .. })));
         })
     });
 }
@@ -148,7 +148,7 @@ fn records_are_stored_read_changed_and_removed_by_key() {
             assert_eq!(read, json!({ "id": 7, "name": "Ed", "age": 6, "v": null }));
             client.send(Method::DELETE, at, json, "").await.unwrap();
             let gone = client.send(Method::GET, at, json, "").await;
-            assert!(matches!(gone, Err(Failure::Refused(404, _))));
+            assert!(matches!(gone, Err(Failure::Refused { status: 404, .. })));
         })
     });
 }

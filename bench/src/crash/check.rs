@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Connection, Failure, integer};
+use crate::client::{Answer, Client, Failure, integer};
 
 use super::journal::{Dice, Journal, Model, Outcome, Tally, Write};
 
@@ -56,38 +56,39 @@ impl Findings {
 ///
 /// **Errors**: a question that must have an answer had none.
 pub async fn check(
-    connection: &Connection,
+    client: &Client,
     journal: &Journal,
     model: &mut Model,
     dice: &Dice,
 ) -> Result<Findings, Failure> {
     let mut findings = Findings::default();
     let attempts = journal.attempts.take();
-    check_singles(connection, journal.cycle, &attempts, model, &mut findings).await?;
-    check_batches(connection, journal.cycle, &attempts, model, &mut findings).await?;
-    check_transfers(connection, journal.cycle, &attempts, model, &mut findings).await?;
-    check_edges(connection, journal.cycle, &attempts, model, &mut findings).await?;
-    compare_tallies(connection, "crash_single", &model.singles, &mut findings).await?;
-    compare_tallies(connection, "crash_batch", &model.batches, &mut findings).await?;
-    compare_tallies(connection, "crash_ledger", &model.ledger, &mut findings).await?;
-    walk_edges(connection, &attempts, model, dice, &mut findings).await?;
+    check_singles(client, journal.cycle, &attempts, model, &mut findings).await?;
+    check_batches(client, journal.cycle, &attempts, model, &mut findings).await?;
+    check_transfers(client, journal.cycle, &attempts, model, &mut findings).await?;
+    check_edges(client, journal.cycle, &attempts, model, &mut findings).await?;
+    compare_tallies(client, "crash_single", &model.singles, &mut findings).await?;
+    compare_tallies(client, "crash_batch", &model.batches, &mut findings).await?;
+    compare_tallies(client, "crash_ledger", &model.ledger, &mut findings).await?;
+    walk_edges(client, &attempts, model, dice, &mut findings).await?;
     Ok(findings)
 }
 
 fn number(row: &[Value], index: usize) -> Result<i64, Failure> {
     let value = row.get(index).and_then(integer);
-    value.ok_or_else(|| Failure::Unknown(format!("a row without a number at {index}: {row:?}")))
+    let cause = || format!("a row without a number at {index}: {row:?}");
+    value.ok_or_else(|| Failure::Unknown { status: None, cause: cause() })
 }
 
 async fn check_singles(
-    connection: &Connection,
+    client: &Client,
     cycle: i64,
     attempts: &[(Write, Outcome)],
     model: &mut Model,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let pql = "SELECT id, body FROM crash_single WHERE cycle = $1";
-    let answer = connection.query(pql, &[json!(cycle)]).await?;
+    let answer = client.query(pql, &[json!(cycle)]).await?;
     let mut found = BTreeMap::new();
     for row in &answer.rows {
         let body = row.get(1).and_then(Value::as_str).unwrap_or_default();
@@ -114,14 +115,14 @@ async fn check_singles(
 }
 
 async fn check_batches(
-    connection: &Connection,
+    client: &Client,
     cycle: i64,
     attempts: &[(Write, Outcome)],
     model: &mut Model,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let pql = "SELECT batch, COUNT(*) FROM crash_batch WHERE cycle = $1 GROUP BY batch";
-    let answer = connection.query(pql, &[json!(cycle)]).await?;
+    let answer = client.query(pql, &[json!(cycle)]).await?;
     let mut found = BTreeMap::new();
     for row in &answer.rows {
         found.insert(number(row, 0)?, number(row, 1)?);
@@ -145,14 +146,14 @@ async fn check_batches(
 }
 
 async fn check_transfers(
-    connection: &Connection,
+    client: &Client,
     cycle: i64,
     attempts: &[(Write, Outcome)],
     model: &mut Model,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let pql = "SELECT id FROM crash_ledger WHERE cycle = $1";
-    let answer = connection.query(pql, &[json!(cycle)]).await?;
+    let answer = client.query(pql, &[json!(cycle)]).await?;
     let mut found = first_numbers(&answer)?;
     let mut tally = Tally::default();
     for (write, outcome) in attempts {
@@ -167,7 +168,7 @@ async fn check_transfers(
         findings.violation(format!("transfer {id} is there and nobody made it"));
     }
     model.ledger.insert(cycle, tally);
-    let answer = connection.query("SELECT id, balance FROM crash_account", &[]).await?;
+    let answer = client.query("SELECT id, balance FROM crash_account", &[]).await?;
     let mut accounts = 0;
     for row in &answer.rows {
         let (id, balance) = (number(row, 0)?, number(row, 1)?);
@@ -185,14 +186,14 @@ async fn check_transfers(
 }
 
 async fn check_edges(
-    connection: &Connection,
+    client: &Client,
     cycle: i64,
     attempts: &[(Write, Outcome)],
     model: &mut Model,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let pql = "SELECT src, dst FROM crash_edge WHERE cycle = $1";
-    let answer = connection.query(pql, &[json!(cycle)]).await?;
+    let answer = client.query(pql, &[json!(cycle)]).await?;
     let mut found = BTreeSet::new();
     for row in &answer.rows {
         found.insert((number(row, 0)?, number(row, 1)?));
@@ -212,7 +213,7 @@ async fn check_edges(
 
 /// Walks from nodes the last life touched, and from others, in both directions.
 async fn walk_edges(
-    connection: &Connection,
+    client: &Client,
     attempts: &[(Write, Outcome)],
     model: &Model,
     dice: &Dice,
@@ -235,7 +236,7 @@ async fn walk_edges(
                 "QUERY crash_node AS p WHERE p.id = {node} \
                  TRAVERSE crash_edge {direction} DEPTH 1..1 AS n SELECT n.id"
             );
-            let found = first_numbers(&connection.query(&pql, &[]).await?)?;
+            let found = first_numbers(&client.query(&pql, &[]).await?)?;
             let neighbor = |edge: &(i64, i64)| match is_out {
                 true => (edge.0 == node && edge.1 != node).then_some(edge.1),
                 false => (edge.1 == node && edge.0 != node).then_some(edge.0),
@@ -256,13 +257,13 @@ fn first_numbers(answer: &Answer) -> Result<BTreeSet<i64>, Failure> {
 }
 
 async fn compare_tallies(
-    connection: &Connection,
+    client: &Client,
     table: &str,
     expected: &BTreeMap<i64, Tally>,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let pql = format!("SELECT cycle, COUNT(*), SUM(id) FROM {table} GROUP BY cycle");
-    let answer = connection.query(&pql, &[]).await?;
+    let answer = client.query(&pql, &[]).await?;
     let mut found = BTreeMap::new();
     for row in &answer.rows {
         found.insert(number(row, 0)?, Tally { count: number(row, 1)?, sum: number(row, 2)? });

@@ -9,7 +9,7 @@ use pieskieo_io::file::host;
 use pieskieo_io::rt::{self, Queue, RuntimeOptions};
 use pieskieo_io::time;
 
-use crate::client::Connection;
+use crate::client::Client;
 
 use super::check;
 use super::journal::{Dice, Journal, Model};
@@ -93,16 +93,16 @@ async fn cycles(options: CrashOptions, launch: Launch) -> Report {
 
 impl Run {
     async fn all(&mut self) -> Result<(), String> {
-        let (mut server, connection) = self.start().await?;
-        let prepared = workload::prepare(&connection).await;
+        let (mut server, client) = self.start().await?;
+        let prepared = workload::prepare(&client).await;
         prepared.map_err(|cause| format!("create the tables: {cause}"))?;
         for cycle in 1..=self.options.cycles {
             let journal = Rc::new(Journal::new(i64::from(cycle)));
             self.live(server, &journal).await?;
             self.report.count(&journal);
-            let connection;
-            (server, connection) = self.start().await?;
-            self.check(&connection, &journal).await?;
+            let client;
+            (server, client) = self.start().await?;
+            self.check(&client, &journal).await?;
             if !self.report.violations.is_empty() {
                 return Err(format!("a promise was broken in life {cycle}"));
             }
@@ -111,7 +111,7 @@ impl Run {
     }
 
     /// Starts the server until it is ready; now and then kills it before.
-    async fn start(&mut self) -> Result<(Server, Connection), String> {
+    async fn start(&mut self) -> Result<(Server, Client), String> {
         while self.report.kills > 0 && self.dice.below(EARLY_KILL_ONE_IN) == 0 {
             let server = self.launch.start()?;
             let pause = self.dice.below(EARLY_KILL_MS_MAX);
@@ -121,9 +121,9 @@ impl Run {
         }
         let mut server = self.launch.start()?;
         let max = Duration::from_millis(self.options.ready_ms_max);
-        let (connection, took) = server.ready(max).await?;
+        let (client, took) = server.ready(max).await?;
         self.report.starts.push(took);
-        Ok((server, connection))
+        Ok((server, client))
     }
 
     /// Loads the server, kills it, and waits for everyone to notice.
@@ -131,11 +131,11 @@ impl Run {
         let known = Rc::new(self.model.edges.clone());
         let mut writers = Vec::new();
         for _ in 0..self.options.connections {
-            let opened = Connection::open(self.launch.address).await;
-            let connection = opened.map_err(|cause| format!("connect: {cause}"))?;
+            let opened = Client::open(self.launch.address).await;
+            let client = opened.map_err(|cause| format!("connect: {cause}"))?;
             for _ in 0..self.options.in_flight {
                 let (journal, dice, known) = (journal.clone(), self.dice.clone(), known.clone());
-                let writer = workload::write(connection.clone(), journal, dice, known);
+                let writer = workload::write(client.clone(), journal, dice, known);
                 writers.push(rt::spawn(Queue::Net, "writer", writer));
             }
         }
@@ -153,8 +153,8 @@ impl Run {
         Ok(())
     }
 
-    async fn check(&mut self, connection: &Connection, journal: &Journal) -> Result<(), String> {
-        let checked = check::check(connection, journal, &mut self.model, &self.dice).await;
+    async fn check(&mut self, client: &Client, journal: &Journal) -> Result<(), String> {
+        let checked = check::check(client, journal, &mut self.model, &self.dice).await;
         let findings = checked.map_err(|cause| format!("check life {}: {cause}", journal.cycle))?;
         self.report.unknown_present += findings.unknown_present;
         self.report.unknown_absent += findings.unknown_absent;
@@ -170,9 +170,9 @@ impl Run {
         if !status.success() {
             return Err(format!("a clean stop ended with {status}"));
         }
-        let (server, connection) = self.start().await?;
+        let (server, client) = self.start().await?;
         let nothing = Journal::new(i64::from(self.options.cycles) + 1);
-        self.check(&connection, &nothing).await?;
+        self.check(&client, &nothing).await?;
         server.kill().await
     }
 }

@@ -9,7 +9,7 @@ use pieskieo_io::file::host;
 use pieskieo_io::rt::{self, Pool};
 use pieskieo_io::time;
 
-use crate::client::Connection;
+use crate::client::Client;
 
 /// Pause between two questions whether the server is ready.
 const POLL: Duration = Duration::from_millis(5);
@@ -57,16 +57,16 @@ impl Launch {
 
 impl Server {
     /// Waits until the server is ready and returns a connection to it and the time it took.
-    pub async fn ready(&mut self, max: Duration) -> Result<(Connection, Duration), String> {
+    pub async fn ready(&mut self, max: Duration) -> Result<(Client, Duration), String> {
         let started = time::now();
         loop {
             if let Some(status) = self.exit_status()? {
                 return Err(format!("the server stopped while starting: {status}"));
             }
-            if let Ok(connection) = Connection::open(self.address).await
-                && rt::timeout(Duration::from_secs(1), connection.is_ready()).await.unwrap_or(false)
+            if let Ok(client) = Client::open(self.address).await
+                && rt::timeout(Duration::from_secs(1), client.is_ready()).await.unwrap_or(false)
             {
-                return Ok((connection, started.elapsed()));
+                return Ok((client, started.elapsed()));
             }
             if started.elapsed() > max {
                 return Err(format!("the server was not ready after {max:?}"));

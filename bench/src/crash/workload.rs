@@ -10,7 +10,7 @@ use std::time::Duration;
 use pieskieo_io::rt;
 use serde_json::{Value, json};
 
-use crate::client::{Connection, Failure};
+use crate::client::{Client, Failure};
 
 use super::journal::{ACCOUNT_COUNT, BALANCE, Dice, Journal, NODE_COUNT, Outcome, Write};
 
@@ -37,17 +37,17 @@ const TRANSFER: &str = "UPDATE crash_account SET balance = balance - $1 WHERE id
      INSERT INTO crash_ledger (id, cycle) VALUES ($4, $5)";
 
 /// Creates the tables and fills those that begin filled.
-pub async fn prepare(connection: &Connection) -> Result<(), Failure> {
+pub async fn prepare(client: &Client) -> Result<(), Failure> {
     for table in TABLES {
-        connection.query(table, &[]).await?;
+        client.query(table, &[]).await?;
     }
     let account = |id| format!("({id}, {BALANCE})");
-    fill(connection, "crash_account (id, balance)", ACCOUNT_COUNT, account).await?;
-    fill(connection, "crash_node (id)", NODE_COUNT, |id| format!("({id})")).await
+    fill(client, "crash_account (id, balance)", ACCOUNT_COUNT, account).await?;
+    fill(client, "crash_node (id)", NODE_COUNT, |id| format!("({id})")).await
 }
 
 async fn fill(
-    connection: &Connection,
+    client: &Client,
     target: &str,
     count: i64,
     row: impl Fn(i64) -> String,
@@ -56,7 +56,7 @@ async fn fill(
     while first < count {
         let last = (first + FILL_ROWS).min(count);
         let rows: Vec<String> = (first..last).map(&row).collect();
-        connection.query(&format!("INSERT INTO {target} VALUES {}", rows.join(", ")), &[]).await?;
+        client.query(&format!("INSERT INTO {target} VALUES {}", rows.join(", ")), &[]).await?;
         first = last;
     }
     Ok(())
@@ -64,7 +64,7 @@ async fn fill(
 
 /// Writes until the journal is over or the connection breaks.
 pub async fn write(
-    connection: Connection,
+    client: Client,
     journal: Rc<Journal>,
     dice: Rc<Dice>,
     known_edges: Rc<BTreeSet<(i64, i64)>>,
@@ -72,11 +72,11 @@ pub async fn write(
     while !journal.is_over.get() {
         let write = draw(&journal, &dice, &known_edges);
         let (pql, params) = statement(&write, journal.cycle);
-        let answered = rt::timeout(ANSWER_MAX, connection.query(&pql, &params)).await;
+        let answered = rt::timeout(ANSWER_MAX, client.query(&pql, &params)).await;
         let outcome = match answered {
             Ok(Ok(_)) => Outcome::Acknowledged,
             Ok(Err(Failure::Refused { .. })) => Outcome::Refused,
-            Ok(Err(Failure::Unknown(_))) | Err(rt::Elapsed) => Outcome::Unknown,
+            Ok(Err(Failure::Unknown { .. })) | Err(rt::Elapsed) => Outcome::Unknown,
         };
         journal.record(write, outcome);
         match outcome {

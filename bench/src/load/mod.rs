@@ -2,7 +2,6 @@
 //!
 //! | file | question it answers |
 //! | --- | --- |
-//! | `client` | how does a load generator talk HTTP/2 to the server |
 //! | `options` | what is measured, and how hard |
 //! | `workload` | which requests does a workload send |
 //! | `prepare` | which data does a workload need |
@@ -10,7 +9,6 @@
 //! | `run` | how is a workload driven |
 //! | `report` | how are the figures told |
 
-pub mod client;
 mod options;
 mod pace;
 mod prepare;

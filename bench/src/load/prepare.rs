@@ -4,7 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::client::{Client, Failure};
+use crate::client::{Client, Failure};
+
 use super::options::{Kind, LoadOptions};
 
 /// Words texts are made of.

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use futures::future::join_all;
 use pieskieo_io::rt::{self, Queue};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::client::{Client, Failure};
+use crate::client::{Answer, Client, Failure};
+
 use super::options::{Kind, LoadOptions};
 use super::pace::Pace;
 use super::prepare;
@@ -23,7 +24,7 @@ const RECALL_QUERIES: usize = 50;
 ///
 /// **Errors**: no server; data that cannot be prepared.
 pub async fn run(options: &LoadOptions) -> Result<Report, Failure> {
-    let client = Client::connect(options.address).await?;
+    let client = Client::open(options.address).await?;
     prepare::prepare(&client, options).await?;
     if options.kind == Kind::Vector {
         wait_folded(&client).await?;
@@ -31,13 +32,16 @@ pub async fn run(options: &LoadOptions) -> Result<Report, Failure> {
     let report = Rc::new(RefCell::new(Report::empty(options)));
     let mut tasks = Vec::with_capacity(options.connections);
     for position in 0..options.connections {
-        let client = Client::connect(options.address).await?;
+        let client = Client::open(options.address).await?;
         let connection = drive(client, options.clone(), position, report.clone());
         tasks.push(rt::spawn(Queue::Net, "load", connection));
     }
     join_all(tasks).await;
     let mut report = Rc::try_unwrap(report)
-        .map_err(|_| Failure::Lost("a connection did not end".to_owned()))?
+        .map_err(|_| Failure::Unknown {
+            status: None,
+            cause: "a connection did not end".to_owned(),
+        })?
         .into_inner();
     report.seconds = options.time.as_secs_f64() * (1.0 - WARM_UP);
     if options.kind == Kind::Vector {
@@ -73,7 +77,7 @@ async fn drive(client: Client, options: LoadOptions, position: usize, report: Rc
             Err(failure) => {
                 report.failures += 1;
                 report.failure.get_or_insert_with(|| failure.to_string());
-                if matches!(failure, Failure::Lost(_)) {
+                if matches!(failure, Failure::Unknown { status: None, .. }) {
                     return;
                 }
             }
@@ -117,7 +121,6 @@ async fn recall(client: &Client, options: &LoadOptions) -> Result<f64, Failure> 
     Ok(found as f64 / f64::from(u32::try_from(wanted.max(1)).unwrap_or(u32::MAX)))
 }
 
-fn ids(answer: &Value) -> Vec<i64> {
-    let rows = answer["rows"].as_array().cloned().unwrap_or_default();
-    rows.iter().filter_map(|row| row[0].as_i64()).collect()
+fn ids(answer: &Answer) -> Vec<i64> {
+    answer.rows.iter().filter_map(|row| row.first()?.as_i64()).collect()
 }

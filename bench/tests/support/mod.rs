@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use pieskieo::config::{Config, Settings};
 use pieskieo::serve::Server;
-use pieskieo_bench::load::client::Client;
+pub use pieskieo_bench::client::Client;
+use pieskieo_bench::client::Failure;
 use pieskieo_io::rt::{self, RuntimeOptions};
 use serde_json::Value;
 
@@ -78,7 +79,7 @@ fn converse(
     let running = rt::start(options, move |_core| {
         let talk = talk.clone();
         async move {
-            let client = Client::connect(address).await.unwrap();
+            let client = Client::open(address).await.unwrap();
             talk(client).await;
         }
     });
@@ -88,13 +89,7 @@ fn converse(
 /// Runs statements and returns the rows of the last one.
 pub async fn rows(client: &Client, pql: &str, params: &[Value]) -> Vec<Value> {
     match client.query(pql, params).await {
-        Ok(answer) => {
-            let last = match answer["results"].as_array() {
-                Some(results) => results.last().cloned().unwrap_or_default(),
-                None => answer,
-            };
-            last["rows"].as_array().cloned().unwrap_or_default()
-        }
+        Ok(answer) => answer.rows.into_iter().map(Value::Array).collect(),
         Err(failure) => panic!("{pql}\n{failure}"),
     }
 }
@@ -102,8 +97,8 @@ pub async fn rows(client: &Client, pql: &str, params: &[Value]) -> Vec<Value> {
 /// Runs a statement that must be refused and returns the problem object.
 pub async fn refused(client: &Client, pql: &str, params: &[Value]) -> Value {
     match client.query(pql, params).await {
-        Err(pieskieo_bench::load::client::Failure::Refused(_, problem)) => problem,
-        other => panic!("{pql}\nshould be refused: {:?}", other.map_err(|e| e.to_string())),
+        Err(Failure::Refused { problem, .. }) => problem,
+        other => panic!("{pql}\nshould be refused: {other:?}"),
     }
 }
 
