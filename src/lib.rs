@@ -3,6 +3,7 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `config` | what was the server told to do, and by whom |
+//! | `npy` | what is in a NumPy array file |
 //! | `serve` | in which order do the parts start and stop |
 //! | `signals` | how does the system ask the server to stop |
 //! | `telemetry` | where do log events go |
@@ -12,6 +13,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod npy;
 pub mod serve;
 pub mod signals;
 pub mod telemetry;

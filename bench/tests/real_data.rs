@@ -4,49 +4,21 @@
 
 mod support;
 
-use std::io::Read;
 use std::path::Path;
 
+use pieskieo::npy::Npy;
 use serde_json::{Value, json};
 use support::{Folder, rows, serve, shared};
 
-/// Reads a little-endian `.npy` matrix as f32 rows; knows the element types of the shared data.
+/// Reads the first rows of a `.npy` matrix.
 fn npy(path: &Path, rows_max: usize) -> Vec<Vec<f32>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
-    let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let header = String::from_utf8_lossy(&bytes[10..10 + length]).into_owned();
-    let shape = header.split("'shape': (").nth(1).unwrap().split(')').next().unwrap();
-    let dimension: usize = shape.split(',').nth(1).unwrap().trim().parse().unwrap();
-    let data = &bytes[10 + length..];
-    let width = if header.contains("<f2") {
-        2
-    } else if header.contains("<i4") {
-        4
-    } else {
-        1
-    };
-    data.chunks_exact(dimension * width)
-        .take(rows_max)
-        .map(|row| {
-            row.chunks_exact(width)
-                .map(|b| match width {
-                    2 => half(u16::from_le_bytes([b[0], b[1]])),
-                    4 => i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as f32,
-                    _ => f32::from(b[0]),
-                })
-                .collect()
-        })
-        .collect()
-}
-
-fn half(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
-    if exponent == 0 {
-        return sign * fraction * 2.0_f32.powi(-24);
+    let mut array = Npy::open(path).unwrap();
+    let mut rows = Vec::new();
+    let mut row = Vec::new();
+    while rows.len() < rows_max && array.next_f32(&mut row).unwrap() {
+        rows.push(row.clone());
     }
-    sign * (1.0 + fraction / 1024.0) * 2.0_f32.powi(exponent - 15)
+    rows
 }
 
 fn lines(records: impl Iterator<Item = Value>) -> Vec<u8> {

@@ -5,7 +5,6 @@
 //!
 //! | file | question |
 //! | --- | --- |
-//! | `npy.rs` | What is in a NumPy array file? |
 //! | `jsonl.rs` | What is in a file with a JSON document per line? |
 //! | `csv.rs` | What is in a file of separated values? |
 //! | `cranfield.rs` | What are Cranfield's documents, queries and judgements? |
@@ -13,8 +12,6 @@
 pub mod cranfield;
 mod csv;
 mod jsonl;
-mod npy;
 
 pub use csv::{Csv, CsvOptions};
 pub use jsonl::Jsonl;
-pub use npy::{Matrix, Npy};

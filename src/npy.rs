@@ -5,9 +5,9 @@
 //! header: {'descr': '<f2', 'fortran_order': False, 'shape': (11076, 384), }
 //! ```
 //!
-//! Little-endian arrays of one or two dimensions, row after row, of the element types below.
+//! Format versions 1 to 3 (`numpy.lib.format`): little-endian arrays of two dimensions, row after
+//! row, of the element types below. A file is read as it comes and may be larger than memory.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,8 @@ use pieskieo_io::file::host;
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 /// Largest row that is believed, in elements.
 const COLUMNS_MAX: usize = 1 << 20;
+/// Bytes read from the file at once.
+const READ_BYTES: usize = 1 << 20;
 
 /// An element type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,49 +35,42 @@ enum Element {
 /// A file being read row by row.
 pub struct Npy {
     path: PathBuf,
-    input: BufReader<File>,
+    input: Box<dyn Read>,
     element: Element,
     rows: usize,
     columns: usize,
     next: usize,
+    /// The current row as it is in the file.
     bytes: Vec<u8>,
 }
 
-/// A whole array in memory.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Matrix {
-    /// Number of rows.
-    pub rows: usize,
-    /// Elements per row.
-    pub columns: usize,
-    /// `[rows, columns]` row-major.
-    pub values: Vec<f32>,
-}
-
-impl Matrix {
-    /// Returns one row.
-    pub fn row(&self, index: usize) -> &[f32] {
-        &self.values[index * self.columns..(index + 1) * self.columns]
-    }
-}
-
 impl Npy {
-    /// Opens a file and reads its header. An array of one dimension has one column.
+    /// Opens a file and reads its header.
     ///
-    /// **Errors**: those of reading; `InvalidData` for anything but the form above.
+    /// **Errors**: those of reading; `InvalidData` for anything but the form above. They name the
+    /// file.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
-        let mut input = BufReader::with_capacity(1 << 20, host::open_reader(&path)?);
+        let file = host::open_reader(&path).map_err(|error| at(&path, &error.to_string()))?;
+        Self::read(Box::new(BufReader::with_capacity(READ_BYTES, file)), path)
+    }
+
+    fn read(mut input: Box<dyn Read>, path: PathBuf) -> io::Result<Self> {
         let header = read_header(&mut input).map_err(|error| at(&path, &error.to_string()))?;
-        let element = value_of(&header, "descr").and_then(element_of);
-        let element = element.ok_or_else(|| at(&path, "unknown element type"))?;
+        let refuse = |what: String| Err(at(&path, &what));
+        let kind = value_of(&header, "descr").unwrap_or("unknown");
+        let Some(element) = element_of(kind) else {
+            return refuse(format!("elements of type {kind} are not read"));
+        };
         if value_of(&header, "fortran_order") != Some("False") {
-            return Err(at(&path, "columns before rows is not supported"));
+            return refuse("the array is in Fortran order; save it in C order".to_owned());
         }
-        let shape = shape_of(&header).ok_or_else(|| at(&path, "shape of 1 or 2 dimensions wanted"));
-        let (rows, columns) = shape?;
-        if columns > COLUMNS_MAX {
-            return Err(at(&path, "rows are too long"));
+        let Some((rows, columns)) = shape_of(&header) else {
+            let shape = value_of(&header, "shape").unwrap_or("unknown");
+            return refuse(format!("an array of shape {shape}; vectors are [count, dimension]"));
+        };
+        if !(1..=COLUMNS_MAX).contains(&columns) {
+            return refuse(format!("rows of {columns} elements; 1 to {COLUMNS_MAX} are read"));
         }
         let bytes = vec![0; columns * element.bytes()];
         Ok(Self { path, input, element, rows, columns, next: 0, bytes })
@@ -102,36 +97,6 @@ impl Npy {
         let chunks = self.bytes.chunks_exact(self.element.bytes());
         row.extend(chunks.map(|bytes| self.element.number(bytes) as f32));
         Ok(true)
-    }
-
-    /// Reads the next row of whole numbers, as [`Npy::next_f32`] does.
-    ///
-    /// **Errors**: as [`Npy::next_f32`]; `InvalidData` for an array of fractions.
-    pub fn next_i64(&mut self, row: &mut Vec<i64>) -> io::Result<bool> {
-        row.clear();
-        if matches!(self.element, Element::F16 | Element::F32 | Element::F64) {
-            return Err(at(&self.path, "whole numbers wanted"));
-        }
-        if !self.fill()? {
-            return Ok(false);
-        }
-        let chunks = self.bytes.chunks_exact(self.element.bytes());
-        row.extend(chunks.map(|bytes| self.element.whole(bytes)));
-        Ok(true)
-    }
-
-    /// Reads all remaining rows.
-    ///
-    /// **Errors**: as [`Npy::next_f32`].
-    pub fn read_all(mut self) -> io::Result<Matrix> {
-        let mut values = Vec::new();
-        let mut row = Vec::new();
-        let mut rows = 0;
-        while self.next_f32(&mut row)? {
-            values.extend_from_slice(&row);
-            rows += 1;
-        }
-        Ok(Matrix { rows, columns: self.columns, values })
     }
 
     fn fill(&mut self) -> io::Result<bool> {
@@ -195,7 +160,7 @@ fn read_header(input: &mut impl Read) -> io::Result<String> {
     let mut start = [0; 8];
     input.read_exact(&mut start)?;
     if &start[..6] != b"\x93NUMPY" {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a NumPy array"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a NumPy file"));
     }
     let mut count = [0; 4];
     let width = if start[6] == 1 { 2 } else { 4 };
@@ -221,7 +186,7 @@ fn value_of<'a>(header: &'a str, key: &str) -> Option<&'a str> {
 }
 
 fn element_of(descr: &str) -> Option<Element> {
-    Some(match descr.trim_matches('\'') {
+    Some(match descr.trim_matches(['\'', '"']) {
         "|u1" | "<u1" => Element::U8,
         "|i1" | "<i1" => Element::I8,
         "<f2" => Element::F16,
@@ -233,24 +198,67 @@ fn element_of(descr: &str) -> Option<Element> {
     })
 }
 
+/// Returns the sizes of two dimensions.
 fn shape_of(header: &str) -> Option<(usize, usize)> {
     let shape = value_of(header, "shape")?.strip_prefix('(')?.strip_suffix(')')?;
     let parts = shape.split(',').map(str::trim).filter(|part| !part.is_empty());
     let sizes: Vec<usize> = parts.map(str::parse).collect::<Result<_, _>>().ok()?;
     match sizes[..] {
-        [rows] => Some((rows, 1)),
         [rows, columns] => Some((rows, columns)),
         _ => None,
     }
 }
 
 fn at(path: &Path, what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
+    io::Error::new(io::ErrorKind::InvalidData, format!("\"{}\": {what}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Element, half, shape_of, value_of};
+    use std::path::PathBuf;
+
+    use super::{Element, Npy, half, shape_of, value_of};
+
+    fn opened(header: &str, body: &[u8]) -> std::io::Result<Npy> {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend_from_slice(body);
+        Npy::read(Box::new(std::io::Cursor::new(bytes)), PathBuf::from("a.npy"))
+    }
+
+    #[test]
+    fn rows_are_read_until_the_last_and_a_short_file_is_an_error() {
+        let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }\n";
+        let mut row = Vec::new();
+        let mut whole = opened(header, &[1, 2, 3, 4, 5, 6]).unwrap();
+        assert_eq!((whole.rows(), whole.columns()), (2, 3));
+        for expected in [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]] {
+            assert!(whole.next_f32(&mut row).unwrap());
+            assert_eq!(row, expected);
+        }
+        assert!(!whole.next_f32(&mut row).unwrap());
+        let mut cut = opened(header, &[1, 2, 3, 4]).unwrap();
+        assert!(cut.next_f32(&mut row).unwrap());
+        let cut = cut.next_f32(&mut row).unwrap_err();
+        assert!(cut.to_string().contains("\"a.npy\": row 1"), "{cut}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let cases = [
+            ("'descr': '>f4', 'fortran_order': False, 'shape': (1, 1)", "type '>f4'"),
+            ("'descr': '<f4', 'fortran_order': True, 'shape': (1, 1)", "save it in C order"),
+            ("'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1)", "shape (1, 1, 1)"),
+            ("'descr': '<f4', 'fortran_order': False, 'shape': (9, 0)", "rows of 0 elements"),
+        ];
+        for (members, expected) in cases {
+            let error = opened(&format!("{{{members}, }}\n"), &[]).err().unwrap().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let text = Npy::read(Box::new(&b"hello, world"[..]), PathBuf::from("a.npy"));
+        assert!(text.err().unwrap().to_string().contains("not a NumPy file"));
+    }
 
     #[test]
     fn halves_have_their_ieee_values() {
@@ -275,7 +283,7 @@ mod tests {
         assert_eq!(value_of(header, "descr"), Some("'<f2'"));
         assert_eq!(value_of(header, "fortran_order"), Some("False"));
         assert_eq!(shape_of(header), Some((11_076, 384)));
-        assert_eq!(shape_of("{'shape': (7,), }"), Some((7, 1)));
+        assert_eq!(shape_of("{'shape': (7,), }"), None);
         assert_eq!(shape_of("{'shape': (7, 2, 2), }"), None);
         assert_eq!(shape_of("{'shape': (x,), }"), None);
     }
