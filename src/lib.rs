@@ -3,6 +3,7 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `config` | what was the server told to do, and by whom |
+//! | `csv` | what is in a file of separated values |
 //! | `npy` | what is in a NumPy array file |
 //! | `serve` | in which order do the parts start and stop |
 //! | `signals` | how does the system ask the server to stop |
@@ -13,6 +14,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod csv;
 pub mod npy;
 pub mod serve;
 pub mod signals;

@@ -77,6 +77,13 @@ impl Client {
         serde_json::from_str(&text).map_err(|error| format!("unreadable answer: {error}"))
     }
 
+    /// Returns what the server tells about a table.
+    ///
+    /// **Errors**: no server; no such table.
+    pub fn table(&self, name: &str) -> Result<Value, Failure> {
+        self.get(&format!("/v1/tables/{}", escape(name)))
+    }
+
     /// Returns the JSON at an address.
     ///
     /// **Errors**: no server; nothing there.

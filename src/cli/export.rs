@@ -26,8 +26,15 @@ pub fn run(flags: &ExportFlags) -> Result<(), Failure> {
     if matches!(format, Format::Npy | Format::Fvecs) {
         return Err("rows are written as csv, json or jsonl".to_owned());
     }
-    let pql = statement(&flags.what);
-    let body = Client::new(&flags.target.url).stream(&pql)?;
+    let client = Client::new(&flags.target.url);
+    let (pql, form) = match is_statement(&flags.what) {
+        true => (flags.what.clone(), Form { format, is_collection: false }),
+        false => {
+            let is_collection = client.table(&flags.what)?["kind"] == "collection";
+            (select_all(&flags.what), Form { format, is_collection })
+        }
+    };
+    let body = client.stream(&pql)?;
     let sink: Box<dyn Write> = match &flags.output {
         None => Box::new(io::stdout()),
         Some(path) => Box::new(
@@ -35,7 +42,7 @@ pub fn run(flags: &ExportFlags) -> Result<(), Failure> {
                 .map_err(|error| format!("cannot write \"{}\": {error}", path.display()))?,
         ),
     };
-    let mut writer = RowWriter::new(BufWriter::with_capacity(1 << 20, sink), format);
+    let mut writer = RowWriter::new(BufWriter::with_capacity(1 << 20, sink), form);
     let reader = BufReader::with_capacity(1 << 20, body.into_reader());
     let mut input = serde_json::Deserializer::from_reader(reader);
     Answer(&mut writer)
@@ -49,31 +56,44 @@ pub fn run(flags: &ExportFlags) -> Result<(), Failure> {
     Ok(())
 }
 
-fn statement(what: &str) -> String {
-    let first = what.split_whitespace().next().unwrap_or("").to_uppercase();
-    let is_statement = ["SELECT", "WITH", "QUERY", "VALUES"].contains(&first.as_str());
-    if is_statement && what.contains(' ') {
-        return what.to_owned();
-    }
-    format!("SELECT * FROM \"{}\"", what.replace('"', "\"\""))
+fn is_statement(what: &str) -> bool {
+    let mut words = what.split_whitespace();
+    let first = words.next().unwrap_or("").to_uppercase();
+    ["SELECT", "WITH", "QUERY", "VALUES"].contains(&first.as_str()) && words.next().is_some()
+}
+
+fn select_all(table: &str) -> String {
+    format!("SELECT * FROM \"{}\"", table.replace('"', "\"\""))
+}
+
+/// How rows are written.
+#[derive(Clone, Copy)]
+struct Form {
+    format: Format,
+    /// Whether the members of `doc` stand beside the columns, as they were stored.
+    is_collection: bool,
 }
 
 /// Writes rows in one of three forms.
 struct RowWriter<W: Write> {
     out: W,
-    format: Format,
+    form: Form,
     names: Vec<String>,
+    /// Whether a column holds JSON, so that a text in it keeps its quotes in a CSV file.
+    is_json: Vec<bool>,
     count: u64,
 }
 
 impl<W: Write> RowWriter<W> {
-    fn new(out: W, format: Format) -> Self {
-        Self { out, format, names: Vec::new(), count: 0 }
+    fn new(out: W, form: Form) -> Self {
+        Self { out, form, names: Vec::new(), is_json: Vec::new(), count: 0 }
     }
 
-    fn start(&mut self, names: Vec<String>) -> io::Result<()> {
-        self.names = names;
-        match self.format {
+    fn start(&mut self, columns: &[Value]) -> io::Result<()> {
+        let name = |column: &Value| column["name"].as_str().unwrap_or("").to_owned();
+        self.names = columns.iter().map(name).collect();
+        self.is_json = columns.iter().map(|column| column["type"] == "JSON").collect();
+        match self.form.format {
             Format::Csv => {
                 let header: Vec<String> = self.names.iter().map(|name| quoted(name)).collect();
                 writeln!(self.out, "{}", header.join(","))
@@ -85,12 +105,17 @@ impl<W: Write> RowWriter<W> {
 
     fn row(&mut self, row: Vec<Value>) -> io::Result<()> {
         self.count += 1;
-        if self.format == Format::Csv {
-            let cells: Vec<String> = row.iter().map(csv_cell).collect();
+        if self.form.format == Format::Csv {
+            let cells = row.iter().zip(&self.is_json);
+            let cells: Vec<String> =
+                cells.map(|(value, is_json)| csv_cell(value, *is_json)).collect();
             return writeln!(self.out, "{}", cells.join(","));
         }
-        let record: Map<String, Value> = self.names.iter().cloned().zip(row).collect();
-        if self.format == Format::Json {
+        let mut record: Map<String, Value> = self.names.iter().cloned().zip(row).collect();
+        if self.form.is_collection {
+            records::flatten(&mut record);
+        }
+        if self.form.format == Format::Json {
             self.out.write_all(if self.count == 1 { b"\n" } else { b",\n" })?;
             return serde_json::to_writer(&mut self.out, &record).map_err(io::Error::other);
         }
@@ -99,7 +124,7 @@ impl<W: Write> RowWriter<W> {
     }
 
     fn finish(mut self) -> io::Result<u64> {
-        if self.format == Format::Json {
+        if self.form.format == Format::Json {
             self.out.write_all(b"\n]\n")?;
         }
         self.out.flush()?;
@@ -107,9 +132,10 @@ impl<W: Write> RowWriter<W> {
     }
 }
 
-fn csv_cell(value: &Value) -> String {
+fn csv_cell(value: &Value, is_json: bool) -> String {
     match value {
         Value::Null => String::new(),
+        value if is_json => quoted(&value.to_string()),
         Value::String(text) if text.is_empty() => "\"\"".to_owned(),
         Value::String(text) => quoted(text),
         other => quoted(&other.to_string()),
@@ -146,9 +172,7 @@ impl<'de, W: Write> Visitor<'de> for Answer<'_, W> {
             match key.as_str() {
                 "columns" => {
                     let columns: Vec<Value> = map.next_value()?;
-                    let name = |c: &Value| c["name"].as_str().unwrap_or("").to_owned();
-                    let names = columns.iter().map(name).collect();
-                    self.0.start(names).map_err(serde::de::Error::custom)?;
+                    self.0.start(&columns).map_err(serde::de::Error::custom)?;
                 }
                 "rows" => map.next_value_seed(Rows(self.0))?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
@@ -190,7 +214,7 @@ mod tests {
     fn written(format: Format) -> String {
         let answer = r#"{"columns":[{"name":"a"},{"name":"b"}],"rows":[[1,"x, y"],[null,""]]}"#;
         let mut out = Vec::new();
-        let mut writer = RowWriter::new(&mut out, format);
+        let mut writer = RowWriter::new(&mut out, Form { format, is_collection: false });
         let mut input = serde_json::Deserializer::from_str(answer);
         Answer(&mut writer).deserialize(&mut input).unwrap();
         assert_eq!(writer.finish().unwrap(), 2);
@@ -208,8 +232,26 @@ mod tests {
     }
 
     #[test]
-    fn a_table_name_becomes_a_statement() {
-        assert_eq!(statement("films"), "SELECT * FROM \"films\"");
-        assert_eq!(statement("SELECT 1"), "SELECT 1");
+    fn a_table_name_is_told_from_a_statement() {
+        assert!(is_statement("select 1") && is_statement("WITH a AS (VALUES (1)) TABLE a"));
+        assert!(!is_statement("films") && !is_statement("with"));
+        assert_eq!(select_all("a\"b"), "SELECT * FROM \"a\"\"b\"");
+    }
+
+    #[test]
+    fn documents_are_written_as_they_were_stored() {
+        let answer = r#"{"columns":[{"name":"_id"},{"name":"doc","type":"JSON"}],
+                         "rows":[["a",{"n":1}]]}"#;
+        for (format, expected) in [
+            (Format::Jsonl, "{\"_id\":\"a\",\"n\":1}\n"),
+            (Format::Csv, "_id,doc\na,\"{\"\"n\"\":1}\"\n"),
+        ] {
+            let mut out = Vec::new();
+            let mut writer = RowWriter::new(&mut out, Form { format, is_collection: true });
+            let mut input = serde_json::Deserializer::from_str(answer);
+            Answer(&mut writer).deserialize(&mut input).unwrap();
+            writer.finish().unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 }

@@ -27,11 +27,13 @@ pub fn run(flags: &ImportFlags) -> Result<(), Failure> {
         Some(format) => format,
         None => records::format_of(&flags.file)?,
     };
+    let client = Client::new(&flags.target.url);
+    let table = client.table(&flags.table)?;
     let progress: Progress = Rc::new(Cell::new(0));
     let bar = bar(flags, format);
     let failure = Rc::new(Cell::new(None));
     let source = Lines {
-        records: prepared(flags, format, progress.clone())?,
+        records: prepared(flags, format, &table, progress.clone())?,
         ready: Vec::new(),
         sent: 0,
         count: 0,
@@ -40,7 +42,7 @@ pub fn run(flags: &ImportFlags) -> Result<(), Failure> {
         failure: failure.clone(),
     };
     let watch = Stopwatch::start();
-    let answer = Client::new(&flags.target.url).load(&flags.table, source, flags.replace);
+    let answer = client.load(&flags.table, source, flags.replace);
     bar.finish_and_clear();
     if let Some(failure) = failure.take() {
         return Err(failure);
@@ -69,9 +71,17 @@ fn report(flags: &ImportFlags, answer: &Value, watch: &Stopwatch) -> Result<(), 
 }
 
 /// Returns the records as they are to be stored: numbered, limited, with their vectors.
-fn prepared(flags: &ImportFlags, format: Format, progress: Progress) -> Result<Records, Failure> {
+fn prepared(
+    flags: &ImportFlags,
+    format: Format,
+    table: &Value,
+    progress: Progress,
+) -> Result<Records, Failure> {
     let meaning = CsvMeaning { columns: flags.columns.clone(), null: flags.null.clone() };
     let mut records = records::open(&flags.file, format, meaning, &flags.vector_column, progress)?;
+    if format == Format::Csv {
+        records = records::unfolded(records, table);
+    }
     if let Some(limit) = flags.limit {
         records = Box::new(records.take(limit));
     }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::arguments::Format;
 use super::run::Failure;
 use super::vectors::Vectors;
+use crate::csv::{Csv, CsvOptions};
 
 /// One record, field by field.
 pub type Record = Map<String, Value>;
@@ -121,33 +122,61 @@ fn csv_records(
     meaning: CsvMeaning,
     path: &Path,
 ) -> Result<Records, Failure> {
+    let CsvMeaning { mut columns, null } = meaning;
+    let options =
+        CsvOptions { backslash: null.starts_with('\\'), null: Some(null), ..CsvOptions::default() };
+    let mut rows = Csv::new(path, reader, options);
+    if columns.is_empty() {
+        let header = rows.next().transpose().map_err(|error| error.to_string())?;
+        let names = header.unwrap_or_default().into_iter();
+        columns = names.map(|name| name.unwrap_or_default().trim().to_owned()).collect();
+    }
     let name = path.display().to_string();
-    let named = meaning.columns.is_empty();
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(named)
-        .flexible(false)
-        .escape(Some(b'\\').filter(|_| meaning.null.starts_with('\\')))
-        .from_reader(reader);
-    let columns = if named {
-        let header = reader.headers().map_err(|error| format!("\"{name}\": {error}"))?;
-        header.iter().map(|column| column.trim().to_owned()).collect()
-    } else {
-        meaning.columns
-    };
-    let null = meaning.null;
-    Ok(Box::new(reader.into_records().map(move |row| {
-        let row = row.map_err(|error| format!("\"{name}\": {error}"))?;
+    Ok(Box::new(std::iter::from_fn(move || {
+        let row = match rows.next()? {
+            Ok(row) => row,
+            Err(error) => return Some(Err(error.to_string())),
+        };
         if row.len() != columns.len() {
-            let line = row.position().map_or(0, csv::Position::line);
-            let (found, expected) = (row.len(), columns.len());
-            return Err(format!("\"{name}\" line {line}: {found} fields, not {expected}"));
+            let (line, found, expected) = (rows.record_line(), row.len(), columns.len());
+            return Some(Err(format!("\"{name}\" line {line}: {found} fields, not {expected}")));
         }
-        let values = row.iter().map(|text| match text {
-            text if text == null => Value::Null,
-            text => Value::from(text),
-        });
-        Ok(columns.iter().cloned().zip(values).collect())
+        Some(Ok(columns.iter().cloned().zip(row.into_iter().map(Value::from)).collect()))
     })))
+}
+
+/// Gives texts of a CSV file the form their columns have: JSON columns and vectors are written as
+/// JSON text, and what a collection has beside its columns is one of them, called `doc`.
+pub fn unfolded(records: Records, table: &Value) -> Records {
+    let columns = table["columns"].as_array().cloned().unwrap_or_default();
+    let is_json = |column: &&Value| {
+        let ty = column["type"].as_str().unwrap_or("");
+        ty == "JSON" || ty.starts_with("VECTOR") || ty.ends_with("[]")
+    };
+    let name = |column: &Value| column["name"].as_str().unwrap_or("").to_owned();
+    let json: Vec<String> = columns.iter().filter(is_json).map(name).collect();
+    let is_collection = table["kind"] == "collection";
+    Box::new(records.enumerate().map(move |(number, record)| {
+        let mut record = record?;
+        for column in &json {
+            let Some(Value::String(text)) = record.get(column) else { continue };
+            let value = serde_json::from_str(text).map_err(|error| {
+                format!("record {}: \"{column}\" is not JSON: {error}", number + 1)
+            })?;
+            record.insert(column.clone(), value);
+        }
+        if is_collection && record.get("doc").is_some_and(Value::is_object) {
+            flatten(&mut record);
+        }
+        Ok(record)
+    }))
+}
+
+/// Puts the members of `doc` beside the columns.
+pub fn flatten(record: &mut Record) {
+    if let Some(Value::Object(members)) = record.shift_remove("doc") {
+        record.extend(members);
+    }
 }
 
 #[cfg(test)]
@@ -164,12 +193,13 @@ mod tests {
 
     #[test]
     fn csv_names_come_from_the_first_line_or_from_the_command() {
-        let named = csv_of("id,name\n1,\"a, b\"\n2,\n", &[], "");
+        let named = csv_of("id,name\n1,\"a, b\"\n2,\n3,\"\"\n", &[], "");
         assert_eq!(
             Value::Object(named[0].clone().unwrap()).to_string(),
             r#"{"id":"1","name":"a, b"}"#
         );
         assert_eq!(named[1].as_ref().unwrap()["name"], Value::Null);
+        assert_eq!(named[2].as_ref().unwrap()["name"], "", "an empty text is not null");
         let given = csv_of("1,\\N\n", &["id", "name"], "\\N");
         assert_eq!(given[0].as_ref().unwrap()["name"], Value::Null);
     }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use pieskieo::csv::{self, CsvOptions};
 use serde_json::Value;
 
-use super::csv::{Csv, CsvOptions};
 use super::jsonl::Jsonl;
 
 /// The collection.
@@ -56,7 +56,7 @@ impl Cranfield {
         }
         let mut judgements = vec![BTreeMap::new(); queries.len()];
         let options = CsvOptions { separator: b'\t', ..CsvOptions::default() };
-        for row in Csv::open(folder.join("qrels.tsv"), options)? {
+        for row in csv::open(folder.join("qrels.tsv"), options)? {
             let row = row?;
             let [query, document, relevance] = numbers(&row)?;
             let relevance = if relevance == -1 { 1 } else { relevance };

@@ -6,12 +6,9 @@
 //! | file | question |
 //! | --- | --- |
 //! | `jsonl.rs` | What is in a file with a JSON document per line? |
-//! | `csv.rs` | What is in a file of separated values? |
 //! | `cranfield.rs` | What are Cranfield's documents, queries and judgements? |
 
 pub mod cranfield;
-mod csv;
 mod jsonl;
 
-pub use csv::{Csv, CsvOptions};
 pub use jsonl::Jsonl;

@@ -1,10 +1,9 @@
 //! What is in a file of separated values?
 //!
 //! RFC 4180: a field may stand in double quotes, and then hold separators, line ends and doubled
-//! quotes. Beyond the RFC: any separator, a text that stands for null when unquoted, and `\"` as
-//! a quote inside quotes where the writer did that (OpenFlights).
+//! quotes. Beyond the RFC: any separator, a text that stands for null when unquoted, `\"` as a
+//! quote inside quotes where the writer did that (OpenFlights), and a byte order mark in front.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,10 @@ use pieskieo_io::file::host;
 
 /// Longest record that is believed: an unclosed quote must not read the rest of a large file.
 const RECORD_BYTES_MAX: usize = 16 << 20;
+/// Bytes read from a file at once.
+const READ_BYTES: usize = 1 << 20;
+/// What some programs put in front of UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How a file is written.
 #[derive(Clone, Debug)]
@@ -38,11 +41,13 @@ impl CsvOptions {
 }
 
 /// The records of a file, in order. Empty lines are passed over.
-pub struct Csv<R = BufReader<File>> {
+pub struct Csv<R> {
     path: PathBuf,
     options: CsvOptions,
     bytes: io::Bytes<R>,
     line: usize,
+    /// Where the last record began.
+    record_line: usize,
 }
 
 /// Where in a record the reader is.
@@ -55,24 +60,32 @@ enum State {
     Closed,
 }
 
-impl Csv {
-    /// Opens a file.
-    ///
-    /// **Errors**: those of the operating system.
-    pub fn open(path: impl AsRef<Path>, options: CsvOptions) -> io::Result<Self> {
-        let input = BufReader::with_capacity(1 << 20, host::open_reader(path.as_ref())?);
-        Ok(Self::new(path, input, options))
-    }
+/// Opens a file.
+///
+/// **Errors**: those of the operating system.
+pub fn open(path: impl AsRef<Path>, options: CsvOptions) -> io::Result<Csv<impl BufRead>> {
+    let input = BufReader::with_capacity(READ_BYTES, host::open_reader(path.as_ref())?);
+    Ok(Csv::new(path, input, options))
 }
 
 impl<R: BufRead> Csv<R> {
     /// Reads from any source; `path` is for messages.
-    pub fn new(path: impl AsRef<Path>, input: R, options: CsvOptions) -> Self {
-        Self { path: path.as_ref().to_owned(), options, bytes: input.bytes(), line: 1 }
+    pub fn new(path: impl AsRef<Path>, mut input: R, options: CsvOptions) -> Self {
+        // A failure to read shows again when the first record is asked for.
+        if input.fill_buf().is_ok_and(|bytes| bytes.starts_with(BYTE_ORDER_MARK)) {
+            input.consume(BYTE_ORDER_MARK.len());
+        }
+        let path = path.as_ref().to_owned();
+        Self { path, options, bytes: input.bytes(), line: 1, record_line: 1 }
+    }
+
+    /// Returns the line, from 1, the last record began on.
+    pub fn record_line(&self) -> usize {
+        self.record_line
     }
 
     fn record(&mut self) -> io::Result<Option<Vec<Option<String>>>> {
-        let first_line = self.line;
+        self.record_line = self.line;
         let mut fields = Vec::new();
         let mut field = Vec::new();
         let mut quoted = false;
@@ -82,7 +95,7 @@ impl<R: BufRead> Csv<R> {
             count += 1;
             self.line += usize::from(byte == b'\n');
             if count > RECORD_BYTES_MAX {
-                return Err(self.wrong(first_line, "a record is too long; a quote may be open"));
+                return Err(self.wrong("a record is too long; a quote may be open"));
             }
             state = match (state, byte) {
                 (State::Quoted, b'\\') if self.options.backslash => {
@@ -99,42 +112,43 @@ impl<R: BufRead> Csv<R> {
                 (_, b'\n') => {
                     if fields.is_empty() && field.is_empty() && !quoted {
                         state = State::Start;
+                        self.record_line = self.line;
                         continue;
                     }
-                    fields.push(self.finish(&mut field, quoted, first_line)?);
+                    fields.push(self.finish(&mut field, quoted)?);
                     return Ok(Some(fields));
                 }
                 (_, b'\r') => state,
                 (_, _) if byte == self.options.separator => {
-                    fields.push(self.finish(&mut field, quoted, first_line)?);
+                    fields.push(self.finish(&mut field, quoted)?);
                     quoted = false;
                     State::Start
                 }
                 (State::Closed, _) => {
-                    return Err(self.wrong(first_line, "text after a closing quote"));
+                    return Err(self.wrong("text after a closing quote"));
                 }
                 (State::Start | State::Plain, _) => push(&mut field, byte, State::Plain),
             };
         }
         if state == State::Quoted {
-            return Err(self.wrong(first_line, "a quote is not closed"));
+            return Err(self.wrong("a quote is not closed"));
         }
         if fields.is_empty() && field.is_empty() && !quoted {
             return Ok(None);
         }
-        fields.push(self.finish(&mut field, quoted, first_line)?);
+        fields.push(self.finish(&mut field, quoted)?);
         Ok(Some(fields))
     }
 
-    fn finish(&self, field: &mut Vec<u8>, quoted: bool, line: usize) -> io::Result<Option<String>> {
+    fn finish(&self, field: &mut Vec<u8>, quoted: bool) -> io::Result<Option<String>> {
         let text = String::from_utf8(std::mem::take(field))
-            .map_err(|_| self.wrong(line, "the text is not UTF-8"))?;
+            .map_err(|_| self.wrong("the text is not UTF-8"))?;
         let null = !quoted && self.options.null.as_deref() == Some(text.as_str());
         Ok((!null).then_some(text))
     }
 
-    fn wrong(&self, line: usize, what: &str) -> io::Error {
-        let message = format!("{}:{line}: {what}", self.path.display());
+    fn wrong(&self, what: &str) -> io::Error {
+        let message = format!("\"{}\" line {}: {what}", self.path.display(), self.record_line);
         io::Error::new(io::ErrorKind::InvalidData, message)
     }
 }
@@ -171,6 +185,7 @@ mod tests {
             ("a,\"b,\"\"c\"\"\nd\"\r\n", vec![vec![some("a"), some("b,\"c\"\nd")]]),
             ("a,,\n\n,b", vec![vec![some("a"), some(""), some("")], vec![some(""), some("b")]]),
             ("\\N,\"\\N\",\"x \\\"y\\\"\"\n", vec![vec![None, some("N"), some("x \"y\"")]]),
+            ("\u{feff}\"a\"\n", vec![vec![some("a")]]),
             ("", vec![]),
         ];
         for (text, expected) in cases {
@@ -179,10 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn a_quoted_text_is_never_null() {
+        let options = CsvOptions { null: Some(String::new()), ..CsvOptions::default() };
+        let expected = vec![vec![None, Some(String::new()), None]];
+        assert_eq!(read(",\"\",\n", options), Ok(expected));
+    }
+
+    #[test]
     fn damage_names_the_line() {
         let cases = [
-            ("a\n\"b\nc", "t.csv:2: a quote is not closed"),
-            ("a\n\"b\"c\n", "t.csv:2: text after a closing quote"),
+            ("a\n\"b\nc", "\"t.csv\" line 2: a quote is not closed"),
+            ("a\n\n\"b\"c\n", "\"t.csv\" line 3: text after a closing quote"),
         ];
         for (text, expected) in cases {
             assert_eq!(read(text, CsvOptions::default()), Err(expected.to_owned()));
