@@ -79,9 +79,13 @@ impl Server {
 
     /// Waits until every core has recovered and listens.
     ///
-    /// **Errors**: a core that could not.
-    pub fn wait_ready(&self) -> Result<Facts, ServeError> {
-        self.ready.recv().map_err(|_| ServeError("the server could not start".to_owned()))
+    /// **Errors**: why a core could not; everything has stopped then.
+    pub fn wait_ready(self) -> Result<(Self, Facts), ServeError> {
+        let Ok(facts) = self.ready.recv() else {
+            self.join()?;
+            return Err(ServeError("the server was stopped before it was ready".to_owned()));
+        };
+        Ok((self, facts))
     }
 
     /// Returns a handle that stops the server from any thread.
@@ -165,16 +169,14 @@ async fn open_door(
         statement_timeout: Duration::from_millis(plan.config.statement_timeout_ms),
     };
     let front = Front::new(database, options, plan.recorder.clone());
-    let wanted = if core.0 == 0 {
-        plan.config.listen
+    let opened = if core.0 == 0 {
+        Door::open_first(plan.config.listen, front.clone())
     } else {
-        // Port 0 means a free port, which must be the same for all: core 0 chooses.
-        let told = plan.address.1.recv_async().await;
-        told.map_err(|_| ServeError("core 0 could not listen".to_owned()))?
+        Door::open(chosen(plan).await?, front.clone())
     };
-    let door = Door::open(wanted, front.clone()).map_err(|e| ServeError(e.to_string()))?;
+    let door = opened.map_err(|error| ServeError(error.to_string()))?;
     front.set_ready(true);
-    let address = door.address().unwrap_or(wanted);
+    let address = door.address().unwrap_or(plan.config.listen);
     if core.0 == 0 {
         for _ in 1..plan.cores {
             // A core that is gone no longer wants to know.
@@ -192,6 +194,18 @@ async fn open_door(
             Err(ServeError(error.to_string()))
         }
         futures::future::Either::Right(_) => Ok(()),
+    }
+}
+
+/// Waits for the address core 0 listens on: port 0 means a free port, the same for all.
+///
+/// **Errors**: core 0 could not listen and has asked everybody to stop.
+async fn chosen(plan: &Plan) -> Result<SocketAddr, ServeError> {
+    let told = std::pin::pin!(plan.address.1.recv_async());
+    let stop = std::pin::pin!(rt::shutdown_requested());
+    match futures::future::select(told, stop).await {
+        futures::future::Either::Left((Ok(address), _)) => Ok(address),
+        _ => Err(ServeError("core 0 does not listen".to_owned())),
     }
 }
 

@@ -29,13 +29,34 @@ pub struct Door {
 }
 
 impl Door {
-    /// Starts listening. Connections wait in the backlog until [`Door::serve`] runs.
+    /// Starts listening as the first core of this process: the address must be free.
+    /// Connections wait in the backlog until [`Door::serve`] runs.
     ///
     /// **Errors**: the address is taken or not ours; the certificate cannot be used.
+    pub fn open_first(address: SocketAddr, front: Rc<Front>) -> Result<Self, StartError> {
+        Self::on(TcpListener::bind_first(address), address, front)
+    }
+
+    /// Starts listening where the first core of this process does.
+    ///
+    /// **Errors**: as [`Door::open_first`].
     pub fn open(address: SocketAddr, front: Rc<Front>) -> Result<Self, StartError> {
+        Self::on(TcpListener::bind(address), address, front)
+    }
+
+    fn on(
+        listener: Result<TcpListener, pieskieo_io::Error>,
+        address: SocketAddr,
+        front: Rc<Front>,
+    ) -> Result<Self, StartError> {
         let acceptor = front.options.tls.as_ref().map(tls::acceptor).transpose()?;
-        let listener = TcpListener::bind(address)
-            .map_err(|error| StartError::Listen { address, cause: error.to_string() })?;
+        let listener = listener.map_err(|error| StartError::Listen {
+            address,
+            cause: match error {
+                pieskieo_io::Error::Socket { text, .. } => text,
+                other => other.to_string(),
+            },
+        })?;
         Ok(Self { listener, acceptor, front })
     }
 
@@ -65,7 +86,11 @@ impl Door {
             }
             self.spawn(stream, open.clone());
         }
-        self.drain(&open).await;
+        let Self { listener, front, .. } = self;
+        // Who comes now is refused at once instead of waiting for nobody.
+        drop(listener);
+        front.set_ready(false);
+        drain(&open).await;
     }
 
     fn spawn(&self, stream: TcpStream, open: Rc<Cell<usize>>) {
@@ -92,18 +117,18 @@ impl Door {
             open.set(open.get() - 1);
         }));
     }
+}
 
-    /// Waits for open connections, at most `DRAIN_TIME_MAX`.
-    async fn drain(&self, open: &Cell<usize>) {
-        let steps = limits::DRAIN_TIME_MAX.as_millis() / limits::DRAIN_STEP.as_millis();
-        for _ in 0..steps {
-            if open.get() == 0 {
-                return;
-            }
-            rt::sleep(limits::DRAIN_STEP).await;
+/// Waits for open connections, at most `DRAIN_TIME_MAX`.
+async fn drain(open: &Cell<usize>) {
+    let steps = limits::DRAIN_TIME_MAX.as_millis() / limits::DRAIN_STEP.as_millis();
+    for _ in 0..steps {
+        if open.get() == 0 {
+            return;
         }
-        tracing::warn!(connections = open.get(), "closing connections that did not end in time");
+        rt::sleep(limits::DRAIN_STEP).await;
     }
+    tracing::warn!(connections = open.get(), "closing connections that did not end in time");
 }
 
 /// Speaks HTTP/1.1 or HTTP/2 on one connection until it ends.

@@ -20,7 +20,7 @@ pub fn run(flags: &ServerFlags) -> Result<(), Failure> {
     let stopper = server.stopper();
     signals::on_stop(move || stopper.stop())
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let facts = server.wait_ready().map_err(|error| error.to_string())?;
+    let (server, facts) = server.wait_ready().map_err(|error| error.to_string())?;
     welcome(facts.address, facts.shards, &data, secure);
     server.join().map_err(|error| error.to_string())
 }

@@ -59,10 +59,7 @@ pub type Talk = Pin<Box<dyn Future<Output = ()>>>;
 pub fn serve(folder: &Folder, shards: u16, talk: impl Fn(Client) -> Talk + Send + Sync + 'static) {
     let server = Server::start(config(folder, shards)).unwrap();
     let stopper = server.stopper();
-    let facts = match server.wait_ready() {
-        Ok(facts) => facts,
-        Err(_) => panic!("the server did not start: {:?}", server.join()),
-    };
+    let (server, facts) = server.wait_ready().unwrap();
     let address = facts.address;
     let talked = converse(address, talk);
     stopper.stop();

@@ -7,6 +7,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -22,6 +24,8 @@ use crate::sim::{SimListener, SimStream};
 /// connections over them (`SO_REUSEPORT`). Up to 1024 connections wait to be accepted.
 pub struct TcpListener {
     inner: Listener,
+    /// Keeps other processes from the address; the first core has it.
+    _claim: Option<UnixListener>,
 }
 
 enum Listener {
@@ -37,6 +41,19 @@ pub struct TcpStream {
 enum Stream {
     Uring(Box<UringStream>),
     Sim(SimStream),
+}
+
+/// Takes the name that stands for an address. It lives in the kernel only, is seen where the port
+/// is seen, and is free again when its holder ends in whatever way.
+fn claim(address: SocketAddr) -> Result<UnixListener> {
+    let name = UnixAddress::from_abstract_name(format!("pieskieo listens on {address}"));
+    name.and_then(|name| UnixListener::bind_addr(&name)).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let text = "another pieskieo server listens there";
+            Error::socket("listen on", address, &io::Error::new(error.kind(), text))
+        }
+        _ => Error::socket("claim the address", address, &error),
+    })
 }
 
 fn cause(error: GlommioError<()>) -> io::Error {
@@ -60,7 +77,30 @@ impl TcpListener {
                 .map_err(|error| Error::socket("listen on", address, &cause(error))),
             Back::Sim(machine) => Ok(Listener::Sim(SimListener::bind(machine, address))),
         })?;
-        Ok(Self { inner })
+        Ok(Self { inner, _claim: None })
+    }
+
+    /// Listens on `address` as the first core of a process: no other process may listen there with
+    /// this function until the result is dropped.
+    ///
+    /// The kernel lets processes of one user share a port as it lets cores, and tells neither.
+    /// So the first core also takes a name for the address, which only one process can have.
+    ///
+    /// **Errors**: `Socket` when the address is taken, or not ours.
+    ///
+    /// **Panics**: outside of all cores.
+    pub fn bind_first(address: SocketAddr) -> Result<Self> {
+        if with_current(|core| matches!(core.back, Back::Sim(_))) {
+            return Self::bind(address);
+        }
+        if address.port() != 0 {
+            let claim = claim(address)?;
+            return Ok(Self { _claim: Some(claim), ..Self::bind(address)? });
+        }
+        // The kernel chooses a port that nobody listens on; its number is known only then.
+        let listener = Self::bind(address)?;
+        let claim = claim(listener.local_addr()?)?;
+        Ok(Self { _claim: Some(claim), ..listener })
     }
 
     /// Waits for the next connection.

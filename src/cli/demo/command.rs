@@ -50,7 +50,7 @@ fn serve_and_ask(
     let by_signal = stopper.clone();
     signals::on_stop(move || by_signal.stop())
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let facts = server.wait_ready().map_err(|error| error.to_string())?;
+    let (server, facts) = server.wait_ready().map_err(|error| error.to_string())?;
     let client = Client::new(&format!("http://{}", facts.address));
     let asked = load::store(&client, &tree).and_then(|()| questions::ask(&client, &tree.root));
     if flags.once || asked.is_err() {
