@@ -8,6 +8,7 @@
 //! | `serve` | in which order do the parts start and stop |
 //! | `signals` | how does the system ask the server to stop |
 //! | `telemetry` | where do log events go |
+//! | `verify` | is the data in a folder what was written |
 //! | `cli` | what does each command do |
 
 #![forbid(unsafe_code)]
@@ -19,3 +20,4 @@ pub mod npy;
 pub mod serve;
 pub mod signals;
 pub mod telemetry;
+pub mod verify;

@@ -17,15 +17,14 @@ use pieskieo_io::wal::{SyncMethod, WalOptions};
 use pieskieo_net::tls::TlsFiles;
 use pieskieo_net::{Door, Front, NetOptions, Recorder};
 use pieskieo_query::{Database, SessionOptions};
-use pieskieo_shards::actor::{Boot, BootOptions, Core, CoreBoot, meta};
-use pieskieo_shards::request::{Reply, Request};
+use pieskieo_shards::actor::{Boot, BootOptions, Core, meta};
 
 use crate::config::Config;
 
 /// Why a server could not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct ServeError(String);
+pub struct ServeError(pub(crate) String);
 
 /// What is known once the server is ready.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +102,7 @@ impl Server {
 }
 
 /// Opens the data folder and decides how many cores serve it.
-fn boot(config: &Config) -> Result<(usize, Boot), ServeError> {
+pub(crate) fn boot(config: &Config) -> Result<(usize, Boot), ServeError> {
     let stored = meta::peek(&config.data).map_err(|error| ServeError(error.to_string()))?;
     let usable = rt::cpu_count().max(1);
     let shards = match (&stored, config.shards) {
@@ -219,51 +218,4 @@ fn session_options(config: &Config) -> SessionOptions {
         },
         ..SessionOptions::default()
     }
-}
-
-/// Reads every log of a data folder, opens it without serving and compares every index with its
-/// records. Returns what was found wrong.
-///
-/// **Errors**: the folder cannot be opened at all; the message names file and place.
-pub fn verify(config: Config) -> Result<Vec<String>, ServeError> {
-    let stored = meta::peek(&config.data).map_err(|error| ServeError(error.to_string()))?;
-    if stored.is_none() {
-        let shown = config.data.display();
-        return Err(ServeError(format!("\"{shown}\" holds no data")));
-    }
-    let (cores, boot) = boot(&config)?;
-    let boot = Arc::new(boot);
-    let options = RuntimeOptions::cores(u16::try_from(cores).unwrap_or(u16::MAX));
-    let running = rt::start(options, move |core| {
-        let boot = boot.take(core);
-        async move { verify_core(core, boot).await }
-    });
-    let running = running.map_err(|error| ServeError(error.to_string()))?;
-    let results = running.join().map_err(|error| ServeError(error.to_string()))?;
-    let all: Result<Vec<Vec<String>>, ServeError> = results.into_iter().collect();
-    Ok(all?.into_iter().flatten().collect())
-}
-
-async fn verify_core(
-    core: CoreId,
-    boot: Result<CoreBoot, pieskieo_shards::Error>,
-) -> Result<Vec<String>, ServeError> {
-    let told = |error: pieskieo_shards::Error| ServeError(error.to_string());
-    let engine = Core::open(boot.map_err(told)?).await.map_err(told)?;
-    let mut findings = Vec::new();
-    if core.0 == 0 {
-        for shard in engine.shards() {
-            match engine.call(shard, Request::Verify { table: None }).await.map_err(told)? {
-                Reply::Verified(found) => {
-                    findings.extend(found.into_iter().map(|text| format!("shard {shard}: {text}")));
-                }
-                other => return Err(ServeError(format!("a shard answered {other:?}"))),
-            }
-        }
-        rt::request_shutdown();
-    } else {
-        rt::shutdown_requested().await;
-    }
-    engine.close().await.map_err(told)?;
-    Ok(findings)
 }

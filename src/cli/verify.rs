@@ -3,7 +3,7 @@
 use super::arguments::ServerFlags;
 use super::run::{Failure, settings};
 use super::screen;
-use crate::serve;
+use crate::verify::verify;
 
 /// Reads every log of a data folder, then opens it and compares every index with its records.
 ///
@@ -11,13 +11,16 @@ use crate::serve;
 pub fn run(flags: &ServerFlags) -> Result<(), Failure> {
     let config = settings(flags)?.check().map_err(|error| error.to_string())?;
     let data = config.data.display().to_string();
-    let findings = serve::verify(config).map_err(|error| error.to_string())?;
-    for finding in &findings {
-        screen::line(finding);
+    let findings = verify(&config).map_err(|error| error.to_string())?;
+    for line in findings.facts.iter().chain(&findings.faults) {
+        screen::line(line);
     }
-    if findings.is_empty() {
-        screen::line(format_args!("\"{data}\" is sound"));
-        return Ok(());
+    match findings.faults.len() {
+        0 => {
+            screen::line(format_args!("\"{data}\" is sound"));
+            Ok(())
+        }
+        1 => Err(format!("1 fault in \"{data}\"")),
+        count => Err(format!("{count} faults in \"{data}\"")),
     }
-    Err(format!("{} findings in \"{data}\"", findings.len()))
 }
