@@ -11,6 +11,7 @@
 //! | `doctor` | `pieskieo doctor`: is this machine fit, and what would help |
 //! | `sql` | `pieskieo sql`: run statements, or talk with the server |
 //! | `repl` | how does a person edit and complete statements |
+//! | `input` | where does one input of a person or a pipe end |
 //! | `table` | how do rows look on a terminal |
 //! | `vectors` | how are `.npy` and `.fvecs` files read |
 //! | `records` | how are CSV, JSON and JSON lines files read |
@@ -27,6 +28,7 @@ mod doctor;
 mod embed;
 mod export;
 mod import;
+mod input;
 mod records;
 mod repl;
 mod run;

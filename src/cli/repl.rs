@@ -1,9 +1,11 @@
 //! How does a person edit and complete statements?
 //!
 //! A statement ends with `;` and may take several lines. Lines that start with `\` are commands
-//! to this program. History is kept in the user's state folder.
+//! to this program. History is kept in the user's state folder. What comes through a pipe is
+//! understood in the same way, without editing.
 
 use std::borrow::Cow;
+use std::io::BufRead;
 use std::path::PathBuf;
 
 use reedline::{
@@ -15,6 +17,7 @@ use reedline::{
 use serde_json::Value;
 
 use super::client::Client;
+use super::input::{Extent, extent};
 use super::run::Failure;
 use super::sql::run_text;
 use super::{screen, table};
@@ -80,25 +83,69 @@ const WORDS: &[&str] = &[
     "SHOW",
 ];
 
-/// What the person switched on.
-struct State {
-    timing: bool,
-    json: bool,
+/// What is switched on.
+pub struct State {
+    /// Show the time of each request.
+    pub timing: bool,
+    /// Show raw answers.
+    pub json: bool,
+}
+
+/// What to do after an input.
+#[derive(PartialEq)]
+enum Next {
+    Read,
+    Leave,
+}
+
+/// Carries out what comes through a pipe, input by input, also after one that failed. What follows
+/// the last `;` is the last input.
+///
+/// **Errors**: inputs failed; the pipe cannot be read.
+pub fn follow(client: &Client, input: impl BufRead, mut state: State) -> Result<(), Failure> {
+    let mut pending = String::new();
+    let mut failed = 0;
+    for line in input.lines().map(Some).chain([None]) {
+        let ended = line.is_none();
+        if let Some(line) = line {
+            let line = line.map_err(|error| format!("cannot read standard input: {error}"))?;
+            pending.push_str(&line);
+            pending.push('\n');
+        }
+        match extent(&pending) {
+            Extent::Nothing => continue,
+            Extent::Part if !ended => continue,
+            Extent::Part | Extent::Whole => {}
+        }
+        let text = std::mem::take(&mut pending);
+        match obey(client, text.trim(), &mut state) {
+            Ok(Next::Read) => {}
+            Ok(Next::Leave) => break,
+            Err(failure) => {
+                failed += 1;
+                screen::note(failure);
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        1 => Err("1 input failed".to_owned()),
+        count => Err(format!("{count} inputs failed")),
+    }
 }
 
 /// Talks until the person leaves.
-pub fn talk(client: &Client, timing: bool) -> Result<(), Failure> {
+pub fn talk(client: &Client, mut state: State) -> Result<(), Failure> {
     let names = names(client)?;
     screen::line("Statements end with \";\". \\? lists commands, \\q leaves.");
     let mut editor = editor(names);
-    let mut state = State { timing, json: false };
     loop {
         match editor.read_line(&PqlPrompt) {
-            Ok(Signal::Success(text)) => {
-                if !obey(client, text.trim(), &mut state) {
-                    return Ok(());
-                }
-            }
+            Ok(Signal::Success(text)) => match obey(client, text.trim(), &mut state) {
+                Ok(Next::Read) => {}
+                Ok(Next::Leave) => return Ok(()),
+                Err(failure) => screen::note(failure),
+            },
             Ok(Signal::CtrlD) => return Ok(()),
             Ok(_) => {}
             Err(error) => return Err(format!("the terminal cannot be read: {error}")),
@@ -106,41 +153,33 @@ pub fn talk(client: &Client, timing: bool) -> Result<(), Failure> {
     }
 }
 
-/// Carries out one input; returns whether to go on.
-fn obey(client: &Client, text: &str, state: &mut State) -> bool {
-    if text.is_empty() {
-        return true;
+/// Carries out one input.
+///
+/// **Errors**: a refused statement, an unknown command.
+fn obey(client: &Client, text: &str, state: &mut State) -> Result<Next, Failure> {
+    if extent(text) == Extent::Nothing {
+        return Ok(Next::Read);
     }
-    let result = match text.strip_prefix('\\') {
-        None => run_text(client, text, state.json, state.timing),
-        Some(command) => {
-            let (name, argument) = command.split_once(' ').unwrap_or((command, ""));
-            match name.trim_end_matches(';') {
-                "q" | "quit" => return false,
-                "?" | "h" | "help" => {
-                    screen::line(HELP);
-                    Ok(())
-                }
-                "d" | "dt" => describe(client, argument.trim().trim_end_matches(';')),
-                "timing" => {
-                    state.timing = !state.timing;
-                    screen::line(format_args!("timing is {}", on_off(state.timing)));
-                    Ok(())
-                }
-                "json" => {
-                    state.json = !state.json;
-                    screen::line(format_args!("raw answers are {}", on_off(state.json)));
-                    Ok(())
-                }
-                "i" => run_file(client, argument.trim(), state),
-                other => Err(format!("there is no command \\{other}; \\? lists them")),
-            }
-        }
+    let Some(command) = text.strip_prefix('\\') else {
+        return run_text(client, text, state.json, state.timing).map(|()| Next::Read);
     };
-    if let Err(failure) = result {
-        screen::note(failure);
+    let (name, argument) = command.split_once(' ').unwrap_or((command, ""));
+    match name.trim_end_matches(';') {
+        "q" | "quit" => return Ok(Next::Leave),
+        "?" | "h" | "help" => screen::line(HELP),
+        "d" | "dt" => describe(client, argument.trim().trim_end_matches(';'))?,
+        "timing" => {
+            state.timing = !state.timing;
+            screen::line(format_args!("timing is {}", on_off(state.timing)));
+        }
+        "json" => {
+            state.json = !state.json;
+            screen::line(format_args!("raw answers are {}", on_off(state.json)));
+        }
+        "i" => run_file(client, argument.trim(), state)?,
+        other => return Err(format!("there is no command \\{other}; \\? lists them")),
     }
-    true
+    Ok(Next::Read)
 }
 
 fn on_off(on: bool) -> &'static str {
@@ -256,11 +295,9 @@ struct EndsWithSemicolon;
 
 impl Validator for EndsWithSemicolon {
     fn validate(&self, line: &str) -> ValidationResult {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('\\') || line.ends_with(';') {
-            ValidationResult::Complete
-        } else {
-            ValidationResult::Incomplete
+        match extent(line) {
+            Extent::Nothing | Extent::Whole => ValidationResult::Complete,
+            Extent::Part => ValidationResult::Incomplete,
         }
     }
 }

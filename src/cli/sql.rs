@@ -9,7 +9,7 @@ use super::client::Client;
 use super::run::Failure;
 use super::{repl, screen, table};
 
-/// Runs `-c`, `-f` or standard input; talks when there is a person and nothing to run.
+/// Runs `-c` or `-f`; otherwise talks, with a person or with what comes through a pipe.
 pub fn run(flags: &SqlFlags) -> Result<(), Failure> {
     let client = Client::new(&flags.target.url);
     let text = match (&flags.command, &flags.file) {
@@ -19,12 +19,13 @@ pub fn run(flags: &SqlFlags) -> Result<(), Failure> {
             pieskieo_io::file::host::read_to_string(path)
                 .map_err(|error| format!("cannot read \"{}\": {error}", path.display()))?,
         ),
-        (None, None) if !std::io::stdin().is_terminal() => Some(standard_input()?),
         (None, None) => None,
     };
+    let state = repl::State { timing: flags.timing, json: flags.json };
     match text {
         Some(text) => run_text(&client, &text, flags.json, flags.timing),
-        None => repl::talk(&client, flags.timing),
+        None if std::io::stdin().is_terminal() => repl::talk(&client, state),
+        None => repl::follow(&client, std::io::stdin().lock(), state),
     }
 }
 
