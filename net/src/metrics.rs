@@ -1,5 +1,6 @@
 //! What does the front door measure, and how is it scraped?
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, histogram};
@@ -16,8 +17,13 @@ const SECONDS: &[f64] = &[
 pub struct Recorder(PrometheusHandle);
 
 impl Recorder {
-    /// Makes this process measure. Once per process: a second call renders nothing new.
+    /// Makes this process measure. All servers of a process share what is measured.
     pub fn install() -> Self {
+        static INSTALLED: OnceLock<Recorder> = OnceLock::new();
+        INSTALLED.get_or_init(Self::begin).clone()
+    }
+
+    fn begin() -> Self {
         let suffix = Matcher::Suffix("_seconds".to_owned());
         let builder = PrometheusBuilder::new();
         let recorder = match builder.set_buckets_for_metric(suffix, SECONDS) {
