@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub mod wire;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -57,11 +59,19 @@ pub type Talk = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Starts a server over the folder, runs the conversation, stops the server cleanly.
 pub fn serve(folder: &Folder, shards: u16, talk: impl Fn(Client) -> Talk + Send + Sync + 'static) {
-    let server = Server::start(config(folder, shards)).unwrap();
+    let talk = Arc::new(talk);
+    serve_at(config(folder, shards), move |address| {
+        let talk = talk.clone();
+        Box::pin(async move { talk(Client::open(address).await.unwrap()).await })
+    });
+}
+
+/// Starts a server, runs the conversation with its address, stops the server cleanly.
+pub fn serve_at(config: Config, talk: impl Fn(SocketAddr) -> Talk + Send + Sync + 'static) {
+    let server = Server::start(config).unwrap();
     let stopper = server.stopper();
     let (server, facts) = server.wait_ready().unwrap();
-    let address = facts.address;
-    let talked = converse(address, talk);
+    let talked = converse(facts.address, talk);
     stopper.stop();
     server.join().unwrap();
     talked.unwrap();
@@ -69,16 +79,13 @@ pub fn serve(folder: &Folder, shards: u16, talk: impl Fn(Client) -> Talk + Send 
 
 fn converse(
     address: SocketAddr,
-    talk: impl Fn(Client) -> Talk + Send + Sync + 'static,
+    talk: impl Fn(SocketAddr) -> Talk + Send + Sync + 'static,
 ) -> Result<(), String> {
     let talk = Arc::new(talk);
     let options = RuntimeOptions { pin: false, ..RuntimeOptions::cores(1) };
     let running = rt::start(options, move |_core| {
         let talk = talk.clone();
-        async move {
-            let client = Client::open(address).await.unwrap();
-            talk(client).await;
-        }
+        async move { talk(address).await }
     });
     running.map_err(|e| e.to_string())?.join().map(drop).map_err(|e| e.to_string())
 }

@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::Stream;
+use http::{Request, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use pieskieo_io::rt;
+use pieskieo_io::rt::{self, Queue};
 use pieskieo_query::Error;
 
 use crate::http::problem;
@@ -64,19 +65,80 @@ impl HttpBody for Body {
     }
 }
 
+/// What a client sends, read as it comes.
+///
+/// A client of HTTP/1.1 that is refused in the middle of sending may never read why, because a
+/// closed connection discards what it has not read. So the rest is read and thrown away, within
+/// bounds, while the answer is on its way. HTTP/2 ends one stream and keeps the connection, and a
+/// client that asked before sending (`Expect`) sends nothing.
+pub struct Upload {
+    body: Option<Incoming>,
+    lingers: bool,
+}
+
+impl Upload {
+    /// Takes over the body of a request.
+    pub fn of(request: Request<Incoming>) -> Request<Self> {
+        let asks_first = request.headers().contains_key(header::EXPECT);
+        let lingers = request.version() < Version::HTTP_2 && !asks_first;
+        request.map(|body| Self { body: Some(body), lingers })
+    }
+
+    /// Returns the next bytes; `None` at the end.
+    ///
+    /// **Errors**: the client went away.
+    async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+        loop {
+            let Some(frame) = self.body.as_mut()?.frame().await else {
+                self.body = None;
+                return None;
+            };
+            match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(data)) => return Some(Ok(data)),
+                // Trailers say nothing here.
+                Ok(Err(_)) => {}
+                Err(error) => {
+                    self.body = None;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let unread = self.body.take().filter(|body| self.lingers && !body.is_end_stream());
+        if let Some(body) = unread {
+            let reading = rt::timeout(limits::BODY_TIME_MAX, discard(body));
+            drop(rt::spawn(Queue::Net, "discard the rest of a body", reading));
+        }
+    }
+}
+
+async fn discard(mut body: Incoming) {
+    let mut left = limits::DISCARD_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(less) => left = less,
+            None => return,
+        }
+    }
+}
+
 /// Reads a request body whole.
 ///
 /// **Errors**: larger than `BODY_BYTES_MAX`, slower than `BODY_TIME_MAX`, or the client went away.
-pub async fn read_whole(mut body: Incoming) -> Result<Bytes, Error> {
-    if body.size_hint().lower() > limits::BODY_BYTES_MAX as u64 {
+pub async fn read_whole(mut body: Upload) -> Result<Bytes, Error> {
+    let announced = body.body.as_ref().map_or(0, |body| body.size_hint().lower());
+    if announced > limits::BODY_BYTES_MAX as u64 {
         return Err(too_large());
     }
     let read = async {
         let mut first: Option<Bytes> = None;
         let mut all = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| problem::bad_request(&gone(&error)))?;
-            let Ok(data) = frame.into_data() else { continue };
+        while let Some(data) = body.next().await {
+            let data = data.map_err(|error| problem::bad_request(&gone(&error)))?;
             if all.len() + first.as_ref().map_or(0, Bytes::len) + data.len()
                 > limits::BODY_BYTES_MAX
             {
@@ -106,7 +168,7 @@ pub async fn read_whole(mut body: Incoming) -> Result<Bytes, Error> {
 
 /// Reads a request body line by line without holding more than one line and one frame.
 pub struct Lines {
-    body: Incoming,
+    body: Upload,
     buffer: BytesMut,
     searched: usize,
     ended: bool,
@@ -114,7 +176,7 @@ pub struct Lines {
 
 impl Lines {
     /// Starts reading.
-    pub fn new(body: Incoming) -> Self {
+    pub fn new(body: Upload) -> Self {
         Self { body, buffer: BytesMut::new(), searched: 0, ended: false }
     }
 
@@ -144,20 +206,16 @@ impl Lines {
     }
 
     async fn fill(&mut self) -> Result<(), Error> {
-        let frame = match rt::timeout(limits::BODY_TIME_MAX, self.body.frame()).await {
-            Ok(frame) => frame,
+        let next = match rt::timeout(limits::BODY_TIME_MAX, self.body.next()).await {
+            Ok(next) => next,
             Err(_) => {
                 let value = format!("{} s", limits::BODY_TIME_MAX.as_secs());
                 return Err(problem::limit("body_time", &value, "send the body faster"));
             }
         };
-        match frame {
+        match next {
             None => self.ended = true,
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    self.buffer.extend_from_slice(&data);
-                }
-            }
+            Some(Ok(data)) => self.buffer.extend_from_slice(&data),
             Some(Err(error)) => return Err(problem::bad_request(&gone(&error))),
         }
         Ok(())

@@ -11,7 +11,7 @@ use pieskieo_query::error::code;
 use pieskieo_query::{Error, Session};
 
 use crate::front::Front;
-use crate::http::body::Body;
+use crate::http::body::{Body, Upload};
 use crate::http::route::{self, Handler, Target};
 use crate::http::{compress, problem, records, search, service, statement, tables};
 use crate::{limits, metrics};
@@ -44,7 +44,8 @@ impl Connection {
         let target = route::find(request.method(), request.uri().path());
         let name = target.as_ref().map_or("none", |target| target.route.path);
         let accepted = request.headers().get(header::ACCEPT_ENCODING).cloned();
-        let result = self.dispatch(request, target).await;
+        let wants_head = request.method() == Method::HEAD;
+        let result = self.dispatch(Upload::of(request), target).await;
         let mut response = result.unwrap_or_else(|error| {
             if matches!(error.kind, pieskieo_query::Kind::Internal) {
                 tracing::error!(code = error.code, message = error.message, "request failed");
@@ -52,14 +53,17 @@ impl Connection {
             problem::respond(&error)
         });
         secure(&mut response);
-        let response = compress::apply(response, accepted.as_ref());
+        let mut response = compress::apply(response, accepted.as_ref());
+        if wants_head {
+            strip(&mut response);
+        }
         metrics::request(name, response.status().as_u16(), started.elapsed());
         response
     }
 
     async fn dispatch(
         &self,
-        request: Request<Incoming>,
+        request: Request<Upload>,
         target: Result<Target, Error>,
     ) -> Result<Response<Body>, Error> {
         let target = target?;
@@ -112,10 +116,17 @@ impl Connection {
 
 fn method_refused(method: &Method, allow: &'static str) -> Response<Body> {
     let error = problem::bad_request(&format!("{method} is not possible here; {allow} is"));
-    let mut response = problem::respond(&error);
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = problem::respond_with(&error, StatusCode::METHOD_NOT_ALLOWED);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     response
+}
+
+/// Leaves the body out and tells its length. Over HTTP/2 hyper would send it.
+fn strip(response: &mut Response<Body>) {
+    let body = std::mem::replace(response.body_mut(), Body::Full(None));
+    if let Body::Full(Some(bytes)) = body {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    }
 }
 
 /// Adds the headers that keep browsers from guessing.

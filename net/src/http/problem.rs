@@ -45,11 +45,11 @@ pub fn status(error: &Error) -> StatusCode {
 }
 
 /// Returns the members of the problem object (RFC 9457 plus ours).
-pub fn members(error: &Error) -> Map<String, Value> {
+pub fn members(error: &Error, status: StatusCode) -> Map<String, Value> {
     let mut map = Map::new();
     map.insert("type".into(), json!(format!("urn:pieskieo:error:{}", error.name)));
     map.insert("title".into(), json!(error.name));
-    map.insert("status".into(), json!(status(error).as_u16()));
+    map.insert("status".into(), json!(status.as_u16()));
     map.insert("code".into(), json!(error.code));
     map.insert("name".into(), json!(error.name));
     map.insert("message".into(), json!(error.message));
@@ -68,9 +68,14 @@ pub fn members(error: &Error) -> Map<String, Value> {
 
 /// Returns the whole answer for an error.
 pub fn respond(error: &Error) -> Response<Body> {
-    let bytes = Bytes::from(Value::Object(members(error)).to_string());
+    respond_with(error, status(error))
+}
+
+/// Returns the whole answer for an error whose status does not follow from its code.
+pub fn respond_with(error: &Error, status: StatusCode) -> Response<Body> {
+    let bytes = Bytes::from(Value::Object(members(error, status)).to_string());
     let mut response = Response::new(Body::full(bytes));
-    *response.status_mut() = status(error);
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if matches!(error.kind, Kind::Retry | Kind::Unavailable) {

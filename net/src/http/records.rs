@@ -6,11 +6,10 @@
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use pieskieo_query::{BulkConflict, BulkReport, Error};
 use serde_json::{Map, Value, json};
 
-use crate::http::body::{self, Body, Lines};
+use crate::http::body::{self, Body, Lines, Upload};
 use crate::http::connection::Connection;
 use crate::http::{answer, problem, statement};
 use crate::limits;
@@ -21,7 +20,7 @@ use crate::limits;
 /// record that is refused.
 pub async fn insert(
     connection: &Connection,
-    request: Request<Incoming>,
+    request: Request<Upload>,
     parameters: &[String],
 ) -> Result<Response<Body>, Error> {
     let table = &parameters[0];
@@ -66,7 +65,7 @@ fn existing(query: &str) -> Result<BulkConflict, Error> {
 async fn stream(
     connection: &Connection,
     table: &str,
-    body: Incoming,
+    body: Upload,
     existing: BulkConflict,
 ) -> Result<Response<Body>, Error> {
     let mut lines = Lines::new(body);
@@ -158,7 +157,7 @@ impl Total {
         let describe = |(number, error): &(u64, Error)| {
             let mut members = Map::new();
             members.insert(place.to_owned(), json!(number));
-            for (name, value) in problem::members(error) {
+            for (name, value) in problem::members(error, problem::status(error)) {
                 if ["code", "name", "message", "detail", "hint"].contains(&name.as_str()) {
                     members.insert(name, value);
                 }
@@ -186,7 +185,7 @@ pub async fn get(connection: &Connection, at: &[String]) -> Result<Response<Body
 /// **Errors**: as [`get`]; a record that does not fit.
 pub async fn put(
     connection: &Connection,
-    request: Request<Incoming>,
+    request: Request<Upload>,
     at: &[String],
 ) -> Result<Response<Body>, Error> {
     let bytes = body::read_whole(request.into_body()).await?;
@@ -204,7 +203,7 @@ pub async fn put(
 /// **Errors**: as [`put`].
 pub async fn patch(
     connection: &Connection,
-    request: Request<Incoming>,
+    request: Request<Upload>,
     at: &[String],
 ) -> Result<Response<Body>, Error> {
     let bytes = body::read_whole(request.into_body()).await?;

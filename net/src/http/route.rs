@@ -146,7 +146,7 @@ pub fn find(method: &Method, path: &str) -> Result<Target, Error> {
         parameters.push(percent_decode(value)?);
     }
     let methods = found.value;
-    // HEAD is GET without its body; hyper leaves the body out by itself.
+    // HEAD is GET without its body.
     let wanted = if method == Method::HEAD { &Method::GET } else { method };
     match methods.routes.iter().find(|route| route.method == *wanted) {
         Some(route) => Ok(Target { route, parameters, other_methods: None }),

@@ -1,8 +1,7 @@
 //! `/v1/search` and `/v1/graph/traverse`: what do structured requests ask?
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use pieskieo_io::time;
+use pieskieo_io::time::{self, Monotonic};
 use pieskieo_query::error::code;
 use pieskieo_query::{
     Direction, Error, Param, SearchRequest, TableListing, TextSearch, TraverseRequest, VectorSearch,
@@ -10,7 +9,7 @@ use pieskieo_query::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::http::body::{self, Body};
+use crate::http::body::{self, Body, Upload};
 use crate::http::connection::Connection;
 use crate::http::{answer, problem, statement};
 use crate::{limits, metrics};
@@ -82,7 +81,7 @@ impl Default for Depth {
 /// **Errors**: an unreadable body; as the statement it stands for.
 pub async fn search(
     connection: &Connection,
-    request: Request<Incoming>,
+    request: Request<Upload>,
 ) -> Result<Response<Body>, Error> {
     let bytes = body::read_whole(request.into_body()).await?;
     let wanted: Search = statement::parse(&bytes)?;
@@ -119,9 +118,8 @@ pub async fn search(
         limit: bounded(wanted.limit)?,
     };
     let started = time::now();
-    let outcome = connection.session.search(&request).await?;
-    metrics::statement("search", "ok", started.elapsed());
-    answer::one_json(outcome).await
+    let answered = async { answer::one_json(connection.session.search(&request).await?).await };
+    noted("search", started, answered.await)
 }
 
 fn no_table(name: &str) -> Error {
@@ -160,7 +158,7 @@ fn bounded(limit: Option<usize>) -> Result<usize, Error> {
 /// **Errors**: as [`search`].
 pub async fn traverse(
     connection: &Connection,
-    request: Request<Incoming>,
+    request: Request<Upload>,
 ) -> Result<Response<Body>, Error> {
     let bytes = body::read_whole(request.into_body()).await?;
     let wanted: Traverse = statement::parse(&bytes)?;
@@ -193,7 +191,13 @@ pub async fn traverse(
         limit: bounded(wanted.limit)?,
     };
     let started = time::now();
-    let outcome = connection.session.traverse(&request).await?;
-    metrics::statement("traverse", "ok", started.elapsed());
-    answer::one_json(outcome).await
+    let answered = async { answer::one_json(connection.session.traverse(&request).await?).await };
+    noted("traverse", started, answered.await)
+}
+
+/// Counts a structured request.
+fn noted<T>(kind: &'static str, started: Monotonic, result: Result<T, Error>) -> Result<T, Error> {
+    let outcome = if result.is_ok() { "ok" } else { "error" };
+    metrics::statement(kind, outcome, started.elapsed());
+    result
 }

@@ -1,15 +1,18 @@
 //! `/v1/query`: how are statements run?
 
+use std::io;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::try_unfold;
 use http::{HeaderMap, Request, Response, header};
-use hyper::body::Incoming;
-use pieskieo_io::{rt, time};
+use pieskieo_io::rt;
+use pieskieo_io::time::{self, Monotonic};
 use pieskieo_query::error::code;
-use pieskieo_query::{Error, Outcome, Param};
+use pieskieo_query::{Error, Outcome, Param, StatementKind};
 use serde::Deserialize;
 
-use crate::http::body::{self, Body};
+use crate::http::body::{self, Body, Upload};
 use crate::http::connection::Connection;
 use crate::http::{answer, problem};
 use crate::{limits, metrics};
@@ -32,7 +35,7 @@ struct QueryRequest {
 /// **Errors**: an unreadable body; the first failing statement's.
 pub async fn query(
     connection: &Connection,
-    request: Request<Incoming>,
+    request: Request<Upload>,
 ) -> Result<Response<Body>, Error> {
     let (head, body) = request.into_parts();
     let wants_arrow = accepts_arrow(&head.headers);
@@ -40,38 +43,47 @@ pub async fn query(
     let wanted: QueryRequest = parse(&bytes)?;
     let params: Vec<Param> = wanted.params.into_iter().map(Param::Json).collect();
     let started = time::now();
-    let run = run(connection, &wanted.pql, &params);
-    let done = match wanted.timeout_ms.map(Duration::from_millis) {
-        None => run.await,
-        Some(limit) => match rt::timeout(limit, run).await {
-            Ok(done) => done,
+    let session = &connection.session;
+    let kinds = session.kinds(&wanted.pql).inspect_err(|_| note(&[], false, started.elapsed()))?;
+    let answered = async {
+        if kinds.len() == 1 {
+            let outcome = session.run_one_streaming(&wanted.pql, &params).await?;
+            return answer_one(outcome, wants_arrow).await;
+        }
+        if wants_arrow {
+            return Err(problem::bad_request("an Arrow stream answers exactly one statement"));
+        }
+        answer::many_json(session.run(&wanted.pql, &params).await?).await
+    };
+    let result = match wanted.timeout_ms.map(Duration::from_millis) {
+        None => answered.await,
+        Some(limit) => match rt::timeout(limit, answered).await {
+            Ok(result) => result.map(|response| until(response, started + limit)),
             Err(_) => Err(out_of_time(limit)),
         },
     };
-    let mut outcomes = match done {
-        Ok(outcomes) => outcomes,
-        Err(error) => {
-            metrics::statement("request", "error", started.elapsed());
-            return Err(error);
-        }
-    };
-    note(&outcomes, started.elapsed());
-    let single = if outcomes.len() == 1 { outcomes.pop() } else { None };
-    match (single, wants_arrow) {
-        (Some(outcome), false) => answer::one_json(outcome).await,
-        (Some(outcome), true) => answer::one_arrow(outcome).await,
-        (None, false) => answer::many_json(outcomes).await,
-        (None, true) => Err(problem::bad_request("an Arrow stream answers exactly one statement")),
-    }
+    note(&kinds, result.is_ok(), started.elapsed());
+    result
 }
 
-/// Runs a request's statements: one alone streams its rows, several share a transaction.
-async fn run(connection: &Connection, pql: &str, params: &[Param]) -> Result<Vec<Outcome>, Error> {
-    let session = &connection.session;
-    if session.kinds(pql)?.len() == 1 {
-        return Ok(vec![session.run_one_streaming(pql, params).await?]);
-    }
-    session.run(pql, params).await
+async fn answer_one(outcome: Outcome, wants_arrow: bool) -> Result<Response<Body>, Error> {
+    if wants_arrow { answer::one_arrow(outcome).await } else { answer::one_json(outcome).await }
+}
+
+/// Breaks an answer off that is still being made at `deadline`.
+fn until(response: Response<Body>, deadline: Monotonic) -> Response<Body> {
+    response.map(|body| match body {
+        Body::Full(bytes) => Body::Full(bytes),
+        Body::Stream(stream) => {
+            Body::Stream(Box::pin(try_unfold(stream, move |mut stream| async move {
+                let next = rt::timeout(deadline - time::now(), stream.next()).await;
+                match next {
+                    Ok(chunk) => Ok(chunk.transpose()?.map(|chunk| (chunk, stream))),
+                    Err(elapsed) => Err(io::Error::other(elapsed)),
+                }
+            })))
+        }
+    })
 }
 
 fn out_of_time(limit: Duration) -> Error {
@@ -80,9 +92,16 @@ fn out_of_time(limit: Duration) -> Error {
         .with_hint("Raise timeout_ms, or ask for less.")
 }
 
-fn note(outcomes: &[Outcome], took: Duration) {
-    for outcome in outcomes {
-        metrics::statement(outcome.kind.label(), "ok", took / outcomes.len() as u32);
+/// Counts the statements of a request. Which one of several failed, and how long each took, is
+/// not known here: a failure counts as one of kind `request`, the time is shared out.
+fn note(kinds: &[StatementKind], is_ok: bool, took: Duration) {
+    let outcome = if is_ok { "ok" } else { "error" };
+    match kinds {
+        [kind] => metrics::statement(kind.label(), outcome, took),
+        _ if !is_ok => metrics::statement("request", outcome, took),
+        kinds => kinds.iter().for_each(|kind| {
+            metrics::statement(kind.label(), outcome, took / kinds.len() as u32);
+        }),
     }
 }
 
