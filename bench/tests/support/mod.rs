@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub mod program;
 pub mod wire;
 
 use std::future::Future;
@@ -28,6 +29,13 @@ impl Folder {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pieskieo-test-{}-{number}", std::process::id());
         Self(std::env::temp_dir().join(name))
+    }
+
+    /// Makes a fresh one that is there.
+    pub fn made() -> Self {
+        let folder = Self::fresh();
+        std::fs::create_dir_all(folder.path()).unwrap();
+        folder
     }
 
     /// Returns its path.
