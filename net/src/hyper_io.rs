@@ -27,12 +27,20 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct HyperIo<S> {
     stream: S,
     buffer: Box<[u8]>,
+    /// Until the first byte has come: when it must have.
+    silence: Option<Alarm>,
 }
 
 impl<S> HyperIo<S> {
     /// Wraps a stream. Cost: one read buffer of 32 KiB.
     pub fn new(stream: S) -> Self {
-        Self { stream, buffer: vec![0; READ_BYTES].into_boxed_slice() }
+        Self { stream, buffer: vec![0; READ_BYTES].into_boxed_slice(), silence: None }
+    }
+
+    /// As [`HyperIo::new`]; reading fails when the first byte does not come in time. hyper's own
+    /// limits begin only when it knows which version of HTTP is spoken.
+    pub fn guarded(stream: S, first_byte: Duration) -> Self {
+        Self { silence: Some(Alarm::after(first_byte)), ..Self::new(stream) }
     }
 }
 
@@ -47,11 +55,15 @@ impl<S: AsyncRead + Unpin> Read for HyperIo<S> {
         let buffer = &mut this.buffer[..wanted];
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Ready(Ok(count)) => {
+                this.silence = None;
                 cursor.put_slice(&this.buffer[..count]);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => match this.silence.as_mut().map(|alarm| Pin::new(alarm).poll(cx)) {
+                Some(Poll::Ready(())) => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
+                Some(Poll::Pending) | None => Poll::Pending,
+            },
         }
     }
 }

@@ -139,7 +139,9 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, front:
         async move { Ok::<_, std::convert::Infallible>(connection.answer(request).await) }
     });
     let builder = builder();
-    let mut conversation = std::pin::pin!(builder.serve_connection(HyperIo::new(stream), service));
+    let mut conversation = std::pin::pin!(
+        builder.serve_connection(HyperIo::guarded(stream, limits::HEADER_TIME_MAX), service)
+    );
     let stop = std::pin::pin!(rt::shutdown_requested());
     let result = match select(conversation.as_mut(), stop).await {
         Either::Left((result, _)) => result,

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use pieskieo_io::time;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::Catalog;
 use serde_json::Value as Json;
@@ -71,7 +70,7 @@ impl Session {
     /// As [`Session::cancel_handle`], with less time than the session allows.
     pub fn cancel_handle_within(&self, limit: Option<Duration>) -> CancelHandle {
         let allowed = self.settings.statement_timeout().into_iter().chain(limit).min();
-        CancelHandle(Stop::new(allowed.map(|time| time::now() + time)))
+        CancelHandle(Stop::new(allowed))
     }
 
     /// Runs all statements of a text in one transaction and collects their answers.

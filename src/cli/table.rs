@@ -29,7 +29,8 @@ pub fn render(answer: &Value) -> String {
         let noun = if rows.len() == 1 { "row" } else { "rows" };
         out.push_str(&format!("\n({} {noun})", rows.len()));
     }
-    if let Some(affected) = affected {
+    // A query affects none, and says so only to programs.
+    if let Some(affected) = affected.filter(|affected| *affected > 0) {
         let separator = if out.is_empty() { "" } else { "\n" };
         out.push_str(&format!("{separator}OK, {affected} affected"));
     }

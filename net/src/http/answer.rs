@@ -121,10 +121,8 @@ fn rows(
 
 fn tail(outcome: &Outcome, text: &mut Vec<u8>) {
     text.push(b']');
-    if let Some(affected) = outcome.affected {
-        text.extend_from_slice(format!(",\"affected\":{affected}").as_bytes());
-    }
-    text.push(b'}');
+    let affected = outcome.affected.unwrap_or(0);
+    text.extend_from_slice(format!(",\"affected\":{affected}}}").as_bytes());
 }
 
 /// Answers one statement as an Arrow IPC stream.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use futures::stream::Stream;
 use http::{Request, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -32,6 +33,17 @@ impl Body {
     /// Returns a body that is known whole.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         Self::Full(Some(bytes.into()))
+    }
+
+    /// Keeps something until a streamed body was sent or dropped.
+    #[must_use]
+    pub fn keeping<T: 'static>(self, kept: T) -> Self {
+        match self {
+            Self::Full(bytes) => Self::Full(bytes),
+            Self::Stream(stream) => Self::Stream(Box::pin(stream.inspect(move |_| {
+                let _kept = &kept;
+            }))),
+        }
     }
 }
 

@@ -79,7 +79,21 @@ impl Connection {
         if request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity") {
             return Err(problem::bad_request("compressed request bodies are not accepted"));
         }
-        let _active = self.admit()?;
+        // An operator's questions are answered however busy the core is.
+        if target.route.service {
+            return self.work(request, &target).await;
+        }
+        let active = self.admit()?;
+        let response = self.work(request, &target).await?;
+        // An answer that is made while it is sent is work until its end.
+        Ok(response.map(|body| body.keeping(active)))
+    }
+
+    async fn work(
+        &self,
+        request: Request<Upload>,
+        target: &Target,
+    ) -> Result<Response<Body>, Error> {
         match target.route.handler {
             Handler::Query => statement::query(self, request).await,
             Handler::Tables => Ok(tables::list(self)),

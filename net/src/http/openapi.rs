@@ -28,13 +28,14 @@ pub fn document() -> Value {
 
 fn operation(route: &Route) -> Value {
     let answer = json!({ "$ref": format!("#/components/schemas/{}", route.response) });
+    let media = if route.response == "Text" { "text/plain" } else { "application/json" };
     let mut operation = json!({
         "operationId": format!("{:?}", route.handler),
         "summary": route.summary,
         "responses": {
             "200": {
                 "description": "Done.",
-                "content": { "application/json": { "schema": answer } },
+                "content": { media: { "schema": answer } },
             },
             "default": {
                 "description": "What went wrong, and what to do.",
@@ -44,11 +45,18 @@ fn operation(route: &Route) -> Value {
             },
         },
     });
-    let parameters: Vec<Value> = parameters(route.path)
+    let mut parameters: Vec<Value> = parameters(route.path)
         .map(|name| {
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
         })
         .collect();
+    if route.request == Some("Records") {
+        parameters.push(json!({
+            "name": "on_conflict", "in": "query", "required": false,
+            "schema": { "enum": ["refuse", "keep", "replace"] },
+            "description": "what happens to a record whose key exists; default refuse",
+        }));
+    }
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
@@ -81,8 +89,16 @@ fn schemas() -> Value {
         "Tables": object(&[("tables", array(reference("Table")))]),
         "Table": object(&[("name", text()), ("kind", text()), ("columns", array(json!({}))),
                           ("key", array(text())), ("indexes", array(json!({})))]),
-        "RecordsAnswer": object(&[("inserted", integer()), ("failed", integer()),
-                                  ("errors", array(json!({})))]),
+        "Text": { "type": "string" },
+        "RecordsAnswer": object(&[
+            ("inserted", integer()), ("failed", integer()),
+            ("kept", told("integer", "records left out because their key exists")),
+            ("errors", told("array", "the first refused records, by number")),
+        ]),
+        "PutAnswer": object(&[
+            ("inserted", integer()), ("replaced", json!({ "type": "boolean" })),
+        ]),
+        "DeleteAnswer": object(&[("deleted", integer())]),
     });
     if let Value::Object(all) = &mut all {
         all.insert("Problem".into(), problem());
@@ -148,7 +164,11 @@ fn search_request() -> Value {
 fn traverse_request() -> Value {
     let mut schema = object(&[
         ("table", told("string", "table of the nodes it starts from")),
-        ("start", told("string", "key of the node it starts from; an array for several columns")),
+        (
+            "start",
+            json!({ "description": "key of the node it starts from; an array for several \
+                                          columns" }),
+        ),
         ("edge", told("string", "edge table")),
         ("direction", json!({ "enum": ["out", "in", "both"] })),
         (

@@ -49,17 +49,20 @@ pub async fn insert(
 
 /// Reads `on_conflict=refuse|keep|replace`.
 fn existing(query: &str) -> Result<BulkConflict, Error> {
+    let mut chosen = BulkConflict::Error;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        return match pair.split_once('=') {
-            Some(("on_conflict", "refuse" | "error")) => Ok(BulkConflict::Error),
-            Some(("on_conflict", "keep" | "ignore" | "nothing")) => Ok(BulkConflict::Skip),
-            Some(("on_conflict", "replace")) => Ok(BulkConflict::Replace),
-            _ => Err(problem::bad_request(
-                "the only choice here is on_conflict=refuse, =keep or =replace",
-            )),
+        chosen = match pair.split_once('=') {
+            Some(("on_conflict", "refuse" | "error")) => BulkConflict::Error,
+            Some(("on_conflict", "keep" | "ignore" | "nothing")) => BulkConflict::Skip,
+            Some(("on_conflict", "replace")) => BulkConflict::Replace,
+            _ => {
+                return Err(problem::bad_request(
+                    "the only choice here is on_conflict=refuse, =keep or =replace",
+                ));
+            }
         };
     }
-    Ok(BulkConflict::Error)
+    Ok(chosen)
 }
 
 async fn stream(
@@ -73,7 +76,7 @@ async fn stream(
     let mut step: Vec<Line> = Vec::with_capacity(limits::BULK_RECORDS);
     let mut bytes = 0;
     loop {
-        let line = lines.next().await?;
+        let line = lines.next().await.map_err(|error| total.broke_off(error))?;
         let ended = line.is_none();
         if let Some(line) = line {
             total.lines += 1;
@@ -83,7 +86,8 @@ async fn stream(
             }
         }
         if ended || step.len() == limits::BULK_RECORDS || bytes >= limits::BULK_BYTES {
-            total.store(connection, table, std::mem::take(&mut step), existing).await?;
+            let stored = total.store(connection, table, std::mem::take(&mut step), existing).await;
+            stored.map_err(|error| total.broke_off(error))?;
             bytes = 0;
         }
         if ended {
@@ -150,6 +154,18 @@ impl Total {
         if self.errors.len() < limits::BULK_ERRORS_MAX {
             self.errors.push((number, error));
         }
+    }
+
+    /// Says what a load that breaks off has stored.
+    fn broke_off(&self, error: Error) -> Error {
+        metrics::counter!("pieskieo_records_loaded_total").increment(self.stored);
+        if error.detail.is_some() {
+            return error;
+        }
+        error.with_detail(format!(
+            "{} records were stored before; {} lines were read.",
+            self.stored, self.lines
+        ))
     }
 
     /// Returns the answer; `place` is what the numbers of refused records count.
@@ -224,11 +240,15 @@ pub async fn delete(connection: &Connection, at: &[String]) -> Result<Response<B
     Err(absent(at))
 }
 
-/// Returns one text per key column: several are separated by commas.
+/// Returns one text per key column.
 fn keys(at: &[String]) -> Vec<String> {
-    at[1].split(',').map(str::to_owned).collect()
+    at[1..].to_vec()
 }
 
 fn absent(at: &[String]) -> Error {
-    problem::no_record(&format!("table \"{}\" has no record with the key \"{}\"", at[0], at[1]))
+    problem::no_record(&format!(
+        "table \"{}\" has no record with the key \"{}\"",
+        at[0],
+        at[1..].join(",")
+    ))
 }

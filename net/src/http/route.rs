@@ -68,7 +68,7 @@ pub struct Route {
 pub struct Target {
     /// The route; when `other_methods` is set, one with the same path.
     pub route: &'static Route,
-    /// Decoded path parameters in order.
+    /// Decoded path parameters in order; a key is one per column.
     pub parameters: Vec<String>,
     /// The methods this path has, when the request's is not among them.
     pub other_methods: Option<&'static str>,
@@ -97,15 +97,15 @@ pub static ROUTES: [Route; 15] = [
     route!(GET "/v1/tables/{table}" Table false "Describes one table." None, "Table"),
     route!(POST "/v1/tables/{table}/records" RecordsInsert false "Stores one record, an array of records, or NDJSON." Some("Records"), "RecordsAnswer"),
     route!(GET "/v1/tables/{table}/records/{key}" RecordGet false "Returns one record." None, "Record"),
-    route!(PUT "/v1/tables/{table}/records/{key}" RecordPut false "Stores one record under its key, replacing an earlier one." Some("Record"), "RecordsAnswer"),
-    route!(PATCH "/v1/tables/{table}/records/{key}" RecordPatch false "Changes the given fields of one record." Some("Record"), "RecordsAnswer"),
-    route!(DELETE "/v1/tables/{table}/records/{key}" RecordDelete false "Removes one record." None, "RecordsAnswer"),
+    route!(PUT "/v1/tables/{table}/records/{key}" RecordPut false "Stores one record under its key, replacing an earlier one." Some("Record"), "PutAnswer"),
+    route!(PATCH "/v1/tables/{table}/records/{key}" RecordPatch false "Changes the given fields of one record." Some("Record"), "Record"),
+    route!(DELETE "/v1/tables/{table}/records/{key}" RecordDelete false "Removes one record." None, "DeleteAnswer"),
     route!(POST "/v1/search" Search false "Finds records by vector, by text or by both, with filters." Some("SearchRequest"), "QueryAnswer"),
     route!(POST "/v1/graph/traverse" Traverse false "Follows edges breadth first." Some("TraverseRequest"), "QueryAnswer"),
     route!(GET "/openapi.json" OpenApi true "Describes this interface." None, "Any"),
     route!(GET "/healthz" Health true "Answers while the process lives." None, "Any"),
     route!(GET "/readyz" Ready true "Answers 200 once recovery is done." None, "Any"),
-    route!(GET "/metrics" Metrics true "Returns measurements in Prometheus' text format." None, "Any"),
+    route!(GET "/metrics" Metrics true "Returns measurements in Prometheus' text format." None, "Text"),
     route!(GET "/" Welcome true "Says where to look next." None, "Any"),
 ];
 
@@ -142,8 +142,15 @@ pub fn find(method: &Method, path: &str) -> Result<Target, Error> {
             .with_hint("GET /openapi.json lists every address")
     })?;
     let mut parameters = Vec::new();
-    for (_, value) in found.params.iter() {
-        parameters.push(percent_decode(value)?);
+    for (name, value) in found.params.iter() {
+        if name == "key" {
+            // One text per column; a comma inside of one is written %2C.
+            for part in value.split(',') {
+                parameters.push(percent_decode(part)?);
+            }
+        } else {
+            parameters.push(percent_decode(value)?);
+        }
     }
     let methods = found.value;
     // HEAD is GET without its body.
@@ -195,6 +202,8 @@ mod tests {
     fn parameters_are_decoded() {
         let target = find(&Method::GET, "/v1/tables/films/records/a%2Fb%C3%A9").unwrap();
         assert_eq!(target.parameters, ["films", "a/bé"]);
+        let target = find(&Method::GET, "/v1/tables/pair/records/1,a%2Cb").unwrap();
+        assert_eq!(target.parameters, ["pair", "1", "a,b"]);
         assert!(find(&Method::GET, "/v1/tables/films/records/%zz").is_err());
         assert!(find(&Method::GET, "/v1/nothing").is_err());
     }

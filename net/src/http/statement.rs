@@ -45,29 +45,39 @@ pub async fn query(
     let started = time::now();
     let session = &connection.session;
     let kinds = session.kinds(&wanted.pql).inspect_err(|_| note(&[], false, started.elapsed()))?;
+    let limit = wanted.timeout_ms.map(Duration::from_millis);
+    // The session ends statements in time, but for a commit under way: that is waited for.
+    let cancel = session.cancel_handle_within(limit);
+    let deadline = limit.map(|limit| (limit, started + limit));
     let answered = async {
         if kinds.len() == 1 {
-            let outcome = session.run_one_streaming(&wanted.pql, &params).await?;
-            return answer_one(outcome, wants_arrow).await;
+            let outcome = session.run_one_streaming_with(&wanted.pql, &params, &cancel).await?;
+            return answer_one(outcome, wants_arrow, deadline).await;
         }
         if wants_arrow {
             return Err(problem::bad_request("an Arrow stream answers exactly one statement"));
         }
-        answer::many_json(session.run(&wanted.pql, &params).await?).await
+        answer::many_json(session.run_with(&wanted.pql, &params, &cancel).await?).await
     };
-    let result = match wanted.timeout_ms.map(Duration::from_millis) {
-        None => answered.await,
-        Some(limit) => match rt::timeout(limit, answered).await {
-            Ok(result) => result.map(|response| until(response, started + limit)),
-            Err(_) => Err(out_of_time(limit)),
-        },
-    };
+    let result = answered.await;
     note(&kinds, result.is_ok(), started.elapsed());
     result
 }
 
-async fn answer_one(outcome: Outcome, wants_arrow: bool) -> Result<Response<Body>, Error> {
-    if wants_arrow { answer::one_arrow(outcome).await } else { answer::one_json(outcome).await }
+/// Begins the answer of one statement and breaks it off at the deadline.
+async fn answer_one(
+    outcome: Outcome,
+    wants_arrow: bool,
+    deadline: Option<(Duration, Monotonic)>,
+) -> Result<Response<Body>, Error> {
+    let begun = async {
+        if wants_arrow { answer::one_arrow(outcome).await } else { answer::one_json(outcome).await }
+    };
+    let Some((limit, deadline)) = deadline else { return begun.await };
+    match rt::timeout(deadline - time::now(), begun).await {
+        Ok(response) => response.map(|response| until(response, deadline)),
+        Err(_) => Err(out_of_time(limit)),
+    }
 }
 
 /// Breaks an answer off that is still being made at `deadline`.

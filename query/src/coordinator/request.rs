@@ -23,7 +23,7 @@ use super::setting::Settings;
 use super::{change, explain, insert, schema, setting};
 use crate::Param;
 use crate::error::{Error, Result, code};
-use crate::exec::scope::{Scope, Stop, out_of_time};
+use crate::exec::scope::{Scope, Stop};
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, StatementKind};
 use crate::plan::Engine;
@@ -388,7 +388,7 @@ pub(crate) async fn within<T>(stop: &Stop, work: impl Future<Output = Result<T>>
     match rt::timeout(left, work.as_mut()).await {
         Ok(result) => result,
         Err(_) if stop.is_settling() => work.await,
-        Err(_) => Err(out_of_time()),
+        Err(_) => Err(stop.out_of_time()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use datafusion::common::Result as PlanResult;
 use datafusion::error::DataFusionError;
@@ -44,15 +45,17 @@ pub struct Stop {
     cancelled: Arc<AtomicBool>,
     /// Stopping the whole stops its parts; a part that ends does not stop the whole.
     whole: Option<Arc<AtomicBool>>,
-    deadline: Option<Monotonic>,
+    /// How long it may take, and when that is over.
+    limit: Option<(Duration, Monotonic)>,
     /// Whether a commit is under way: its outcome is waited for, whatever the time.
     settling: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Makes a way to stop that also stops by itself at `deadline`.
-    pub fn new(deadline: Option<Monotonic>) -> Self {
-        Self { cancelled: Arc::default(), whole: None, deadline, settling: Arc::default() }
+    /// Makes a way to stop that also stops by itself after `allowed`.
+    pub fn new(allowed: Option<Duration>) -> Self {
+        let limit = allowed.map(|allowed| (allowed, time::now() + allowed));
+        Self { cancelled: Arc::default(), whole: None, limit, settling: Arc::default() }
     }
 
     /// Returns the way to stop a part of this, such as one query of a request.
@@ -61,7 +64,7 @@ impl Stop {
         Self {
             cancelled: Arc::default(),
             whole: Some(self.cancelled.clone()),
-            deadline: self.deadline,
+            limit: self.limit,
             settling: self.settling.clone(),
         }
     }
@@ -84,7 +87,7 @@ impl Stop {
 
     /// Returns when the statement stops by itself.
     pub fn deadline(&self) -> Option<Monotonic> {
-        self.deadline
+        self.limit.map(|(_, deadline)| deadline)
     }
 
     /// Returns whether the statement was told to stop.
@@ -100,16 +103,18 @@ impl Stop {
         if self.is_cancelled() {
             return Err(Error::new(code::QUERY_CANCELED, "the statement was cancelled"));
         }
-        if self.deadline.is_some_and(|deadline| deadline <= time::now()) {
-            return Err(out_of_time());
+        if self.deadline().is_some_and(|deadline| deadline <= time::now()) {
+            return Err(self.out_of_time());
         }
         Ok(())
     }
-}
 
-/// Returns the error of a statement that took too long.
-pub fn out_of_time() -> Error {
-    Error::new(code::QUERY_CANCELED, "the statement ran out of time").with_hint(
-        "Raise the request's timeout_ms or the server's statement_timeout, or ask for less.",
-    )
+    /// Returns the error of a statement that took too long.
+    pub fn out_of_time(&self) -> Error {
+        let allowed = self.limit.map_or(0, |(allowed, _)| allowed.as_millis());
+        let message = format!("the statement took longer than its {allowed} ms");
+        Error::new(code::QUERY_CANCELED, message).with_hint(
+            "Raise the request's timeout_ms or the server's statement_timeout, or ask for less.",
+        )
+    }
 }
