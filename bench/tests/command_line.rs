@@ -1,5 +1,11 @@
 //! Does the real program keep its promises to the person and the scripts that command it?
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "what surprises a test stops it, and it looks at the server from outside"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,11 @@
 //! Does one server hold all five models over HTTP/2, and does it keep them?
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "what surprises a test stops it, and it looks at the server from outside"
+)]
+
 mod support;
 
 use http::Method;

@@ -1,5 +1,11 @@
 //! Does the front door keep its promises to any HTTP client?
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "what surprises a test stops it, and it looks at the server from outside"
+)]
+
 mod support;
 
 use std::net::SocketAddr;

@@ -2,6 +2,12 @@
 //!
 //! The data sets are not part of the repository; each test says so when its folder is missing.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "what surprises a test stops it, and it looks at the server from outside"
+)]
+
 mod support;
 
 use std::path::Path;

@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use pieskieo_io::file::host;
 use serde_json::Value as Json;
 use sqllogictest::{
     Condition, Control, DB, DBOutput, DefaultColumnType, QueryExpect, Record, ResultMode, Runner,
@@ -134,7 +135,7 @@ fn without_unique(line: &str) -> String {
 /// Reads a script. Remarks behind conditions are dropped, and a `halt` for another engine with its
 /// condition: the library knows neither.
 fn records(path: &Path) -> Vec<Record<DefaultColumnType>> {
-    let text = std::fs::read_to_string(path).expect("a script");
+    let text = host::read_to_string(path).expect("a script");
     let mut kept: Vec<String> = Vec::new();
     for line in text.lines() {
         if line.trim() == "halt"

@@ -349,7 +349,7 @@ fn broadcast(array: ArrayRef, rows: usize) -> Result<ArrayRef> {
     if array.len() == rows {
         return Ok(array);
     }
-    Ok(datafusion::common::ScalarValue::try_from_array(&array, 0)?.to_array_of_size(rows)?)
+    datafusion::common::ScalarValue::try_from_array(&array, 0)?.to_array_of_size(rows)
 }
 
 fn to_json(call: &Call) -> Result<ArrayRef> {

@@ -172,9 +172,7 @@ impl<'a> Vectors<'a> {
                 let start = row * dim;
                 Ok(Some(Cow::Borrowed(&elements.values()[start..start + dim])))
             }
-            Self::Other(array) => {
-                Ok(vector_at(array.as_ref(), row)?.map(|vector| Cow::Owned(vector)))
-            }
+            Self::Other(array) => Ok(vector_at(array.as_ref(), row)?.map(Cow::Owned)),
         }
     }
 }

@@ -67,5 +67,5 @@ fn serve_and_ask(
 /// Returns the workspace this program was built from, or the current folder if that is gone.
 fn own_workspace() -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR"));
-    if host::exists(&built.join("Cargo.toml")) { built.to_path_buf() } else { PathBuf::from(".") }
+    if host::exists(built.join("Cargo.toml")) { built.to_path_buf() } else { PathBuf::from(".") }
 }
