@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pieskieo_io::file::host;
-use pieskieo_io::rt::{self, CoreId, Running, RuntimeOptions, Stopper};
+use pieskieo_io::rt::{self, CoreId, Queue, Running, RuntimeOptions, Stopper};
 use pieskieo_io::wal::{SyncMethod, WalOptions};
 use pieskieo_net::tls::TlsFiles;
 use pieskieo_net::{Door, Front, NetOptions, Recorder};
@@ -177,6 +177,7 @@ async fn open_door(
     front.set_ready(true);
     let address = door.address().unwrap_or(plan.config.listen);
     if core.0 == 0 {
+        drop(rt::spawn(Queue::Maintenance, "sum up metrics", plan.recorder.clone().sum_up()));
         for _ in 1..plan.cores {
             // A core that is gone no longer wants to know.
             let _gone = plan.address.0.send_async(address).await;

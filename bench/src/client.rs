@@ -1,21 +1,22 @@
 //! How does a measuring or breaking program talk to the server?
 //!
 //! HTTP/2 with prior knowledge over our own runtime, so that the program costs as little as the
-//! server it measures. One connection carries any number of requests at once. A request either has
+//! server it measures: the protocol comes from `h2` itself, because hyper's client hands every
+//! request through two channels and a task. One connection carries any number of requests at once. A request either has
 //! an answer, or was refused (nothing happened), or its outcome is unknown; callers that count must
 //! keep these three apart.
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::future::{Either, select};
 use futures::io::{AsyncRead, AsyncWrite};
-use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2::{Builder, SendRequest};
+use h2::client::{Builder, SendRequest};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri};
 use pieskieo_io::rt::{self, Queue, TcpStream};
-use pieskieo_net::hyper_io::{CoreExecutor, HyperIo};
 use serde_json::{Value, json};
+
+use crate::tokio_io::TokioIo;
 
 /// Bytes the server may send ahead on one stream.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -67,8 +68,8 @@ pub struct Answer {
 /// An HTTP/2 connection. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    sender: SendRequest<Full<Bytes>>,
-    authority: String,
+    sender: SendRequest<Bytes>,
+    authority: uri::Authority,
 }
 
 impl Client {
@@ -88,11 +89,13 @@ impl Client {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let mut builder = Builder::new(CoreExecutor);
+        let mut builder = Builder::new();
         builder
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let (sender, driver) = builder.handshake(HyperIo::new(stream)).await.map_err(gone)?;
+            .initial_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .enable_push(false);
+        let (sender, driver) = builder.handshake(TokioIo(stream)).await.map_err(gone)?;
+        let authority = address.to_string().parse().map_err(gone)?;
         drop(rt::spawn(Queue::Net, "client connection", async move {
             let stop = std::pin::pin!(rt::shutdown_requested());
             // The requests under way learn of a failure themselves.
@@ -100,23 +103,38 @@ impl Client {
                 tracing::debug!(%error, "client connection ended");
             }
         }));
-        Ok(Self { sender, authority: address.to_string() })
+        Ok(Self { sender, authority })
     }
 
     /// Sends a request as it is, with this connection's authority, and returns the whole answer,
     /// whatever its status. The address is a path.
     ///
     /// **Errors**: `Unknown` when the connection broke.
-    pub async fn exchange(
-        &self,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Bytes>, Failure> {
-        let whole = format!("http://{}{}", self.authority, request.uri());
-        *request.uri_mut() = whole.parse().map_err(gone)?;
-        let answer = self.sender.clone().send_request(request).await.map_err(gone)?;
-        let (head, body) = answer.into_parts();
-        let body = body.collect().await.map_err(gone)?.to_bytes();
-        Ok(Response::from_parts(head, body))
+    pub async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Failure> {
+        let (mut head, body) = request.into_parts();
+        let mut whole = uri::Parts::from(head.uri);
+        whole.scheme = Some(uri::Scheme::HTTP);
+        whole.authority = Some(self.authority.clone());
+        head.uri = Uri::from_parts(whole).map_err(gone)?;
+        let has_length = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
+        if has_length && !head.headers.contains_key(header::CONTENT_LENGTH) {
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        let mut sender = self.sender.clone().ready().await.map_err(gone)?;
+        let head = Request::from_parts(head, ());
+        let (answer, mut stream) = sender.send_request(head, body.is_empty()).map_err(gone)?;
+        if !body.is_empty() {
+            // An answer may come to what was sent so far; whether this was is told by the answer.
+            drop(stream.send_data(body, true));
+        }
+        let (head, mut stream) = answer.await.map_err(gone)?.into_parts();
+        let mut body = Body::None;
+        while let Some(data) = stream.data().await {
+            let data = data.map_err(gone)?;
+            stream.flow_control().release_capacity(data.len()).map_err(gone)?;
+            body.add(data);
+        }
+        Ok(Response::from_parts(head, body.whole()))
     }
 
     /// Sends a request and returns the body of its answer.
@@ -133,7 +151,7 @@ impl Client {
             .method(method)
             .uri(path)
             .header(header::CONTENT_TYPE, media)
-            .body(Full::new(body.into()))
+            .body(body.into())
             .map_err(gone)?;
         let answer = self.exchange(request).await?;
         let status = answer.status();
@@ -175,6 +193,35 @@ impl Client {
         let path = format!("/v1/tables/{table}/records");
         let bytes = self.send(Method::POST, &path, "application/x-ndjson", lines).await?;
         serde_json::from_slice(&bytes).map_err(gone)
+    }
+}
+
+/// A body while it comes; most are one piece, which is not copied then.
+enum Body {
+    None,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Body {
+    fn add(&mut self, data: Bytes) {
+        match self {
+            Self::None => *self = Self::One(data),
+            Self::One(first) => {
+                let mut all = BytesMut::from(&first[..]);
+                all.extend_from_slice(&data);
+                *self = Self::Many(all);
+            }
+            Self::Many(all) => all.extend_from_slice(&data),
+        }
+    }
+
+    fn whole(self) -> Bytes {
+        match self {
+            Self::None => Bytes::new(),
+            Self::One(only) => only,
+            Self::Many(all) => all.freeze(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `model/` | What is the right answer, found the slow and obvious way? |
 //! | `crash/` | Does the real server survive being killed? |
 //! | `client.rs` | How does a measuring or breaking program talk to the server? |
+//! | `tokio_io.rs` | How does `h2` read and write on our runtime? |
 //! | `bin/` | Programs: `quality` (is text ranking as good as the plain model, and how fast?), `crash` |
 
 #![forbid(unsafe_code)]
@@ -16,3 +17,4 @@ pub mod crash;
 pub mod data;
 pub mod load;
 pub mod model;
+mod tokio_io;

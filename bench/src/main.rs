@@ -36,9 +36,12 @@ struct LoadFlags {
     /// What is sent
     #[arg(long, value_enum)]
     workload: Kind,
-    /// HTTP/2 connections, each with one request at a time
+    /// HTTP/2 connections
     #[arg(long, default_value_t = 64)]
     connections: usize,
+    /// Requests each connection has on the way at a time
+    #[arg(long, default_value_t = 1)]
+    in_flight: usize,
     /// Seconds
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
@@ -81,6 +84,7 @@ fn measure(flags: &LoadFlags) -> Result<String, String> {
         address: flags.address,
         kind: flags.workload,
         connections: flags.connections.max(1),
+        in_flight: flags.in_flight.max(1),
         time: Duration::from_secs_f64(flags.seconds.clamp(0.1, 86_400.0)),
         rate: flags.rate,
         records: flags.records,

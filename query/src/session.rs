@@ -90,7 +90,8 @@ impl Session {
         params: &[Param],
         cancel: &CancelHandle,
     ) -> Result<Vec<Outcome>> {
-        within(&cancel.0, async {
+        // On the heap: what waits for it stays small, and is moved more than once.
+        let run = Box::pin(async {
             let items = statements(text)?;
             let request = Request::new(self.client(), params, cancel.0.clone())?;
             if let [item] = items.as_ref()
@@ -100,8 +101,8 @@ impl Session {
                 return Ok(vec![collect(outcome, &self.options).await?]);
             }
             request.run_all(&items).await
-        })
-        .await
+        });
+        within(&cancel.0, run).await
     }
 
     /// Runs a single statement. Rows of a query come while they are made; the statement's timeout
@@ -131,17 +132,19 @@ impl Session {
             let mut outcomes = self.run_with(text, params, cancel).await?;
             return outcomes.pop().ok_or_else(|| Error::internal("a statement without an answer"));
         }
-        within(&cancel.0, async {
+        let run = Box::pin(async {
             // A schema that changes meanwhile is met by planning again.
-            for _ in 0..PLANS_MAX {
+            for attempt in 1.. {
                 match self.select(item, params, cancel).await {
-                    Err(error) if error.code == code::SERIALIZATION_FAILURE.code => {}
+                    Err(error)
+                        if attempt <= PLANS_MAX
+                            && error.code == code::SERIALIZATION_FAILURE.code => {}
                     other => return other,
                 }
             }
-            self.select(item, params, cancel).await
-        })
-        .await
+            Err(Error::internal("attempts do not end"))
+        });
+        within(&cancel.0, run).await
     }
 
     async fn select(
@@ -231,7 +234,7 @@ impl Session {
     /// Runs queries, each with parameters of its own, at one snapshot.
     async fn rankings(&self, queries: [Written; 2]) -> Result<Vec<Vec<RecordBatch>>> {
         let cancel = self.cancel_handle();
-        within(&cancel.0, async {
+        let run = Box::pin(async {
             let lease = self.core.lease();
             let mut rankings = Vec::new();
             for (text, params) in queries {
@@ -247,8 +250,8 @@ impl Session {
                 rankings.push(outcome.rows.collect().await?);
             }
             Ok(rankings)
-        })
-        .await
+        });
+        within(&cancel.0, run).await
     }
 
     /// Follows edges from one record. The last column of the answer is `_depth`.

@@ -33,8 +33,10 @@ pub struct LoadOptions {
     pub address: SocketAddr,
     /// What is sent.
     pub kind: Kind,
-    /// HTTP/2 connections, each with one request at a time.
+    /// HTTP/2 connections.
     pub connections: usize,
+    /// Requests each connection has on the way at a time.
+    pub in_flight: usize,
     /// How long requests are measured; the first tenth is left out of the figures.
     pub time: Duration,
     /// Requests a second over all connections (open loop); `None` = as many as go through.
@@ -47,4 +49,11 @@ pub struct LoadOptions {
     pub seed: u64,
     /// Leaves the data set of an earlier run in place.
     pub keep: bool,
+}
+
+impl LoadOptions {
+    /// Returns how many requests are on the way at a time.
+    pub fn streams(&self) -> usize {
+        self.connections * self.in_flight
+    }
 }

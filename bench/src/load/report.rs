@@ -12,6 +12,8 @@ pub struct Report {
     pub name: String,
     /// Connections used.
     pub connections: usize,
+    /// Requests each of them had on the way at a time.
+    pub in_flight: usize,
     /// Requests a second asked for; `None` = closed loop.
     pub rate: Option<f64>,
     /// Requests answered within the measured time.
@@ -37,6 +39,7 @@ impl Report {
         Self {
             name: format!("{:?}", options.kind),
             connections: options.connections,
+            in_flight: options.in_flight,
             rate: options.rate,
             requests: 0,
             failures: 0,
@@ -61,10 +64,11 @@ impl Report {
             Some(rate) => format!("open loop at {rate:.0}/s"),
         };
         let mut text = format!(
-            "{:<10} {:>3} connections, {pace}: {:.0}/s  p50 {:.2} ms  p90 {:.2} ms  p99 {:.2} ms  \
-             p99.9 {:.2} ms  max {:.2} ms  ({} requests in {:.1} s",
+            "{:<10} {:>3} x {} in flight, {pace}: {:.0}/s  p50 {:.2} ms  p90 {:.2} ms  \
+             p99 {:.2} ms  p99.9 {:.2} ms  max {:.2} ms  ({} requests in {:.1} s",
             self.name,
             self.connections,
+            self.in_flight,
             self.per_second(),
             quantile(0.5),
             quantile(0.9),
@@ -89,7 +93,8 @@ impl Report {
     pub fn json(&self) -> Value {
         let quantile = |q: f64| self.micros.value_at_quantile(q);
         json!({
-            "workload": self.name, "connections": self.connections, "rate": self.rate,
+            "workload": self.name, "connections": self.connections,
+            "in_flight": self.in_flight, "rate": self.rate,
             "per_second": self.per_second(), "requests": self.requests,
             "failures": self.failures, "failure": self.failure, "seconds": self.seconds,
             "units": self.units, "recall": self.recall,

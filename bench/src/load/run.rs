@@ -30,17 +30,21 @@ pub async fn run(options: &LoadOptions) -> Result<Report, Failure> {
         wait_folded(&client).await?;
     }
     let report = Rc::new(RefCell::new(Report::empty(options)));
-    let mut tasks = Vec::with_capacity(options.connections);
-    for position in 0..options.connections {
+    let mut tasks = Vec::with_capacity(options.streams());
+    for connection in 0..options.connections {
         let client = Client::open(options.address).await?;
-        let connection = drive(client, options.clone(), position, report.clone());
-        tasks.push(rt::spawn(Queue::Net, "load", connection));
+        for stream in 0..options.in_flight {
+            // The open loop's first requests are spread over the connections.
+            let position = stream * options.connections + connection;
+            let stream = drive(client.clone(), options.clone(), position, report.clone());
+            tasks.push(rt::spawn(Queue::Net, "load", stream));
+        }
     }
     join_all(tasks).await;
     let mut report = Rc::try_unwrap(report)
         .map_err(|_| Failure::Unknown {
             status: None,
-            cause: "a connection did not end".to_owned(),
+            cause: "a stream of requests did not end".to_owned(),
         })?
         .into_inner();
     report.seconds = options.time.as_secs_f64() * (1.0 - WARM_UP);
@@ -52,7 +56,7 @@ pub async fn run(options: &LoadOptions) -> Result<Report, Failure> {
 
 async fn drive(client: Client, options: LoadOptions, position: usize, report: Rc<RefCell<Report>>) {
     let mut workload = Workload::start(&options, position);
-    let mut pace = Pace::start(options.rate, position, options.connections);
+    let mut pace = Pace::start(options.rate, position, options.streams());
     let warm = options.time.mul_f64(WARM_UP);
     loop {
         let sent = pace.next().await;

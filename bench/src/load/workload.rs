@@ -1,7 +1,7 @@
 //! Which requests does a workload send?
 
+use bytes::Bytes;
 use http::Method;
-use hyper::body::Bytes;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -14,13 +14,13 @@ use super::prepare;
 /// Documents in one request of the bulk workload.
 const BULK_DOCUMENTS: u64 = 2_000;
 
-/// The requests of one connection.
+/// The requests of one stream.
 pub struct Workload {
     kind: Kind,
     records: u64,
     random: ChaCha8Rng,
     centers: Vec<Vec<f32>>,
-    /// Next key to insert: connections do not share any.
+    /// Next key to insert: streams do not share any.
     next: u64,
 }
 
@@ -34,13 +34,13 @@ pub struct Operation {
 }
 
 impl Workload {
-    /// Starts the requests of a connection.
+    /// Starts the requests of a stream.
     pub fn start(options: &LoadOptions, position: usize) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         random.set_stream(position as u64 + 1);
         let centers =
             if options.kind == Kind::Vector { prepare::centers(options) } else { Vec::new() };
-        // Far apart, so that connections never insert the same key.
+        // Far apart, so that streams never insert the same key.
         let next = options.records + (position as u64 + 1) * 1_000_000_000;
         Self { kind: options.kind, records: options.records.max(1), random, centers, next }
     }

@@ -49,12 +49,12 @@ impl Ask {
         self
     }
 
-    fn request(self) -> Request<Full<Bytes>> {
+    fn request(self) -> Request<Bytes> {
         let mut request = Request::builder().method(self.method).uri(self.path);
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        request.body(Full::new(self.body)).unwrap()
+        request.body(self.body).unwrap()
     }
 }
 
@@ -142,7 +142,7 @@ impl Wire {
     /// Sends a request over HTTP/1.1 and returns the answer with its body unread.
     pub async fn open(&mut self, ask: Ask) -> Result<Response<Incoming>, String> {
         let Self::One(sender, address) = self else { panic!("this is for HTTP/1.1") };
-        let mut request = ask.request();
+        let mut request = ask.request().map(Full::new);
         let host = address.to_string().parse().unwrap();
         request.headers_mut().insert(http::header::HOST, host);
         sender.ready().await.map_err(|error| error.to_string())?;

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
 use super::current::{Back, Core, with_current};
@@ -72,13 +73,14 @@ pub(crate) fn spawn_on<T: 'static>(
 ) -> Task<T> {
     let outcome = Rc::new(Outcome { value: Cell::new(None), waiter: RefCell::new(None) });
     let place = outcome.clone();
-    let whole = async move {
-        let value = future.await;
+    // Not an async block: one would hold the future twice, as what it captured and as what it
+    // awaits.
+    let whole = future.map(move |value| {
         place.value.set(Some(value));
         if let Some(waiter) = place.waiter.take() {
             waiter.wake();
         }
-    };
+    });
     let record = Rc::new(Record {
         number: core.take_number(),
         name,

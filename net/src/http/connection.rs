@@ -94,21 +94,23 @@ impl Connection {
         request: Request<Upload>,
         target: &Target,
     ) -> Result<Response<Body>, Error> {
+        let parameters = &target.parameters;
+        // On the heap, all but the most frequent: every request has room for what is here.
         match target.route.handler {
             Handler::Query => statement::query(self, request).await,
             Handler::Tables => Ok(tables::list(self)),
-            Handler::Table => tables::one(self, &target.parameters),
-            Handler::RecordsInsert => records::insert(self, request, &target.parameters).await,
-            Handler::RecordGet => records::get(self, &target.parameters).await,
-            Handler::RecordPut => records::put(self, request, &target.parameters).await,
-            Handler::RecordPatch => records::patch(self, request, &target.parameters).await,
-            Handler::RecordDelete => records::delete(self, &target.parameters).await,
-            Handler::Search => search::search(self, request).await,
-            Handler::Traverse => search::traverse(self, request).await,
+            Handler::Table => tables::one(self, parameters),
+            Handler::RecordsInsert => Box::pin(records::insert(self, request, parameters)).await,
+            Handler::RecordGet => Box::pin(records::get(self, parameters)).await,
+            Handler::RecordPut => Box::pin(records::put(self, request, parameters)).await,
+            Handler::RecordPatch => Box::pin(records::patch(self, request, parameters)).await,
+            Handler::RecordDelete => Box::pin(records::delete(self, parameters)).await,
+            Handler::Search => Box::pin(search::search(self, request)).await,
+            Handler::Traverse => Box::pin(search::traverse(self, request)).await,
             Handler::OpenApi => Ok(service::openapi()),
             Handler::Health => Ok(service::health()),
             Handler::Ready => Ok(service::ready(&self.front)),
-            Handler::Metrics => Ok(service::metrics(&self.front).await),
+            Handler::Metrics => Ok(Box::pin(service::metrics(&self.front)).await),
             Handler::Welcome => Ok(service::welcome()),
         }
     }

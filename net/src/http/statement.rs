@@ -74,7 +74,7 @@ async fn answer_one(
         if wants_arrow { answer::one_arrow(outcome).await } else { answer::one_json(outcome).await }
     };
     let Some((limit, deadline)) = deadline else { return begun.await };
-    match rt::timeout(deadline - time::now(), begun).await {
+    match rt::timeout(deadline - time::now(), Box::pin(begun)).await {
         Ok(response) => response.map(|response| until(response, deadline)),
         Err(_) => Err(out_of_time(limit)),
     }

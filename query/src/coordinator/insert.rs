@@ -55,7 +55,7 @@ pub async fn run(request: &mut Request<'_>, insert: &Insert) -> Result<Outcome> 
         }
         InsertSource::Defaults => vec![finish(request, &table, empty_row(&table))?],
         InsertSource::Query(query) => {
-            let batches = request.collect_query(query.as_ref().clone()).await?;
+            let batches = Box::pin(request.collect_query(query.as_ref().clone())).await?;
             let mut rows = Vec::new();
             for batch in batches {
                 if !insert.columns.is_empty() || batch.num_columns() > targets.len() {

@@ -306,7 +306,7 @@ impl<'s> Request<'s> {
             Statement::Insert(insert) => insert::run(self, insert).await,
             Statement::Update(update) => change::update(self, update, ready.reads()?).await,
             Statement::Delete(delete) => change::delete(self, delete, ready.reads()?).await,
-            Statement::Explain(explain) => explain::run(self, explain, &ready).await,
+            Statement::Explain(explain) => Box::pin(explain::run(self, explain, &ready)).await,
             Statement::Set(set) => setting::set(self.settings, set),
             Statement::Show(show) => setting::show(self, self.settings, show),
             other => Err(Error::internal(format!("a statement of no kind: {other:?}"))),

@@ -56,6 +56,17 @@ pub async fn run(
         let rows = Rows::Collected(vec![batch.clone()]);
         return Ok(Outcome::with_rows(StatementKind::Select, batch.schema(), rows));
     }
+    // On the heap, so that a native answer does not carry the room a plan needs.
+    Box::pin(planned(request, reads, scope, keep)).await
+}
+
+/// Runs a query by its plan.
+async fn planned(
+    request: &Request<'_>,
+    reads: &Reads,
+    scope: Scope,
+    keep: impl Any,
+) -> Result<Outcome> {
     let engine = request.engine();
     let plan = bind_params(&reads.plan, request.params())?;
     let plan = engine.physical(&plan).await?;

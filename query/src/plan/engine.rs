@@ -36,7 +36,7 @@ use super::names::Names;
 use crate::exec::here::external;
 use crate::exec::nodes::BATCH_ROWS;
 use crate::exec::panicked;
-use crate::exec::rules::{PlaceExchanges, UseNearest};
+use crate::exec::rules::{PlaceExchanges, UseTop};
 use crate::exec::scope::Scope;
 use crate::functions::registry;
 
@@ -72,7 +72,7 @@ impl Engine {
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
         let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
             PhysicalOptimizer::default().rules;
-        rules.push(Arc::new(UseNearest));
+        rules.push(Arc::new(UseTop));
         rules.push(Arc::new(PlaceExchanges));
         let state = SessionStateBuilder::new()
             .with_config(config(shard_count))

@@ -2,11 +2,11 @@
 //!
 //! | file | question it answers |
 //! | --- | --- |
-//! | `nearest` | when is a sort by distance a nearest-neighbour search |
+//! | `top` | when does an index know the first rows of a sort |
 //! | `exchange` | where do rows move between cores |
 
 mod exchange;
-mod nearest;
+mod top;
 
 pub use exchange::PlaceExchanges;
-pub use nearest::{K_MAX, UseNearest, index_for};
+pub use top::{K_MAX, UseTop, index_for};

@@ -1,8 +1,8 @@
-//! When is a sort by distance a nearest-neighbour search?
+//! When does an index know the first rows of a sort?
 //!
-//! When its first rows are wanted and its only key is the distance of a vector column from a
-//! constant vector, smallest first and null last: then the nearest `k` of every shard are enough.
-//! The sort stays: it orders the few rows that come.
+//! When few rows are wanted and the only key is the distance of a vector column from a constant
+//! vector, smallest first and null last, or the score of a text search, largest first: then the
+//! best `k` of every shard are enough. The sort stays: it orders the few rows that come.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_expr::expressions::{Column, Literal};
-use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -22,17 +22,17 @@ use pieskieo_shards::value::ColumnType;
 use pieskieo_shards::vector::Metric;
 
 use crate::exec::nodes::{ScanParts, ShardScan};
-use crate::exec::path::{Nearest, ScanPath};
+use crate::exec::path::{Matching, Nearest, ScanPath};
 use crate::functions::vector;
 
-/// Most neighbours searched for; above, every vector is compared and sorted.
+/// Most records searched for; above, all that there are come and are sorted.
 pub const K_MAX: usize = 10_000;
 
-/// Turns sorts by distance into nearest-neighbour searches.
+/// Lets indexes find the first rows of sorts.
 #[derive(Debug)]
-pub struct UseNearest;
+pub struct UseTop;
 
-impl PhysicalOptimizerRule for UseNearest {
+impl PhysicalOptimizerRule for UseTop {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
@@ -42,7 +42,7 @@ impl PhysicalOptimizerRule for UseNearest {
     }
 
     fn name(&self) -> &str {
-        "use_nearest"
+        "use_top"
     }
 
     fn schema_check(&self) -> bool {
@@ -55,10 +55,10 @@ fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Execution
     let (Some(k), [key]) = (sort.fetch(), sort.expr().as_ref()) else {
         return Ok(Transformed::no(plan));
     };
-    if key.options.descending || key.options.nulls_first || k == 0 || k > K_MAX {
+    if k == 0 || k > K_MAX {
         return Ok(Transformed::no(plan));
     }
-    let Some(input) = search(sort.input(), &key.expr, k)? else {
+    let Some(input) = search(sort.input(), key, k)? else {
         return Ok(Transformed::no(plan));
     };
     let children = vec![input];
@@ -70,11 +70,11 @@ fn rewrite(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Execution
 /// Returns the plan below the sort with its scan searching, if that is possible.
 fn search(
     plan: &Arc<dyn ExecutionPlan>,
-    key: &Arc<dyn PhysicalExpr>,
+    key: &PhysicalSortExpr,
     k: usize,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
-        let Some(key) = through(projection, key)? else { return Ok(None) };
+        let key = PhysicalSortExpr::new(through(projection, &key.expr)?, key.options);
         let Some(input) = search(projection.input(), &key, k)? else { return Ok(None) };
         let children = vec![input];
         return datafusion::physical_plan::execution_plan::replace_children_if_necessary(
@@ -85,17 +85,46 @@ fn search(
     }
     let Some(scan) = plan.downcast_ref::<ShardScan>() else { return Ok(None) };
     let parts = scan.parts();
-    if !matches!(parts.path, ScanPath::All) || parts.limit.is_some() {
+    if parts.limit.is_some() {
         return Ok(None);
     }
-    let Some((column, metric, query)) = distance_key(parts, key)? else { return Ok(None) };
+    let path = match &parts.path {
+        ScanPath::All => nearest(parts, key, k)?,
+        ScanPath::Matching(matching) => best(parts, key, matching, k),
+        _ => None,
+    };
+    Ok(path.map(|path| {
+        let scan = ShardScan::new(ScanParts { path, ..parts.clone() });
+        Arc::new(scan) as Arc<dyn ExecutionPlan>
+    }))
+}
+
+/// Returns the search for the vectors that a sort by distance has first.
+fn nearest(parts: &ScanParts, key: &PhysicalSortExpr, k: usize) -> Result<Option<ScanPath>> {
+    if key.options.descending || key.options.nulls_first {
+        return Ok(None);
+    }
+    let Some((column, metric, query)) = distance_key(parts, &key.expr)? else { return Ok(None) };
     let declared = &parts.table.columns[column];
     if !matches!(declared.ty, ColumnType::Vector(dim) if dim as usize == query.len()) {
         return Ok(None);
     }
     let index = index_for(&parts.table, column, metric);
-    let path = ScanPath::Nearest(Nearest { column, index, metric, query: query.into(), k });
-    Ok(Some(Arc::new(ShardScan::new(ScanParts { path, ..parts.clone() }))))
+    Ok(Some(ScanPath::Nearest(Nearest { column, index, metric, query: query.into(), k })))
+}
+
+/// Returns the search for the texts that a sort by score has first. No score of a text search is
+/// null, so it does not matter where nulls would be.
+fn best(
+    parts: &ScanParts,
+    key: &PhysicalSortExpr,
+    matching: &Matching,
+    k: usize,
+) -> Option<ScanPath> {
+    let column = key.expr.downcast_ref::<Column>()?;
+    let is_score = parts.columns[column.index()] == ScanColumn::Score;
+    (key.options.descending && is_score)
+        .then(|| ScanPath::Matching(Matching { k: Some(k), ..matching.clone() }))
 }
 
 /// Returns the vector index over a column for a metric.
@@ -114,7 +143,7 @@ pub fn index_for(table: &Table, wanted: usize, wanted_metric: Metric) -> Option<
 fn through(
     projection: &ProjectionExec,
     key: &Arc<dyn PhysicalExpr>,
-) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+) -> Result<Arc<dyn PhysicalExpr>> {
     let exprs = projection.expr();
     let rewritten = key.clone().transform_down(|expr| {
         Ok(match expr.downcast_ref::<Column>() {
@@ -126,7 +155,7 @@ fn through(
             None => Transformed::no(expr),
         })
     });
-    Ok(Some(rewritten.data()?))
+    rewritten.data()
 }
 
 /// Reads `distance(column, constant)`, either way round.
