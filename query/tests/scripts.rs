@@ -2,7 +2,8 @@
 //!
 //! A script is a file in the format of SQLite's logic tests below `pql`, run on a database of its
 //! own. `statement error CODE` names a code of `PQL.md`. `PIESKIEO_SCRIPT=graph` runs only the
-//! files whose path contains "graph". The statements of `PQL.md` itself run as well.
+//! files whose path contains "graph". The statements of `PQL.md` itself run as well. The scripts
+//! below `plans` ask for plans, which name the number of shards, and run on two.
 
 mod support;
 
@@ -72,8 +73,8 @@ fn rendered(answer: &Answer) -> DBOutput<DefaultColumnType> {
     DBOutput::Rows { types, rows }
 }
 
-/// Returns every script, in a fixed order.
-fn scripts() -> Vec<PathBuf> {
+/// Returns every script below a folder, in a fixed order.
+fn scripts(folder: &str) -> Vec<PathBuf> {
     fn visit(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).expect("the folder of scripts") {
             let path = entry.expect("an entry of the folder").path();
@@ -85,11 +86,11 @@ fn scripts() -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pql"), &mut found);
+    visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder), &mut found);
     found.sort();
+    assert!(!found.is_empty(), "there are no scripts in {folder}");
     let wanted = std::env::var("PIESKIEO_SCRIPT").unwrap_or_default();
     found.retain(|path| path.to_string_lossy().contains(&wanted));
-    assert!(!found.is_empty(), "no script matches \"{wanted}\"");
     found
 }
 
@@ -107,24 +108,30 @@ fn mismatches(path: &Path, shards: u16) -> Vec<String> {
     })
 }
 
-fn run_all(shards: u16) {
-    let found: Vec<String> = scripts().iter().flat_map(|path| mismatches(path, shards)).collect();
+fn run_all(folder: &str, shards: u16) {
+    let scripts = scripts(folder);
+    let found: Vec<String> = scripts.iter().flat_map(|path| mismatches(path, shards)).collect();
     assert!(found.is_empty(), "{} mismatches\n\n{}", found.len(), found.join("\n\n"));
 }
 
 #[test]
 fn scripts_answer_on_one_shard() {
-    run_all(1);
+    run_all("pql", 1);
 }
 
 #[test]
 fn scripts_answer_on_two_shards() {
-    run_all(2);
+    run_all("pql", 2);
 }
 
 #[test]
 fn scripts_answer_on_eight_shards() {
-    run_all(8);
+    run_all("pql", 8);
+}
+
+#[test]
+fn plans_stay_what_they_are() {
+    run_all("plans", 2);
 }
 
 /// Returns the statements between ```` ```pql ```` and ```` ``` ```` of a page.

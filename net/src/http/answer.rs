@@ -11,7 +11,6 @@ use http::{HeaderValue, Response, header};
 use pieskieo_query::result::arrow::IpcWriter;
 use pieskieo_query::result::json;
 use pieskieo_query::{Error, Outcome};
-use serde_json::json;
 
 use crate::http::body::Body;
 use crate::limits;
@@ -94,14 +93,19 @@ pub async fn many_json(outcomes: Vec<Outcome>) -> Result<Response<Body>, Error> 
 }
 
 fn head(outcome: &Outcome) -> Vec<u8> {
-    let columns: Vec<_> = outcome
-        .columns
-        .iter()
-        .map(|column| json!({ "name": column.name, "type": column.type_name }))
-        .collect();
-    let mut text = b"{\"columns\":".to_vec();
-    text.extend_from_slice(serde_json::Value::Array(columns).to_string().as_bytes());
-    text.extend_from_slice(b",\"rows\":[");
+    let mut text = b"{\"columns\":[".to_vec();
+    for (position, column) in outcome.columns.iter().enumerate() {
+        text.extend_from_slice(if position > 0 {
+            b",{\"name\":".as_slice()
+        } else {
+            b"{\"name\":"
+        });
+        json::write_text(&column.name, &mut text);
+        text.extend_from_slice(b",\"type\":");
+        json::write_text(&column.type_name, &mut text);
+        text.push(b'}');
+    }
+    text.extend_from_slice(b"],\"rows\":[");
     text
 }
 

@@ -107,6 +107,11 @@ fn collect(table: &Table, filters: &[Expr]) -> HashMap<usize, Asked> {
     let mut asked: HashMap<usize, Asked> = HashMap::new();
     for (position, filter) in filters.iter().enumerate() {
         match filter {
+            Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }) => {
+                if let Some((column, values)) = alternatives(table, filter) {
+                    asked.entry(column).or_default().any_of = Some((values, position));
+                }
+            }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 note_comparison(table, &mut asked, (left, *op, right), position);
             }
@@ -133,6 +138,34 @@ fn collect(table: &Table, filters: &[Expr]) -> HashMap<usize, Asked> {
         }
     }
     asked
+}
+
+/// Reads `column = value OR column = value …`, which is what a short IN is planned as.
+fn alternatives(table: &Table, filter: &Expr) -> Option<(usize, Vec<Value>)> {
+    let mut found: Option<(usize, Vec<Value>)> = None;
+    let mut open = vec![filter];
+    while let Some(expr) = open.pop() {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
+        match op {
+            Operator::Or => open.extend([left.as_ref(), right.as_ref()]),
+            Operator::Eq => {
+                let (column, literal) = match (left.as_ref(), right.as_ref()) {
+                    (Expr::Column(_), Expr::Literal(literal, _)) => (left, literal),
+                    (Expr::Literal(literal, _), Expr::Column(_)) => (right, literal),
+                    _ => return None,
+                };
+                let column = column_of(table, column)?;
+                let value = literal_value(literal, &table.columns[column].ty)?;
+                let (known, values) = found.get_or_insert((column, Vec::new()));
+                if *known != column || values.len() >= KEYS_MAX {
+                    return None;
+                }
+                values.push(value);
+            }
+            _ => return None,
+        }
+    }
+    found
 }
 
 fn column_of(table: &Table, expr: &Expr) -> Option<usize> {

@@ -78,9 +78,9 @@ pub fn write_value(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<()
             let value = Value::Numeric(array.as_primitive::<Decimal128Type>().value(row));
             out.extend_from_slice(value.render(&ty).as_bytes());
         }
-        DataType::Utf8 => text(array.as_string::<i32>().value(row), out),
-        DataType::LargeUtf8 => text(array.as_string::<i64>().value(row), out),
-        DataType::Utf8View => text(array.as_string_view().value(row), out),
+        DataType::Utf8 => write_text(array.as_string::<i32>().value(row), out),
+        DataType::LargeUtf8 => write_text(array.as_string::<i64>().value(row), out),
+        DataType::Utf8View => write_text(array.as_string_view().value(row), out),
         DataType::Binary => bytes(array.as_binary::<i32>().value(row), out),
         DataType::LargeBinary => bytes(array.as_binary::<i64>().value(row), out),
         DataType::BinaryView => {
@@ -133,7 +133,8 @@ fn special(value: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(name);
 }
 
-fn text(value: &str, out: &mut Vec<u8>) {
+/// Writes a text with its quotes.
+pub fn write_text(value: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, value);
 }
 
@@ -167,7 +168,7 @@ fn object(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), ArrowEr
         if position > 0 {
             out.push(b',');
         }
-        text(name, out);
+        write_text(name, out);
         out.push(b':');
         write_value(column, row, out)?;
     }
@@ -180,7 +181,7 @@ fn rendered(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Arrow
     match array.data_type() {
         DataType::Date32 => {
             let value = Value::Date(array.as_primitive::<Date32Type>().value(row));
-            text(&value.render(&ColumnType::Date), out);
+            write_text(&value.render(&ColumnType::Date), out);
         }
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
@@ -189,7 +190,7 @@ fn rendered(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Arrow
             if zone.is_some() {
                 iso.push('Z');
             }
-            text(&iso, out);
+            write_text(&iso, out);
         }
         DataType::Timestamp(_, zone) => {
             let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
@@ -198,7 +199,7 @@ fn rendered(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Arrow
         DataType::FixedSizeBinary(16) => {
             let mut id = [0; 16];
             id.copy_from_slice(array.as_fixed_size_binary().value(row));
-            text(&Value::Uuid(id).render(&ColumnType::Uuid), out);
+            write_text(&Value::Uuid(id).render(&ColumnType::Uuid), out);
         }
         DataType::FixedSizeBinary(_) => bytes(array.as_fixed_size_binary().value(row), out),
         DataType::Dictionary(_, value) => {
@@ -207,7 +208,7 @@ fn rendered(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Arrow
         _ => {
             let options = FormatOptions::default();
             let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
-            text(&formatter.value(row).try_to_string()?, out);
+            write_text(&formatter.value(row).try_to_string()?, out);
         }
     }
     Ok(())

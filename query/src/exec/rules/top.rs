@@ -13,6 +13,7 @@ use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use pieskieo_shards::catalog::{IndexKind, Table};
@@ -82,6 +83,11 @@ fn search(
             children,
         )
         .map(Some);
+    }
+    // The best of all shards are among the best of each.
+    if plan.downcast_ref::<CoalescePartitionsExec>().is_some_and(|all| all.fetch().is_none()) {
+        let Some(input) = search(plan.children()[0], key, k)? else { return Ok(None) };
+        return Ok(Some(Arc::new(CoalescePartitionsExec::new(input))));
     }
     let Some(scan) = plan.downcast_ref::<ShardScan>() else { return Ok(None) };
     let parts = scan.parts();
