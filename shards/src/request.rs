@@ -22,6 +22,15 @@ pub struct ReadView {
     pub snapshot: Timestamp,
     /// The transaction whose own uncommitted writes are seen too.
     pub txn: Option<TxnId>,
+    /// Whether the owner remembers what `txn` reads and validates it when `txn` commits.
+    pub validated: bool,
+}
+
+impl ReadView {
+    /// Returns the view of a reader that writes nothing.
+    pub fn at(snapshot: Timestamp) -> Self {
+        Self { snapshot, txn: None, validated: false }
+    }
 }
 
 /// One change to one record.
@@ -222,6 +231,8 @@ pub enum Request {
         catalog: CatalogVersion,
         /// Writes not staged before.
         writes: Vec<Write>,
+        /// Whether what the transaction read here is validated too.
+        validate: bool,
     },
     /// First phase: validates, locks and logs. `Reply::Done` once durable.
     Prepare {
@@ -235,6 +246,14 @@ pub enum Request {
         home: ShardId,
         /// Writes not staged before.
         writes: Vec<Write>,
+    },
+    /// Between the phases: says whether what the transaction read here is still so, and forgets
+    /// it. `Reply::Done` if it is. The commit timestamp must have been taken.
+    Validate {
+        /// The transaction.
+        txn: TxnId,
+        /// Its snapshot.
+        snapshot: Timestamp,
     },
     /// Home shard only: logs the commit decision. `Reply::Done` once durable: the commit point.
     Decide {
@@ -250,7 +269,7 @@ pub enum Request {
         /// `Some` applies at that timestamp, `None` rolls back.
         commit: Option<Timestamp>,
     },
-    /// Forgets staged writes. `Reply::Done`.
+    /// Forgets staged writes and what was read. `Reply::Done`.
     Abort {
         /// The transaction.
         txn: TxnId,

@@ -354,7 +354,7 @@ impl Run {
             let edges = visible(&self.edges, txn.map(|_| &self.staged_edges), snapshot);
             let reader = Reader {
                 store: &self.store,
-                view: ReadView { snapshot: Timestamp(snapshot), txn },
+                view: ReadView { snapshot: Timestamp(snapshot), txn, validated: false },
             };
             reader.compare_orders(&nodes);
             reader.compare_nearest(&nodes);

@@ -126,7 +126,7 @@ fn everything_is_there_after_a_restart() {
                 stats.replay_ms
             });
         }
-        let view = ReadView { snapshot: core.snapshot(), txn: None };
+        let view = ReadView::at(core.snapshot());
         let transfers = read_all(&core, TRANSFERS, view.snapshot).await?;
         assert_eq!(transfers.len() as i64, rows);
         let accounts = read_all(&core, ACCOUNTS, view.snapshot).await?;

@@ -305,7 +305,7 @@ async fn without_existing(
 ) -> Result<Vec<Row>> {
     let lease = request.core().lease();
     let scope = Scope {
-        view: ReadView { snapshot: lease.snapshot(), txn: None },
+        view: ReadView::at(lease.snapshot()),
         catalog: request.catalog().clone(),
         ef_search: None,
         stop: request.stop().child(),

@@ -11,7 +11,7 @@ use arrow_array::types::UInt64Type;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use datafusion::common::{DFSchema, TableReference};
 use pieskieo_shards::catalog::Table;
-use pieskieo_shards::ids::Timestamp;
+use pieskieo_shards::ids::{ShardId, Timestamp};
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::{Expect, ScanColumn};
 use pieskieo_shards::value::Value;
@@ -42,7 +42,9 @@ pub async fn run(
     request.retry_duplicates();
     let keys = rows.iter().map(|row| Key::of_row(table, row));
     let keys: Vec<Key> = keys.collect::<std::result::Result<_, _>>()?;
-    let scope = request.scope().await?;
+    let owners: Vec<ShardId> =
+        keys.iter().map(|key| request.catalog().shard_of(key.slot())).collect();
+    let scope = request.scope_on(&owners).await?;
     let existing = existing(request, &scope, table, &keys).await?;
     let mut taken: HashMap<Key, (), ahash::RandomState> = HashMap::default();
     let mut written: Vec<(usize, Vec<Value>)> = Vec::new();

@@ -11,6 +11,7 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::Expr;
+use pieskieo_shards::ids::ShardId;
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::{
     Access, Reply, Request as ShardRequest, RowFilter, ScanColumn, ScanSpec,
@@ -44,21 +45,22 @@ pub async fn run(
     }
 }
 
+/// Returns the only shard that a query of a simple shape reads; `None` = perhaps all.
+///
+/// **Errors**: as [`run`].
+pub fn only_shard(request: &Request<'_>, shape: &Shape) -> Result<Option<ShardId>> {
+    let Shape::Key(shape) = shape else { return Ok(None) };
+    let key = key_of(request, shape)?;
+    Ok(key.map(|key| request.catalog().shard_of(key.slot())))
+}
+
 async fn by_key(
     request: &Request<'_>,
     shape: &KeyShape,
     scope: &Scope,
 ) -> Result<Option<RecordBatch>> {
     let table = shape.body.columns.table().clone();
-    let mut values = Vec::with_capacity(shape.key.len());
-    for (operand, column) in shape.key.iter().zip(&table.key) {
-        let ty = &table.columns[*column].ty;
-        match key_value(operand, request.params(), ty)? {
-            Some(value) => values.push(value),
-            None => return Ok(None),
-        }
-    }
-    let key = Key::of_table(&table, &values)?;
+    let Some(key) = key_of(request, shape)? else { return Ok(None) };
     let shard = scope.catalog.shard_of(key.slot());
     let spec = ScanSpec {
         table: table.id,
@@ -72,6 +74,20 @@ async fn by_key(
     let found = concat_reply(reply)?;
     let found = checked(request, &shape.body, found)?;
     output(request, &shape.body, &found).map(Some)
+}
+
+/// Returns the key that is read, unless the query is answered by a plan.
+fn key_of(request: &Request<'_>, shape: &KeyShape) -> Result<Option<Key>> {
+    let table = shape.body.columns.table();
+    let mut values = Vec::with_capacity(shape.key.len());
+    for (operand, column) in shape.key.iter().zip(&table.key) {
+        let ty = &table.columns[*column].ty;
+        match key_value(operand, request.params(), ty)? {
+            Some(value) => values.push(value),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(Key::of_table(table, &values)?))
 }
 
 /// Returns the value of a key column, when no cast is needed to compare.

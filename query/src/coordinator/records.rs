@@ -37,6 +37,7 @@ pub(crate) struct Address<'a> {
 /// **Errors**: an unknown table, a key that cannot be read.
 pub(crate) async fn get(request: &mut Request<'_>, address: Address<'_>) -> Result<Option<Json>> {
     let (table, _, key) = resolve(request, address)?;
+    request.only_reads();
     let old = read(request, &table, key).await?;
     old.map(|old| to_json(&table, &old.values)).transpose()
 }
@@ -130,7 +131,8 @@ fn other_key(column: &str) -> Error {
 }
 
 async fn read(request: &mut Request<'_>, table: &Arc<Table>, key: Key) -> Result<Option<Old>> {
-    let scope = request.scope().await?;
+    let owner = request.catalog().shard_of(key.slot());
+    let scope = request.scope_on(&[owner]).await?;
     let mut columns = vec![ScanColumn::Version];
     columns.extend((0..table.columns.len()).map(ScanColumn::Column));
     let keys = [key];

@@ -15,12 +15,13 @@ use pieskieo_io::rt;
 use pieskieo_io::time;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Table};
+use pieskieo_shards::ids::ShardId;
 use pieskieo_shards::request::ReadView;
-use pieskieo_shards::txn::{Lease, Transaction};
+use pieskieo_shards::txn::{Isolation, Lease, Transaction};
 
 use super::select::{self, Reads, collect, collected};
 use super::setting::Settings;
-use super::{change, explain, insert, schema, setting};
+use super::{change, explain, insert, native, schema, setting};
 use crate::Param;
 use crate::error::{Error, Result, code};
 use crate::exec::scope::{Scope, Stop};
@@ -46,6 +47,8 @@ pub(crate) struct Request<'s> {
     params: &'s [Param],
     stop: Stop,
     txn: Option<Transaction>,
+    /// What its transactions promise about what they read.
+    isolation: Isolation,
     /// Whether a duplicate key means that somebody came in between.
     retry_duplicates: Cell<bool>,
 }
@@ -84,6 +87,7 @@ impl<'s> Request<'s> {
             params,
             stop,
             txn: None,
+            isolation: Isolation::Serializable,
             retry_duplicates: Cell::new(false),
         })
     }
@@ -128,12 +132,17 @@ impl<'s> Request<'s> {
 
     /// Returns the transaction, begun if it was not.
     pub fn transaction(&mut self) -> &mut Transaction {
-        let (core, catalog) = (&self.core, &self.catalog);
+        let (core, catalog, isolation) = (&self.core, &self.catalog, self.isolation);
         self.txn.get_or_insert_with(|| {
-            let mut txn = core.begin();
+            let mut txn = core.begin_with(isolation);
             txn.planned_with(catalog.version);
             txn
         })
+    }
+
+    /// Says that nothing will be written: what is read need not be so for longer.
+    pub fn only_reads(&mut self) {
+        self.isolation = Isolation::Snapshot;
     }
 
     /// Says that a duplicate key means that somebody came in between, so that the part starts
@@ -142,23 +151,34 @@ impl<'s> Request<'s> {
         self.retry_duplicates.set(true);
     }
 
-    /// Returns what reads see now, the transaction's own writes among it.
-    ///
-    /// **Errors**: whatever the owners find wrong with the writes.
-    async fn view(&mut self) -> Result<ReadView> {
-        let txn = self.transaction();
-        if txn.has_writes() {
-            txn.flush().await?;
-        }
-        Ok(txn.view())
-    }
-
     /// Returns what a query within the transaction sees.
     ///
     /// **Errors**: whatever the owners find wrong with the writes so far.
     pub async fn scope(&mut self) -> Result<Scope> {
-        let view = self.view().await?;
+        let shards: Vec<ShardId> = self.core.shards().collect();
+        self.scope_on(&shards).await
+    }
+
+    /// As [`Request::scope`], for a query that reads these shards and no other: only they are
+    /// asked at commit whether what was read is still so.
+    ///
+    /// **Errors**: as [`Request::scope`].
+    pub async fn scope_on(&mut self, shards: &[ShardId]) -> Result<Scope> {
+        let txn = self.transaction();
+        if txn.has_writes() {
+            txn.flush().await?;
+        }
+        let view = txn.view_at(shards.iter().copied());
         Ok(self.scope_at(view))
+    }
+
+    /// As [`Request::scope`], for a planned query.
+    async fn scope_of(&mut self, reads: &Reads) -> Result<Scope> {
+        let shape = reads.shape.as_ref().filter(|_| self.native());
+        match shape.map(|shape| native::only_shard(self, shape)).transpose()?.flatten() {
+            Some(shard) => self.scope_on(&[shard]).await,
+            None => self.scope().await,
+        }
     }
 
     fn scope_at(&self, view: ReadView) -> Scope {
@@ -183,7 +203,7 @@ impl<'s> Request<'s> {
     /// **Errors**: as a query.
     pub async fn collect(&mut self, reads: &Reads) -> Result<Vec<RecordBatch>> {
         // The query's end must not stop the request.
-        let mut scope = self.scope().await?;
+        let mut scope = self.scope_of(reads).await?;
         scope.stop = self.stop.child();
         let outcome = select::run(self, reads, scope, ()).await?;
         collected(collect(outcome, self.options).await?)
@@ -201,7 +221,7 @@ impl<'s> Request<'s> {
     ///
     /// **Errors**: as a query.
     pub async fn stream_at(self, reads: &Reads, lease: Lease) -> Result<Outcome> {
-        let view = ReadView { snapshot: lease.snapshot(), txn: None };
+        let view = ReadView::at(lease.snapshot());
         let scope = self.scope_at(view);
         select::run(&self, reads, scope, lease).await
     }
@@ -227,6 +247,9 @@ impl<'s> Request<'s> {
     }
 
     async fn run_part(&mut self, items: &[Rc<Item>], end: End) -> Result<Vec<Outcome>> {
+        // What only reads needs no more than its snapshot, and is never refused.
+        let writes = items.iter().any(|item| changes(&item.parsed.statement));
+        self.isolation = if writes { Isolation::Serializable } else { Isolation::Snapshot };
         let work = async |request: &mut Self| {
             let mut outcomes = Vec::with_capacity(items.len());
             for item in items {
@@ -298,7 +321,7 @@ impl<'s> Request<'s> {
         let ready = item.ready(&self.engine, &self.catalog)?;
         match &ready.statement {
             Statement::Query(_) => {
-                let mut scope = self.scope().await?;
+                let mut scope = self.scope_of(ready.reads()?).await?;
                 scope.stop = self.stop.child();
                 let outcome = select::run(self, ready.reads()?, scope, ()).await?;
                 collect(outcome, self.options).await
@@ -390,6 +413,11 @@ pub(crate) async fn within<T>(stop: &Stop, work: impl Future<Output = Result<T>>
         Err(_) if stop.is_settling() => work.await,
         Err(_) => Err(stop.out_of_time()),
     }
+}
+
+/// Returns whether a statement changes records.
+fn changes(statement: &Statement) -> bool {
+    matches!(statement, Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_))
 }
 
 /// Returns the label of a statement.

@@ -16,6 +16,7 @@ use super::shard::{Counters, Prepared, Shard};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
 use crate::request::{Reply, Write};
+use crate::store::Others;
 use crate::txn::{self, Place, WRITES_PER_STEP};
 
 /// What a transaction asks a shard to make durable.
@@ -25,6 +26,8 @@ pub(crate) struct Proposal {
     pub(crate) snapshot: Timestamp,
     pub(crate) catalog: CatalogVersion,
     pub(crate) writes: Vec<Write>,
+    /// Whether what was read here is validated too.
+    pub(crate) validate: bool,
 }
 
 /// The locks of one transaction; released when dropped.
@@ -49,7 +52,7 @@ pub(crate) async fn commit(
     proposal: Proposal,
 ) -> Result<Reply, Error> {
     core.check_running()?;
-    forget_staged(&shard, proposal.txn);
+    unstage(&shard, proposal.txn);
     let Proposal { txn, writes, .. } = &proposal;
     let locks = if writes.len() <= WRITES_PER_STEP {
         counted(&shard, validate(&shard, &proposal))?;
@@ -57,6 +60,9 @@ pub(crate) async fn commit(
     } else {
         Some(lock_and_validate(&shard, &proposal).await?)
     };
+    if proposal.validate {
+        counted(&shard, validate_reads(&shard, *txn, proposal.snapshot))?;
+    }
     let commit = core.clock().take();
     let record = txn::encode_commit(*txn, commit, writes);
     // Nothing is logged when the log refuses: the timestamp belongs to nobody.
@@ -66,6 +72,7 @@ pub(crate) async fn commit(
         Some(_) => apply_in_steps(&shard, writes, commit).await,
     }
     drop(locks);
+    shard.store.borrow().forget_reads(*txn);
     shard.durable(&core, lsn).await?;
     core.clock().finish(commit);
     Counters::count(&shard.counters.commits);
@@ -108,7 +115,7 @@ async fn try_prepare(
     let txn = proposal.txn;
     let refuse = |error: Error| (txn, error);
     core.check_running().map_err(refuse)?;
-    forget_staged(shard, txn);
+    unstage(shard, txn);
     let mut locks = lock_and_validate(shard, &proposal).await.map_err(refuse)?;
     if matches!(shard.prepared.borrow().get(&txn), Some(Prepared::Starting(true)) | None) {
         return Err(refuse(Error::Cancelled("the coordinator gave up".into())));
@@ -143,7 +150,7 @@ pub(crate) async fn finish(
     txn: TxnId,
     commit: Option<Timestamp>,
 ) -> Result<Reply, Error> {
-    forget_staged(&shard, txn);
+    forget(&shard, txn);
     let writes = {
         let mut prepared = shard.prepared.borrow_mut();
         match prepared.get_mut(&txn) {
@@ -187,11 +194,57 @@ pub(crate) fn stage(
     Ok(Reply::Done)
 }
 
+/// Forgets what the transaction staged and read.
+pub(crate) fn forget(shard: &Shard, txn: TxnId) {
+    unstage(shard, txn);
+    shard.store.borrow().forget_reads(txn);
+}
+
 /// Forgets what the transaction staged.
-pub(crate) fn forget_staged(shard: &Shard, txn: TxnId) {
+pub(crate) fn unstage(shard: &Shard, txn: TxnId) {
     if shard.staged.borrow_mut().remove(&txn).is_some() {
         drop(shard.store.borrow_mut().unstage(txn));
     }
+}
+
+/// Between the phases: says whether what the transaction read here is still so. Whoever changes it
+/// from now on takes a later timestamp than the transaction has, so nothing is locked.
+pub(crate) fn validate_read(
+    shard: &Shard,
+    txn: TxnId,
+    snapshot: Timestamp,
+) -> Result<Reply, Error> {
+    let result = counted(shard, validate_reads(shard, txn, snapshot));
+    shard.store.borrow().forget_reads(txn);
+    result.map(|()| Reply::Done)
+}
+
+fn validate_reads(shard: &Shard, txn: TxnId, snapshot: Timestamp) -> Result<(), Error> {
+    let locks = shard.locks.borrow();
+    let prepared = shard.prepared.borrow();
+    let foreign = |table: TableId| {
+        let of_table = move |place: &Place, owner: TxnId| owner != txn && place.table() == table;
+        locks.iter().filter(move |(place, owner)| of_table(place, **owner))
+    };
+    let holds = |place: &Place| locks.get(place).is_some_and(|owner| *owner != txn);
+    let writes = |table: TableId| {
+        if locks.is_empty() {
+            return Some(Vec::new());
+        }
+        let mut known = Vec::new();
+        for (other, prepared) in prepared.iter().filter(|(other, _)| **other != txn) {
+            let Prepared::Ready(writes) = prepared else { continue };
+            debug_assert_ne!(*other, txn);
+            let records = writes.iter().filter(|write| Place::of(write).target().is_none());
+            known.extend(records.filter(|write| write.table == table).cloned());
+        }
+        let held = foreign(table).filter(|(place, _)| place.target().is_none()).count();
+        // Large transactions lock in steps before it is known that they prepare.
+        (held == known.len()).then_some(known)
+    };
+    let places = |table: TableId| foreign(table).map(|(place, _)| place.clone()).collect();
+    let others = Others { holds: &holds, writes: &writes, places: &places };
+    shard.store.borrow().validate(txn, snapshot, &others)
 }
 
 fn validate(shard: &Shard, proposal: &Proposal) -> Result<(), Error> {

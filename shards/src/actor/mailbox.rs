@@ -242,7 +242,8 @@ fn terms_of(request: &Request) -> Terms {
             Terms { bytes: txn::writes_len(writes), commits: true, ..plain }
         }
         Request::Fragment(_) | Request::Verify { .. } => Terms { deadline: false, ..plain },
-        Request::Decide { .. }
+        Request::Validate { .. }
+        | Request::Decide { .. }
         | Request::Finish { .. }
         | Request::Abort { .. }
         | Request::ChangeCatalog { .. }

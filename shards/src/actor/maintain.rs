@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pieskieo_io::{rt, time};
 
-use super::commit::forget_staged;
+use super::commit::unstage;
 use super::core::Core;
 use super::limits::MAINTENANCE_REST_MS;
 use super::shard::Shard;
@@ -41,7 +41,8 @@ fn forget_expired(shard: &Shard) {
     let expired: Vec<_> =
         staged.iter().filter(|(_, last)| now.since(**last) > limit).map(|(txn, _)| *txn).collect();
     drop(staged);
+    shard.store.borrow().expire_reads(limit);
     for txn in expired {
-        forget_staged(shard, txn);
+        unstage(shard, txn);
     }
 }

@@ -97,19 +97,21 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
         Request::Stage { txn, snapshot, writes } => {
             ready(commit::stage(&shard, txn, snapshot, writes))
         }
-        Request::Commit { txn, snapshot, catalog, writes } => {
-            let proposal = Proposal { txn, snapshot, catalog, writes };
+        Request::Commit { txn, snapshot, catalog, writes, validate } => {
+            let proposal = Proposal { txn, snapshot, catalog, writes, validate };
             change(commit::commit(core, shard, proposal))
         }
         Request::Prepare { txn, snapshot, catalog, home, writes } => {
             commit::announce(&shard, txn);
-            let proposal = Proposal { txn, snapshot, catalog, writes };
+            // What was read is validated when the timestamp has been taken.
+            let proposal = Proposal { txn, snapshot, catalog, writes, validate: false };
             change(commit::prepare(core, shard, home, proposal))
         }
+        Request::Validate { txn, snapshot } => ready(commit::validate_read(&shard, txn, snapshot)),
         Request::Decide { txn, commit } => change(commit::decide(core, shard, txn, commit)),
         Request::Finish { txn, commit } => change(commit::finish(core, shard, txn, commit)),
         Request::Abort { txn } => {
-            commit::forget_staged(&shard, txn);
+            commit::forget(&shard, txn);
             ready(Ok(Reply::Done))
         }
         Request::ChangeCatalog { next } => change(schema::change(core, next)),

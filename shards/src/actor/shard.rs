@@ -68,7 +68,8 @@ impl Counters {
 impl Shard {
     /// Puts a replayed shard into service.
     pub(crate) fn new(replayed: Replayed) -> Self {
-        let Replayed { id, store, wal, .. } = replayed;
+        let Replayed { id, mut store, wal, .. } = replayed;
+        store.serve();
         let catalog = store.catalog().clone();
         let shapes = catalog.tables.keys().map(|&table| (table, catalog.version)).collect();
         let counters = Counters::default();

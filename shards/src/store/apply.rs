@@ -22,13 +22,17 @@ impl Store {
     /// such a write, and a log's checksums guard a replayed one.
     pub fn apply(&mut self, write: &Write, commit: Timestamp) {
         let Some(table) = self.tables.get_mut(&write.table) else { return };
-        match &write.op {
+        let changed = match &write.op {
             WriteOp::Put(row) => table.put(&write.key, row, commit),
             WriteOp::Delete => table.delete(&write.key, commit),
             WriteOp::Mirror { source, target, present } => {
                 let mirror = Mirror { edge: &write.key, source, target, present: *present };
                 table.mirror(mirror, commit);
+                None
             }
+        };
+        if let Some(id) = changed.filter(|_| self.serves) {
+            table.recent.note(commit, id);
         }
     }
 }
@@ -52,15 +56,16 @@ impl TableStore {
         }
     }
 
-    fn put(&mut self, key: &Key, row: &Arc<[u8]>, commit: Timestamp) {
+    /// Returns the record, unless it had changed already.
+    fn put(&mut self, key: &Key, row: &Arc<[u8]>, commit: Timestamp) -> Option<RecordId> {
         let id = self.place(key);
         let record = self.records.get(id);
         if record.newest.is_some() && commit < record.changed() {
-            return;
+            return None;
         }
         let old = record.current().cloned();
         if old.as_ref().is_some_and(|old| old.begin == commit && old.row == *row) {
-            return;
+            return None;
         }
         self.reindex(id, old.as_ref().map(|old| &*old.row), Some(row), commit);
         self.row_bytes += row.len();
@@ -81,13 +86,15 @@ impl TableStore {
             None => self.live += 1,
         }
         record.push(Version { begin: commit, end: Timestamp::MAX, row: row.clone() });
+        Some(id)
     }
 
-    fn delete(&mut self, key: &Key, commit: Timestamp) {
-        let Some((id, record)) = self.find(key.bytes()) else { return };
-        let Some(old) = record.current().cloned() else { return };
+    /// Returns the record, unless there was none.
+    fn delete(&mut self, key: &Key, commit: Timestamp) -> Option<RecordId> {
+        let (id, record) = self.find(key.bytes())?;
+        let old = record.current().cloned()?;
         if commit < old.begin {
-            return;
+            return None;
         }
         self.reindex(id, Some(&old.row), None, commit);
         if let Some(newest) = &mut self.records.get_mut(id).newest {
@@ -95,6 +102,7 @@ impl TableStore {
         }
         self.live -= 1;
         self.ended.push_back((commit, id));
+        Some(id)
     }
 
     /// Returns the record's place, made if there is none.

@@ -103,6 +103,7 @@ impl Store {
     /// does not fit the table, and whatever the filter reports.
     pub fn open_scan(&self, spec: ScanSpec) -> Result<Cursor, Error> {
         let table = self.table(spec.table)?;
+        self.note_search(&spec);
         let filter = match spec.filter {
             Some(filter) => {
                 let schema = scan_schema(&table.table, filter.columns());

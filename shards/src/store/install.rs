@@ -1,8 +1,10 @@
 //! What happens when the catalog changes?
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::reads::Reads;
 use super::stage::Staged;
 use super::table::TableStore;
 use crate::catalog::{Catalog, Table};
@@ -16,6 +18,10 @@ pub struct Store {
     pub(super) catalog: Arc<Catalog>,
     pub(super) tables: BTreeMap<TableId, TableStore>,
     pub(super) staged: BTreeMap<TxnId, Staged>,
+    /// What transactions that may still commit have read.
+    pub(super) reads: RefCell<BTreeMap<TxnId, Reads>>,
+    /// Whether the log has been replayed.
+    pub(super) serves: bool,
     /// No reader has a snapshot below this.
     pub(super) watermark: Timestamp,
 }
@@ -28,7 +34,21 @@ impl Store {
             .iter()
             .map(|(id, table)| (*id, TableStore::open(table.clone(), catalog.version)))
             .collect();
-        Self { shard, catalog, tables, staged: BTreeMap::new(), watermark: Timestamp(0) }
+        Self {
+            shard,
+            catalog,
+            tables,
+            staged: BTreeMap::new(),
+            reads: RefCell::default(),
+            serves: false,
+            watermark: Timestamp(0),
+        }
+    }
+
+    /// Says that the log has been replayed: from here on what changes is remembered for
+    /// transactions that have read.
+    pub fn serve(&mut self) {
+        self.serves = true;
     }
 
     /// Returns the shard this is.

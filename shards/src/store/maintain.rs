@@ -49,6 +49,7 @@ impl TableStore {
         if watermark > self.collected {
             // Before ids become free: no index may answer with one that was used again.
             self.indexes.collect(watermark);
+            self.recent.collect(watermark);
             self.collected = watermark;
         }
         while let Some((end, _)) = self.ended.front() {

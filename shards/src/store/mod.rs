@@ -21,6 +21,8 @@
 //! | `apply` | how does a committed write change the store |
 //! | `check` | may a write be committed |
 //! | `stage` | what has a transaction written that is not committed yet |
+//! | `reads` | what has a transaction read, and is it still so |
+//! | `recent` | which records changed lately |
 //! | `install` | what happens when the catalog changes |
 //! | `cursor` | where does a scan stand between two batches |
 //! | `scan` | which rows does a scan return next |
@@ -41,6 +43,8 @@ mod maintain;
 mod matching;
 mod nearest;
 mod neighbors;
+mod reads;
+mod recent;
 mod record;
 mod scan;
 mod stage;
@@ -54,3 +58,4 @@ pub use batch::scan_schema;
 pub use cursor::Cursor;
 pub use install::Store;
 pub use maintain::StoreStats;
+pub(crate) use reads::Others;

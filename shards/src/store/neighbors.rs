@@ -27,6 +27,7 @@ impl Store {
         let edges = table.indexes.edges.as_ref().ok_or_else(|| {
             Error::Internal(format!("table \"{}\" is no edge table", table.table.name))
         })?;
+        self.note_step(edge, direction, nodes, view);
         match self.staged_in(view.txn, edge) {
             None => Ok(edges.adjacency.expand(direction, nodes, view.snapshot)),
             Some(staged) => {

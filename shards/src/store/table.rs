@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::indexes::Indexes;
+use super::recent::Recent;
 use super::record::{Arena, Record};
 use crate::catalog::Table;
 use crate::error::Error;
@@ -26,6 +27,8 @@ pub(super) struct TableStore {
     pub indexes: Indexes,
     /// Records with a version that ended, in order of that end.
     pub ended: VecDeque<(Timestamp, RecordId)>,
+    /// What changed lately; kept once the shard serves, until nobody's snapshot is older.
+    pub recent: Recent,
     /// The watermark the indexes were last told.
     pub collected: Timestamp,
     /// Current records.
@@ -46,6 +49,7 @@ impl TableStore {
             by_key: HashMap::with_hasher(ahash::RandomState::with_seeds(a, b, c, d)),
             order: BTreeMap::new(),
             ended: VecDeque::new(),
+            recent: Recent::default(),
             collected: Timestamp(0),
             live: 0,
             row_bytes: 0,
@@ -74,6 +78,7 @@ impl TableStore {
         self.records.memory_bytes()
             + self.row_bytes
             + self.by_key.len() * 72
+            + self.recent.memory_bytes()
             + self.indexes.memory_bytes()
     }
 }

@@ -94,11 +94,11 @@ fn delete(id: i64, expect: Expect) -> Write {
 }
 
 fn at(snapshot: u64) -> ReadView {
-    ReadView { snapshot: Timestamp(snapshot), txn: None }
+    ReadView::at(Timestamp(snapshot))
 }
 
 fn own(snapshot: u64) -> ReadView {
-    ReadView { snapshot: Timestamp(snapshot), txn: Some(TxnId(7)) }
+    ReadView { snapshot: Timestamp(snapshot), txn: Some(TxnId(7)), validated: false }
 }
 
 fn spec(access: Access, view: ReadView) -> ScanSpec {
@@ -442,3 +442,6 @@ fn edges_are_found_from_both_ends_with_own_writes() {
     assert_eq!(neighbors(&store, Direction::Out, 1, at(1)), [2, 3, 1]);
     sound(&store);
 }
+
+#[path = "reads_tests.rs"]
+mod reads;

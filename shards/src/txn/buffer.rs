@@ -65,6 +65,28 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Returns the place of a record.
+    pub(crate) fn record(table: TableId, key: Key) -> Self {
+        Self { table, key, target: None }
+    }
+
+    /// Returns the table.
+    pub(crate) fn table(&self) -> TableId {
+        self.table
+    }
+
+    /// Returns the key of the record.
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Returns the target at which an edge is mirrored; `None` = this is a record.
+    pub(crate) fn target(&self) -> Option<&Key> {
+        self.target.as_ref()
+    }
+}
+
 /// Returns the shard that owns what a write changes.
 pub(crate) fn owner(catalog: &Catalog, write: &Write) -> ShardId {
     match &write.op {

@@ -20,7 +20,7 @@ mod two_phase;
 
 pub use clock::Lease;
 pub use limits::{TXN_BYTES_MAX, TXN_WRITES_MAX};
-pub use transaction::{EdgeWrite, Transaction};
+pub use transaction::{EdgeWrite, Isolation, Transaction};
 
 pub(crate) use buffer::Place;
 pub(crate) use clock::{Clock, CoreClock};

@@ -34,6 +34,19 @@ pub struct Transaction {
     buffer: Buffer,
     /// Shards whose staging area holds writes of this transaction.
     staged: BTreeSet<ShardId>,
+    isolation: Isolation,
+    /// Shards that may remember what this transaction has read.
+    read: BTreeSet<ShardId>,
+}
+
+/// What a commit promises about what the transaction has read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// It is still so at the commit: transactions have the effect of some serial order.
+    #[default]
+    Serializable,
+    /// It was so at the snapshot. Never refused for what it read.
+    Snapshot,
 }
 
 /// A change of one edge record, from which the writes to the record and to its mirrors follow.
@@ -56,8 +69,13 @@ pub struct EdgeWrite {
 }
 
 impl Core {
-    /// Begins a transaction at the newest snapshot.
+    /// Begins a serializable transaction at the newest snapshot.
     pub fn begin(self: &Rc<Self>) -> Transaction {
+        self.begin_with(Isolation::Serializable)
+    }
+
+    /// Begins a transaction at the newest snapshot.
+    pub fn begin_with(self: &Rc<Self>, isolation: Isolation) -> Transaction {
         Transaction {
             id: self.next_txn(),
             lease: self.lease(),
@@ -65,6 +83,8 @@ impl Core {
             oldest: None,
             buffer: Buffer::default(),
             staged: BTreeSet::new(),
+            isolation,
+            read: BTreeSet::new(),
             core: self.clone(),
         }
     }
@@ -76,11 +96,20 @@ impl Transaction {
         self.id
     }
 
-    /// Returns what the transaction's reads see: its snapshot, and its own writes if any were
-    /// staged.
-    pub fn view(&self) -> ReadView {
-        let txn = (!self.staged.is_empty()).then_some(self.id);
-        ReadView { snapshot: self.lease.snapshot(), txn }
+    /// Returns what the transaction's reads see, on any shard: its snapshot, and its own writes if
+    /// any were staged.
+    pub fn view(&mut self) -> ReadView {
+        self.view_at(self.core.shards())
+    }
+
+    /// As [`Transaction::view`], for reads of these shards and no other.
+    pub fn view_at(&mut self, shards: impl IntoIterator<Item = ShardId>) -> ReadView {
+        let validated = self.isolation == Isolation::Serializable;
+        if validated {
+            self.read.extend(shards);
+        }
+        let txn = (validated || !self.staged.is_empty()).then_some(self.id);
+        ReadView { snapshot: self.lease.snapshot(), txn, validated }
     }
 
     /// Says which catalog the writes to come are encoded with. At first it is the one that was
@@ -135,36 +164,39 @@ impl Transaction {
     /// Commits. Returns the commit timestamp once the commit is durable and visible to every
     /// later read in the process; for a transaction without writes, its snapshot.
     ///
-    /// **Errors**: `Conflict` (retry), `DuplicateKey`, `StaleCatalog` (plan again): nothing was
-    /// written. `OutcomeUnknown`: recovery will tell.
+    /// **Errors**: `Conflict` (retry; also when something it read was changed meanwhile),
+    /// `DuplicateKey`, `StaleCatalog` (plan again): nothing was written. `OutcomeUnknown`: recovery will tell.
     pub async fn commit(mut self) -> Result<Timestamp, Error> {
         let core = self.core.clone();
         let snapshot = self.lease.snapshot();
         let parts = std::mem::take(&mut self.buffer).into_parts(&core.catalog());
         let staged = std::mem::take(&mut self.staged);
+        let read = std::mem::take(&mut self.read);
+        if parts.is_empty() {
+            forget(&core, self.id, staged.into_iter().chain(read));
+            return Ok(snapshot);
+        }
         forget(&core, self.id, staged.into_iter().filter(|shard| !parts.contains_key(shard)));
-        let decision = two_phase::Commit {
+        let commit = two_phase::Commit {
             txn: self.id,
             snapshot,
             catalog: self.oldest.unwrap_or(self.planned),
             parts,
+            read,
+            lease: self.core.lease_at(snapshot),
         };
-        // The lease ends here: owners compare newest versions and need none of the old ones.
         drop(self);
-        match decision.parts.len() {
-            0 => Ok(snapshot),
-            1 => one_shard(&core, decision).await,
-            _ => {
-                // Detached: a client that goes away must not stop the protocol half-way.
-                let run = two_phase::run(core, decision);
-                rt::spawn(Queue::Commit, "two-phase", run).await
-            }
+        if commit.parts.len() == 1 && commit.read.iter().all(|at| commit.parts.contains_key(at)) {
+            return one_shard(&core, commit).await;
         }
+        // Detached: a client that goes away must not stop the protocol half-way.
+        rt::spawn(Queue::Commit, "two-phase", two_phase::run(core, commit)).await
     }
 
-    /// Aborts: forgets everything written.
+    /// Aborts: forgets everything written and read.
     pub async fn abort(mut self) {
-        let staged = std::mem::take(&mut self.staged);
+        let mut staged = std::mem::take(&mut self.staged);
+        staged.append(&mut self.read);
         let (core, txn) = (self.core.clone(), self.id);
         drop(self);
         abort_at(core, txn, staged).await;
@@ -174,7 +206,8 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         let staged = std::mem::take(&mut self.staged);
-        forget(&self.core, self.id, staged.into_iter());
+        let read = std::mem::take(&mut self.read);
+        forget(&self.core, self.id, staged.into_iter().chain(read));
     }
 }
 
@@ -200,15 +233,17 @@ impl EdgeWrite {
 }
 
 async fn one_shard(core: &Rc<Core>, commit: two_phase::Commit) -> Result<Timestamp, Error> {
-    let two_phase::Commit { txn, snapshot, catalog, parts } = commit;
+    let two_phase::Commit { txn, snapshot, catalog, parts, read, lease: _lease } = commit;
     let (shard, writes) = parts.into_iter().next().expect("the caller counted one part");
-    match core.call(shard, Request::Commit { txn, snapshot, catalog, writes }).await? {
+    let validate = !read.is_empty();
+    match core.call(shard, Request::Commit { txn, snapshot, catalog, writes, validate }).await? {
         Reply::Committed(commit) => Ok(commit),
         other => Err(Error::Internal(format!("a commit was answered with {other:?}"))),
     }
 }
 
-fn forget(core: &Rc<Core>, txn: TxnId, shards: impl Iterator<Item = ShardId>) {
+/// Tells shards in the background that they need not remember a transaction any more.
+pub(super) fn forget(core: &Rc<Core>, txn: TxnId, shards: impl Iterator<Item = ShardId>) {
     let shards: BTreeSet<ShardId> = shards.collect();
     if !shards.is_empty() {
         rt::spawn(Queue::Commit, "abort", abort_at(core.clone(), txn, shards));

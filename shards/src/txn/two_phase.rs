@@ -3,18 +3,21 @@
 //! 1. **Prepare** at every participant, in parallel: validate, lock, log. Any refusal ends the
 //!    transaction: every participant rolls back.
 //! 2. Take the commit timestamp. From here on it is pending, hence invisible.
-//! 3. **Decide** at the home shard: one record in its log. Durable = committed.
-//! 4. **Finish** at every participant, in parallel: apply, unlock, log the outcome lazily.
-//! 5. End the pending time; acknowledge when the process-wide snapshot has reached it.
+//! 3. **Validate** wherever something was read, in parallel: it must still be so.
+//! 4. **Decide** at the home shard: one record in its log. Durable = committed.
+//! 5. **Finish** at every participant, in parallel: apply, unlock, log the outcome lazily.
+//! 6. End the pending time; acknowledge when the process-wide snapshot has reached it.
 //!
-//! A crash before 3 is durable rolls back; after, recovery finishes (`MVCC.md` has the table).
-//! A failure of 3 or 4 while running leaves the timestamp pending for good and stops the process.
+//! A crash before 4 is durable rolls back; after, recovery finishes (`MVCC.md` has the table).
+//! A failure of 4 or 5 while running leaves the timestamp pending for good and stops the process.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use futures::future::join_all;
 
-use super::transaction::Parts;
+use super::clock::Lease;
+use super::transaction::{Parts, forget};
 use crate::actor::Core;
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, Timestamp, TxnId};
@@ -31,11 +34,15 @@ pub(crate) struct Commit {
     pub(crate) catalog: CatalogVersion,
     /// Its writes by owner.
     pub(crate) parts: Parts,
+    /// Where it has read what must still be so.
+    pub(crate) read: BTreeSet<ShardId>,
+    /// Keeps what changed since the snapshot from being forgotten before it was validated.
+    pub(crate) lease: Lease,
 }
 
 /// Runs the protocol to its end.
 pub(crate) async fn run(core: Rc<Core>, commit: Commit) -> Result<Timestamp, Error> {
-    let Commit { txn, snapshot, catalog, parts } = commit;
+    let Commit { txn, snapshot, catalog, parts, read, lease } = commit;
     let shards: Vec<ShardId> = parts.keys().copied().collect();
     let home = home_of(&core, &shards);
     let prepares = parts.into_iter().map(|(shard, writes)| {
@@ -44,9 +51,18 @@ pub(crate) async fn run(core: Rc<Core>, commit: Commit) -> Result<Timestamp, Err
     let refusal = join_all(prepares).await.into_iter().filter_map(Result::err).min_by_key(rank);
     if let Some(error) = refusal {
         finish(&core, txn, &shards, None).await?;
+        forget(&core, txn, read.difference(&shards.iter().copied().collect()).copied());
         return Err(error);
     }
     let taken = core.clock().take();
+    if let Err(error) = validate(&core, txn, snapshot, &read).await {
+        if let Err(error) = finish(&core, txn, &shards, None).await {
+            return Err(core.fail(error));
+        }
+        core.clock().finish(taken);
+        return Err(error);
+    }
+    drop(lease);
     if let Err(error) = core.call(home, Request::Decide { txn, commit: taken }).await {
         return Err(undecided(&core, txn, &shards, taken, error).await);
     }
@@ -56,6 +72,19 @@ pub(crate) async fn run(core: Rc<Core>, commit: Commit) -> Result<Timestamp, Err
     core.clock().finish(taken);
     core.visible(taken).await?;
     Ok(taken)
+}
+
+/// Every owner says whether what the transaction read there is still so. All are asked and all
+/// forget it.
+async fn validate(
+    core: &Rc<Core>,
+    txn: TxnId,
+    snapshot: Timestamp,
+    read: &BTreeSet<ShardId>,
+) -> Result<(), Error> {
+    let asked = read.iter().map(|&shard| core.call(shard, Request::Validate { txn, snapshot }));
+    let refusal = join_all(asked).await.into_iter().filter_map(Result::err).min_by_key(rank);
+    refusal.map_or(Ok(()), Err)
 }
 
 /// The home log took no decision. If it refused the record (disk full, too much waiting) there is

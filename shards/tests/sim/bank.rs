@@ -84,8 +84,8 @@ async fn transfer(core: &Rc<Core>, id: i64, told: &Told) -> Result<bool, Error> 
     let target = (source + step) % ACCOUNT_COUNT;
     let amount = 1 + (time::random_u64() % 20) as i64;
     let mut txn = core.begin();
-    let from = get(core, &txn, ACCOUNTS, source).await?.expect("accounts are never deleted");
-    let to = get(core, &txn, ACCOUNTS, target).await?.expect("accounts are never deleted");
+    let from = get(core, &mut txn, ACCOUNTS, source).await?.expect("accounts are never deleted");
+    let to = get(core, &mut txn, ACCOUNTS, target).await?.expect("accounts are never deleted");
     if from.values[1] < amount {
         txn.abort().await;
         return Ok(false);
@@ -95,7 +95,7 @@ async fn transfer(core: &Rc<Core>, id: i64, told: &Told) -> Result<bool, Error> 
     txn.write(vec![put(core, ACCOUNTS, &debit, Expect::Version(from.version))])?;
     if staged {
         txn.flush().await?;
-        let seen = get(core, &txn, ACCOUNTS, source).await?.expect("just put");
+        let seen = get(core, &mut txn, ACCOUNTS, source).await?.expect("just put");
         assert_eq!(seen.values, debit, "a transaction reads its own writes");
     }
     let credit = [target, to.values[1] + amount];

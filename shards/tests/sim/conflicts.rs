@@ -19,7 +19,7 @@ async fn add_one(core: &Rc<Core>) -> Result<(), Error> {
     loop {
         let mut txn = core.begin();
         for id in 0..COUNTERS {
-            let write = match get(core, &txn, ACCOUNTS, id).await? {
+            let write = match get(core, &mut txn, ACCOUNTS, id).await? {
                 None => put(core, ACCOUNTS, &[id, 1], Expect::Absent),
                 Some(found) => {
                     let next = [id, found.values[1] + 1];

@@ -83,7 +83,7 @@ async fn walk(
 
 async fn check(core: &Rc<Core>) -> Result<(), Error> {
     let lease = core.lease();
-    let view = ReadView { snapshot: lease.snapshot(), txn: None };
+    let view = ReadView::at(lease.snapshot());
     let out = walk(core, Direction::Out, view).await?;
     rt::sleep(Duration::from_micros(time::random_u64() % 500)).await;
     let back = walk(core, Direction::In, view).await?;

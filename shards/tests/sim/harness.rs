@@ -62,6 +62,19 @@ pub fn for_each_seed(scenario: &'static str, count: u64, run: impl Fn(u64)) {
     }
 }
 
+/// As [`for_each_seed`], for a scenario that runs more than a hundred lives for each seed: takes a
+/// hundredth of `PIESKIEO_SIM_SEEDS`.
+pub fn for_few_seeds(scenario: &'static str, count: u64, run: impl Fn(u64)) {
+    let asked = seeds(count);
+    let few =
+        if asked.end - asked.start > count { (asked.end / 100).max(count) } else { asked.end };
+    for seed in asked.start..few {
+        let report = Report { scenario, seed };
+        run(seed);
+        drop(report);
+    }
+}
+
 fn seeds(count: u64) -> Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     match (number("PIESKIEO_SIM_SEED"), number("PIESKIEO_SIM_SEEDS")) {

@@ -138,13 +138,14 @@ pub async fn read(
 /// Reads one row by its key.
 pub async fn get(
     core: &Rc<Core>,
-    txn: &Transaction,
+    txn: &mut Transaction,
     table: TableId,
     id: i64,
 ) -> Result<Option<Found>, Error> {
     let key = key(core, table, &[id]);
     let shard = core.owner(key.slot());
-    let found = read(core, shard, table, Access::Keys(vec![key]), txn.view()).await?;
+    let view = txn.view_at([shard]);
+    let found = read(core, shard, table, Access::Keys(vec![key]), view).await?;
     Ok(found.into_iter().next())
 }
 
@@ -154,7 +155,7 @@ pub async fn read_all(
     table: TableId,
     snapshot: Timestamp,
 ) -> Result<BTreeMap<i64, Found>, Error> {
-    let view = ReadView { snapshot, txn: None };
+    let view = ReadView::at(snapshot);
     let mut all = BTreeMap::new();
     for shard in core.shards() {
         for found in read(core, shard, table, Access::All, view).await? {

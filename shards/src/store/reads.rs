@@ -1,0 +1,305 @@
+//! What has a transaction read here, and is it still so?
+//!
+//! Owners remember the questions of a transaction that may write, not the answers: keys, searches
+//! (a way to find records and a filter), steps along edges. At commit a search is asked about the
+//! records that changed since the snapshot, as they were and as they are; if one of them is among
+//! what was searched for, the answer may be another one now. So records that merely come to be in
+//! the way (phantoms) are met too.
+//!
+//! Remembering is generous where it must be: a search for the nearest vectors is taken to depend
+//! on every record that passes its filter, and what is too much becomes "the whole table".
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use pieskieo_io::time::{self, Monotonic};
+
+use super::batch::{Rows, filter_rows, scan_schema};
+use super::cursor::Measure;
+use super::indexes::texts_of;
+use super::install::Store;
+use super::table::TableStore;
+use crate::error::Error;
+use crate::ids::{TableId, Timestamp, TxnId};
+use crate::key::Key;
+use crate::request::{
+    Access, Direction, ReadView, RowFilter, ScanColumn, ScanSpec, Write, WriteOp,
+};
+use crate::text;
+use crate::txn::Place;
+
+/// Keys, nodes and searches remembered of one transaction in one table; beyond, the transaction
+/// is taken to have read all of it.
+const READS_MAX: usize = 100_000;
+/// Changed records a search is asked about; beyond, it is taken to have found one of them.
+const CHANGES_MAX: usize = 50_000;
+
+/// What one transaction has read on this shard.
+pub(super) struct Reads {
+    tables: BTreeMap<TableId, TableReads>,
+    /// When it last read.
+    last: Monotonic,
+    /// Nobody asked for so long that the rest was forgotten: the transaction must not commit.
+    expired: bool,
+}
+
+#[derive(Default)]
+struct TableReads {
+    whole: bool,
+    keys: HashSet<Key, ahash::RandomState>,
+    searches: Vec<Search>,
+    steps: Vec<Step>,
+    count: usize,
+}
+
+struct Search {
+    access: Access,
+    filter: Option<Arc<dyn RowFilter>>,
+}
+
+struct Step {
+    direction: Direction,
+    nodes: Vec<Key>,
+}
+
+/// What other transactions that are committing right now are about to change.
+pub(crate) struct Others<'a> {
+    /// Whether one of them holds a place.
+    pub holds: &'a dyn Fn(&Place) -> bool,
+    /// Their writes to a table; `None` = they are not all known.
+    pub writes: &'a dyn Fn(TableId) -> Option<Vec<Write>>,
+    /// The mirrors and edges of a table they hold.
+    pub places: &'a dyn Fn(TableId) -> Vec<Place>,
+}
+
+impl Store {
+    /// Remembers a scan, if its transaction wants that.
+    pub(super) fn note_search(&self, spec: &ScanSpec) {
+        self.note(spec.view, spec.table, |reads| match &spec.access {
+            Access::Keys(keys) => reads.add(keys.len(), |reads| {
+                reads.keys.extend(keys.iter().cloned());
+            }),
+            access => reads.add(1, |reads| {
+                let (access, filter) = (access.clone(), spec.filter.clone());
+                reads.searches.push(Search { access, filter });
+            }),
+        });
+    }
+
+    /// Remembers a step along edges, if its transaction wants that.
+    pub(super) fn note_step(
+        &self,
+        edge: TableId,
+        direction: Direction,
+        nodes: &[Key],
+        view: ReadView,
+    ) {
+        self.note(view, edge, |reads| {
+            reads.add(nodes.len(), |reads| {
+                reads.steps.push(Step { direction, nodes: nodes.to_vec() });
+            });
+        });
+    }
+
+    fn note(&self, view: ReadView, table: TableId, add: impl FnOnce(&mut TableReads)) {
+        let Some(txn) = view.txn.filter(|_| view.validated) else { return };
+        let mut all = self.reads.borrow_mut();
+        let empty = || Reads { tables: BTreeMap::new(), last: time::now(), expired: false };
+        let reads = all.entry(txn).or_insert_with(empty);
+        reads.last = time::now();
+        add(reads.tables.entry(table).or_default());
+    }
+
+    /// Says whether everything a transaction has read here is still so, but for its own writes.
+    ///
+    /// **Cost**: a look-up per key read, plus one evaluation of each search over the records of
+    /// its table that changed since the snapshot.
+    /// **Errors**: `Conflict` when something is not, or may not be; `StaleCatalog` when a table
+    /// is gone.
+    pub(crate) fn validate(
+        &self,
+        txn: TxnId,
+        snapshot: Timestamp,
+        others: &Others<'_>,
+    ) -> Result<(), Error> {
+        let all = self.reads.borrow();
+        let Some(reads) = all.get(&txn) else { return Ok(()) };
+        if reads.expired {
+            return Err(Error::Conflict { table: "a table".into(), winner: None });
+        }
+        for (id, reads) in &reads.tables {
+            let table = self.table(*id)?;
+            if let Some(winner) = table.changed_read(reads, snapshot, others)? {
+                let winner = winner.filter(|winner| *winner > snapshot);
+                return Err(Error::Conflict { table: table.table.name.clone(), winner });
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what a transaction has read.
+    pub(crate) fn forget_reads(&self, txn: TxnId) {
+        drop(self.reads.borrow_mut().remove(&txn));
+    }
+
+    /// Forgets what transactions have read that have not been heard of for `limit`; they cannot
+    /// commit any more. Whoever coordinates tells the end of each: this is for lost messages.
+    pub(crate) fn expire_reads(&self, limit: std::time::Duration) {
+        let now = time::now();
+        let mut all = self.reads.borrow_mut();
+        all.retain(|_, reads| now.since(reads.last) <= limit * EXPIRED_KEPT);
+        for reads in all.values_mut().filter(|reads| now.since(reads.last) > limit) {
+            reads.tables.clear();
+            reads.expired = true;
+        }
+    }
+}
+
+/// How many times longer than its reads the name of an expired transaction is kept.
+const EXPIRED_KEPT: u32 = 24;
+
+impl TableReads {
+    fn add(&mut self, count: usize, add: impl FnOnce(&mut Self)) {
+        self.count += count;
+        if self.count > READS_MAX {
+            *self = Self { whole: true, count: self.count, ..Self::default() };
+        }
+        if !self.whole {
+            add(self);
+        }
+    }
+}
+
+/// What was read is not so any more; who changed it, where that is known.
+type Changed = Option<Timestamp>;
+
+impl TableStore {
+    fn changed_read(
+        &self,
+        reads: &TableReads,
+        snapshot: Timestamp,
+        others: &Others<'_>,
+    ) -> Result<Option<Changed>, Error> {
+        for key in &reads.keys {
+            let changed = self.find(key.bytes()).map(|(_, record)| record.changed());
+            if let Some(winner) = changed.filter(|changed| *changed > snapshot) {
+                return Ok(Some(Some(winner)));
+            }
+            if (others.holds)(&Place::record(self.table.id, key.clone())) {
+                return Ok(Some(None));
+            }
+        }
+        for step in &reads.steps {
+            if self.changed_step(step, snapshot, others) {
+                return Ok(Some(None));
+            }
+        }
+        if reads.whole || !reads.searches.is_empty() {
+            return self.changed_search(reads, snapshot, others);
+        }
+        Ok(None)
+    }
+
+    fn changed_step(&self, step: &Step, snapshot: Timestamp, others: &Others<'_>) -> bool {
+        let Some(edges) = &self.indexes.edges else { return false };
+        let at = |snapshot| edges.adjacency.expand(step.direction, &step.nodes, snapshot);
+        if at(snapshot) != at(Timestamp(Timestamp::MAX.0 - 1)) {
+            return true;
+        }
+        let touches = |place: &Place| match place.target() {
+            Some(target) => step.direction != Direction::Out && step.nodes.contains(target),
+            None => {
+                step.direction != Direction::In
+                    && step.nodes.iter().any(|node| place.key().bytes().starts_with(node.bytes()))
+            }
+        };
+        (others.places)(self.table.id).iter().any(touches)
+    }
+
+    fn changed_search(
+        &self,
+        reads: &TableReads,
+        snapshot: Timestamp,
+        others: &Others<'_>,
+    ) -> Result<Option<Changed>, Error> {
+        let changed = self.recent.since(snapshot);
+        let Some(pending) = (others.writes)(self.table.id) else { return Ok(Some(None)) };
+        if changed.is_empty() && pending.is_empty() {
+            return Ok(None);
+        }
+        if reads.whole || changed.len() + pending.len() > CHANGES_MAX {
+            return Ok(Some(None));
+        }
+        let mut rows: Vec<(&Key, &[u8], Timestamp)> = Vec::new();
+        for id in changed {
+            let record = self.records.get(id);
+            let concerned = record.versions().filter(|version| {
+                version.begin > snapshot || (version.end > snapshot && version.end < Timestamp::MAX)
+            });
+            rows.extend(concerned.map(|version| (&record.key, &*version.row, record.changed())));
+        }
+        for write in &pending {
+            if let Some(current) = self.find(write.key.bytes()).and_then(|(_, old)| old.current()) {
+                rows.push((&write.key, &current.row, Timestamp(0)));
+            }
+            if let WriteOp::Put(row) = &write.op {
+                rows.push((&write.key, row, Timestamp(0)));
+            }
+        }
+        for search in &reads.searches {
+            if let Some(winner) = self.found(search, &rows)? {
+                return Ok(Some(Some(winner)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns who changed the first of these rows that a search looks for.
+    fn found(
+        &self,
+        search: &Search,
+        rows: &[(&Key, &[u8], Timestamp)],
+    ) -> Result<Option<Timestamp>, Error> {
+        let mut within = Rows::with_capacity(rows.len());
+        let mut winners = Vec::new();
+        for (key, row, winner) in rows {
+            if self.is_within(&search.access, key, row)? {
+                within.push(self, key, Timestamp(0), row, f64::NAN)?;
+                winners.push(*winner);
+            }
+        }
+        let Some(first) = winners.first().copied() else { return Ok(None) };
+        let Some(filter) = &search.filter else { return Ok(Some(first)) };
+        let measured = |column: &ScanColumn| {
+            matches!(column, ScanColumn::Distance | ScanColumn::Score | ScanColumn::Version)
+        };
+        if filter.columns().iter().any(measured) {
+            return Ok(Some(first));
+        }
+        let schema = scan_schema(&self.table, filter.columns());
+        match filter_rows(self, &mut within, &**filter, &schema, Measure::None) {
+            Ok(passes) => Ok(passes.iter().position(|passes| *passes).map(|at| winners[at])),
+            // What the filter makes of this row, the transaction must find out itself.
+            Err(_) => Ok(Some(first)),
+        }
+    }
+
+    /// Returns whether an access may come to a row.
+    fn is_within(&self, access: &Access, key: &Key, row: &[u8]) -> Result<bool, Error> {
+        Ok(match access {
+            Access::All | Access::Nearest { .. } => true,
+            Access::Keys(keys) => keys.contains(key),
+            Access::KeyRange(range) => range.contains(key.bytes()),
+            Access::Index { index, range } => {
+                let order = self.ordered(*index)?.order_of(&self.view(row)?, &self.layout)?;
+                range.contains(&order)
+            }
+            Access::Matching { index, query, .. } => {
+                let Some(columns) = self.indexes.text.get(index) else { return Err(self.stale()) };
+                let texts = texts_of(&columns.fields, &self.view(row)?, &self.layout)?;
+                let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+                text::matches(query, columns.index.options().stem, &texts)
+            }
+        })
+    }
+}
