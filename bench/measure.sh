@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds="${SECONDS_EACH:-10}"
 parts=" ${PARTS:-load restart crash sim quality} "
-target="${CARGO_TARGET_DIR:-target}"
+target="$(cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')"
 port="${PORT:-8411}"
 wants() { [[ "$parts" == *" $1 "* ]]; }
 
@@ -54,6 +54,7 @@ if wants load; then
     saturate --workload point-write --connections 64
     load --workload point-write --connections 1
     saturate --workload point-read --connections 64
+    saturate --workload point-read --connections 64 --in-flight 4
     load --workload mixed --connections 64 --keep
     load --workload scan --connections 4 --keep
     load --workload text --connections 16

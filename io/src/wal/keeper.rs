@@ -99,6 +99,13 @@ impl Keeper {
         }
     }
 
+    /// Whether the writer may soon wait for a spare.
+    fn is_spare_urgent(&self) -> bool {
+        let state = self.shared.state.borrow();
+        let half_full = state.active_left < self.shared.options.file_bytes / 2;
+        state.phase == Phase::Closing || (state.spares.is_empty() && half_full)
+    }
+
     /// Moves the names of sealed files that hold only released records to `found`. The file
     /// before the one that begins at the mark may hold the front of the record at the mark.
     fn collect_released(&mut self) {
@@ -135,7 +142,8 @@ impl Keeper {
             slot
         };
         let bytes = self.shared.options.file_bytes;
-        let created = create(&self.dir, self.stream, slot, bytes, self.sync).await;
+        let fill = Fill { bytes, hurry: &|| self.is_spare_urgent() };
+        let created = create(&self.dir, self.stream, slot, self.sync, fill).await;
         if created.is_err() {
             // The leftover is removed again at the next start if this fails too.
             let _ = self.dir.remove(&name::unfinished(self.stream, slot)).await;
@@ -144,24 +152,41 @@ impl Keeper {
     }
 }
 
+/// How a new file is filled with zeros.
+pub(super) struct Fill<'a> {
+    pub bytes: u64,
+    /// Whether somebody waits for it. Otherwise it leaves the disk to commits most of the time.
+    pub hurry: &'a dyn Fn() -> bool,
+}
+
 /// Creates a file of zeros under its final name, durably.
 pub(super) async fn create(
     dir: &Dir,
     stream: StreamId,
     slot: u32,
-    bytes: u64,
     sync: SyncMethod,
+    fill: Fill<'_>,
 ) -> Result<Spare> {
     let (draft, name) = (name::unfinished(stream, slot), name::file(stream, slot));
     let fail = |operation, cause| Error::storage(operation, &name, cause);
-    let file = dir.create_file(&draft, bytes).await.map_err(|cause| fail("create", cause))?;
+    let file = dir.create_file(&draft, fill.bytes).await.map_err(|cause| fail("create", cause))?;
     let mut offset = 0;
-    while offset < bytes {
-        let part = (bytes - offset).min(limits::READ_BYTES as u64);
+    while offset < fill.bytes {
+        let hurry = (fill.hurry)();
+        let most = if hurry { limits::READ_BYTES } else { limits::FILL_BYTES };
+        let part = (fill.bytes - offset).min(most as u64);
         let zeros = AlignedBuffer::zeroed(part as usize);
         file.write_at(zeros, offset).await.map_err(|cause| fail("fill", cause))?;
+        let before = offset;
         offset += part;
-        rt::yield_if_needed().await;
+        if hurry || offset == fill.bytes {
+            rt::yield_if_needed().await;
+            continue;
+        }
+        if before / limits::FILL_SYNC_BYTES != offset / limits::FILL_SYNC_BYTES {
+            file.sync_data().await.map_err(|cause| fail("sync", cause))?;
+        }
+        rt::sleep(limits::FILL_PAUSE).await;
     }
     file.sync_data().await.map_err(|cause| fail("sync", cause))?;
     file.close().await.map_err(|cause| fail("close", cause))?;

@@ -1,5 +1,7 @@
 //! Which bounds does the log keep, and what do they cost?
 
+use std::time::Duration;
+
 use crate::format::{BLOCK_BYTES, frame_header};
 
 /// Longest frame, padding included. One frame is one write: 1 MiB is about 0.4 ms on a drive
@@ -29,6 +31,15 @@ pub const FLIGHT_COUNT_MAX: u32 = 1;
 /// Idle time after which an unconfirmed frame is confirmed by an empty one.
 pub const CONFIRM_AFTER_MS: u64 = 10;
 
+/// Bytes of zeros written at once into a spare file that is not needed soon, the pause after
+/// them, and how many are synced at once: 64 MiB take about a second. Written in one go they kept
+/// commits waiting for up to 100 ms.
+pub const FILL_BYTES: usize = 256 << 10;
+/// See [`FILL_BYTES`].
+pub const FILL_PAUSE: Duration = Duration::from_millis(4);
+/// See [`FILL_BYTES`].
+pub const FILL_SYNC_BYTES: u64 = 4 << 20;
+
 /// Pause before a failed preparation of a spare file is tried again.
 pub const SPARE_RETRY_MS: u64 = 1000;
 
@@ -40,4 +51,5 @@ const _: () = assert!(FRAME_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(FRAME_BYTES_MAX > frame_header::BYTES);
 const _: () = assert!(PENDING_BYTES_MAX >= RECORD_BYTES_MAX);
 const _: () = assert!(READ_BYTES.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(FILL_BYTES.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(SPARE_COUNT >= 1 && READS_AHEAD >= 1);

@@ -74,7 +74,8 @@ async fn begin(
     sync: SyncMethod,
     slot: u32,
 ) -> Result<(Live, Rc<File>)> {
-    let spare = keeper::create(dir, stream, slot, options.file_bytes, sync).await?;
+    let fill = keeper::Fill { bytes: options.file_bytes, hurry: &|| true };
+    let spare = keeper::create(dir, stream, slot, sync, fill).await?;
     let header = FileHeader {
         stream,
         database: options.database,
