@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use futures::future::{Either, select};
 
 use super::current::{Back, Core, CoreId, enter};
-use super::pulse;
+use super::pulse::{self, Outside};
 use super::queue::Queue;
 use super::stop::{Stop, Stopper, watch};
 use super::task::spawn_on;
@@ -74,15 +74,16 @@ where
     options.validate()?;
     uring::check()?;
     let stop = Stop::new(options.cores);
+    let outside = pulse::outside()?;
     let (report, reports) = mpsc::channel();
     let mut gates = Vec::new();
     let mut threads = Vec::new();
     for index in 0..options.cores {
         let (gate, gated) = mpsc::channel::<()>();
         let name = format!("{}-{index}", options.thread_name);
-        let (options, main, stop, report) =
-            (options.clone(), main.clone(), stop.clone(), report.clone());
-        let body = move || run(&options, CoreId(index), main, stop, &report, &gated);
+        let (options, main, report) = (options.clone(), main.clone(), report.clone());
+        let shared = Shared { stop: stop.clone(), outside: outside.clone() };
+        let body = move || run(&options, CoreId(index), main, &shared, &report, &gated);
         let builder = std::thread::Builder::new().name(name).stack_size(limits::STACK_BYTES);
         let thread = builder.spawn(body);
         threads.push(thread.map_err(|cause| Error::Machine {
@@ -103,12 +104,18 @@ where
     Ok(Running { threads, stopper: Stopper(stop) })
 }
 
+/// What the cores of a process share.
+struct Shared {
+    stop: Arc<Stop>,
+    outside: Outside,
+}
+
 /// The body of one core's thread.
 fn run<F, Fut, T>(
     options: &RuntimeOptions,
     id: CoreId,
     main: F,
-    stop: Arc<Stop>,
+    shared: &Shared,
     report: &mpsc::Sender<Result<()>>,
     gate: &mpsc::Receiver<()>,
 ) -> Result<T>
@@ -128,9 +135,9 @@ where
     report.send(Ok(())).ok();
     gate.recv().map_err(|_| Error::Stopped)?;
     executor.run(async move {
-        pulse::start();
+        pulse::start(&shared.outside);
         let random = seeded_by_system();
-        let core = Core::new(id, Back::Uring(Queues::create()), stop, random);
+        let core = Core::new(id, Back::Uring(Queues::create()), shared.stop.clone(), random);
         let entered = enter(core.clone());
         watch(&core);
         let whole = spawn_on(&core, Queue::Net, "main", async move { main(id).await });
