@@ -630,3 +630,27 @@ fn health_and_readiness_are_asked_apart() {
         }
     });
 }
+
+/// The path and the body of every `curl` of the README that sends a body.
+fn readme_examples() -> Vec<(String, String)> {
+    let readme = include_str!("../../README.md");
+    let commands = readme.split("curl --http2-prior-knowledge http://127.0.0.1:8000").skip(1);
+    let example = |command: &str| {
+        let (path, rest) = command.split_once(" -d '").unwrap();
+        (path.to_owned(), rest.split('\'').next().unwrap().to_owned())
+    };
+    commands.map(example).collect()
+}
+
+#[test]
+fn the_readmes_examples_work_as_printed() {
+    talk(|address| async move {
+        let examples = readme_examples();
+        assert!(examples.len() >= 4, "the README has lost its examples");
+        let mut wire = Wire::two(address).await;
+        for (path, body) in examples {
+            let told = wire.ask(Ask::new(Method::POST, &path).body(body.clone())).await;
+            assert_eq!(told.status, 200, "{path} {body}: {}", told.text());
+        }
+    });
+}
