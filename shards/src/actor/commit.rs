@@ -51,28 +51,35 @@ pub(crate) async fn commit(
     shard: Rc<Shard>,
     proposal: Proposal,
 ) -> Result<Reply, Error> {
+    let txn = proposal.txn;
+    let committed = try_commit(core, &shard, proposal).await;
+    // Refused or not, what it read here is of no use to anybody any more.
+    shard.store.borrow().forget_reads(txn);
+    committed
+}
+
+async fn try_commit(core: Rc<Core>, shard: &Rc<Shard>, proposal: Proposal) -> Result<Reply, Error> {
     core.check_running()?;
-    unstage(&shard, proposal.txn);
+    unstage(shard, proposal.txn);
     let Proposal { txn, writes, .. } = &proposal;
     let locks = if writes.len() <= WRITES_PER_STEP {
-        counted(&shard, validate(&shard, &proposal))?;
+        counted(shard, validate(shard, &proposal))?;
         None
     } else {
-        Some(lock_and_validate(&shard, &proposal).await?)
+        Some(lock_and_validate(shard, &proposal).await?)
     };
     if proposal.validate {
-        counted(&shard, validate_reads(&shard, *txn, proposal.snapshot))?;
+        counted(shard, validate_reads(shard, *txn, proposal.snapshot))?;
     }
     let commit = core.clock().take();
     let record = txn::encode_commit(*txn, commit, writes);
     // Nothing is logged when the log refuses: the timestamp belongs to nobody.
     let lsn = shard.append(&core, &record).inspect_err(|_| core.clock().finish(commit))?;
     match &locks {
-        None => apply_all(&shard, writes, commit),
-        Some(_) => apply_in_steps(&shard, writes, commit).await,
+        None => apply_all(shard, writes, commit),
+        Some(_) => apply_in_steps(shard, writes, commit).await,
     }
     drop(locks);
-    shard.store.borrow().forget_reads(*txn);
     shard.durable(&core, lsn).await?;
     core.clock().finish(commit);
     Counters::count(&shard.counters.commits);
@@ -232,9 +239,8 @@ fn validate_reads(shard: &Shard, txn: TxnId, snapshot: Timestamp) -> Result<(), 
             return Some(Vec::new());
         }
         let mut known = Vec::new();
-        for (other, prepared) in prepared.iter().filter(|(other, _)| **other != txn) {
+        for (_, prepared) in prepared.iter().filter(|(other, _)| **other != txn) {
             let Prepared::Ready(writes) = prepared else { continue };
-            debug_assert_ne!(*other, txn);
             let records = writes.iter().filter(|write| Place::of(write).target().is_none());
             known.extend(records.filter(|write| write.table == table).cloned());
         }

@@ -41,7 +41,6 @@ fn forget_expired(shard: &Shard) {
     let expired: Vec<_> =
         staged.iter().filter(|(_, last)| now.since(**last) > limit).map(|(txn, _)| *txn).collect();
     drop(staged);
-    shard.store.borrow().expire_reads(limit);
     for txn in expired {
         unstage(shard, txn);
     }

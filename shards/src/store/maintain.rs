@@ -22,6 +22,7 @@ impl Store {
     /// Tells that no reader has, or will ever have, a snapshot below `watermark`.
     pub fn set_watermark(&mut self, watermark: Timestamp) {
         self.watermark = self.watermark.max(watermark);
+        self.forget_ended_reads();
     }
 
     /// Collects old versions below the watermark and folds what indexes have put aside, until

@@ -12,8 +12,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use pieskieo_io::time::{self, Monotonic};
-
 use super::batch::{Rows, filter_rows, scan_schema};
 use super::cursor::Measure;
 use super::indexes::texts_of;
@@ -37,10 +35,8 @@ const CHANGES_MAX: usize = 50_000;
 /// What one transaction has read on this shard.
 pub(super) struct Reads {
     tables: BTreeMap<TableId, TableReads>,
-    /// When it last read.
-    last: Monotonic,
-    /// Nobody asked for so long that the rest was forgotten: the transaction must not commit.
-    expired: bool,
+    /// Its snapshot, which it leases until it has ended.
+    snapshot: Timestamp,
 }
 
 #[derive(Default)]
@@ -104,9 +100,8 @@ impl Store {
     fn note(&self, view: ReadView, table: TableId, add: impl FnOnce(&mut TableReads)) {
         let Some(txn) = view.txn.filter(|_| view.validated) else { return };
         let mut all = self.reads.borrow_mut();
-        let empty = || Reads { tables: BTreeMap::new(), last: time::now(), expired: false };
+        let empty = || Reads { tables: BTreeMap::new(), snapshot: view.snapshot };
         let reads = all.entry(txn).or_insert_with(empty);
-        reads.last = time::now();
         add(reads.tables.entry(table).or_default());
     }
 
@@ -124,9 +119,6 @@ impl Store {
     ) -> Result<(), Error> {
         let all = self.reads.borrow();
         let Some(reads) = all.get(&txn) else { return Ok(()) };
-        if reads.expired {
-            return Err(Error::Conflict { table: "a table".into(), winner: None });
-        }
         for (id, reads) in &reads.tables {
             let table = self.table(*id)?;
             if let Some(winner) = table.changed_read(reads, snapshot, others)? {
@@ -142,21 +134,13 @@ impl Store {
         drop(self.reads.borrow_mut().remove(&txn));
     }
 
-    /// Forgets what transactions have read that have not been heard of for `limit`; they cannot
-    /// commit any more. Whoever coordinates tells the end of each: this is for lost messages.
-    pub(crate) fn expire_reads(&self, limit: std::time::Duration) {
-        let now = time::now();
-        let mut all = self.reads.borrow_mut();
-        all.retain(|_, reads| now.since(reads.last) <= limit * EXPIRED_KEPT);
-        for reads in all.values_mut().filter(|reads| now.since(reads.last) > limit) {
-            reads.tables.clear();
-            reads.expired = true;
-        }
+    /// Forgets what ended transactions have read: nobody leases a snapshot below the watermark. The
+    /// end of a transaction is told as well; this is for scans that begin after it.
+    pub(super) fn forget_ended_reads(&mut self) {
+        let watermark = self.watermark;
+        self.reads.get_mut().retain(|_, reads| reads.snapshot >= watermark);
     }
 }
-
-/// How many times longer than its reads the name of an expired transaction is kept.
-const EXPIRED_KEPT: u32 = 24;
 
 impl TableReads {
     fn add(&mut self, count: usize, add: impl FnOnce(&mut Self)) {

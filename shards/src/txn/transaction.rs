@@ -187,7 +187,11 @@ impl Transaction {
         };
         drop(self);
         if commit.parts.len() == 1 && commit.read.iter().all(|at| commit.parts.contains_key(at)) {
-            return one_shard(&core, commit).await;
+            if commit.read.is_empty() {
+                return one_shard(core, commit).await;
+            }
+            // Detached: the lease must outlive a client that goes away, until all is validated.
+            return rt::spawn(Queue::Commit, "commit", one_shard(core, commit)).await;
         }
         // Detached: a client that goes away must not stop the protocol half-way.
         rt::spawn(Queue::Commit, "two-phase", two_phase::run(core, commit)).await
@@ -232,13 +236,19 @@ impl EdgeWrite {
     }
 }
 
-async fn one_shard(core: &Rc<Core>, commit: two_phase::Commit) -> Result<Timestamp, Error> {
+async fn one_shard(core: Rc<Core>, commit: two_phase::Commit) -> Result<Timestamp, Error> {
     let two_phase::Commit { txn, snapshot, catalog, parts, read, lease: _lease } = commit;
     let (shard, writes) = parts.into_iter().next().expect("the caller counted one part");
     let validate = !read.is_empty();
-    match core.call(shard, Request::Commit { txn, snapshot, catalog, writes, validate }).await? {
-        Reply::Committed(commit) => Ok(commit),
-        other => Err(Error::Internal(format!("a commit was answered with {other:?}"))),
+    let request = Request::Commit { txn, snapshot, catalog, writes, validate };
+    match core.call(shard, request).await {
+        Ok(Reply::Committed(commit)) => Ok(commit),
+        Err(error) => {
+            // The request may not have reached its shard.
+            forget(&core, txn, read.into_iter());
+            Err(error)
+        }
+        Ok(other) => Err(Error::Internal(format!("a commit was answered with {other:?}"))),
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) async fn run(core: Rc<Core>, commit: Commit) -> Result<Timestamp, Err
             return Err(core.fail(error));
         }
         core.clock().finish(taken);
+        // Not every request to validate may have reached its shard.
+        forget(&core, txn, read.into_iter());
         return Err(error);
     }
     drop(lease);
