@@ -57,16 +57,23 @@ pub struct Section {
     pub body: String,
 }
 
-/// Reads the tree of the workspace at `folder`, without touching the network.
-///
-/// **Errors**: no workspace there, no Cargo, or packages that were never downloaded.
-pub fn read(folder: &Path) -> Result<Tree, Failure> {
+/// Asks Cargo, in one of its modes, for the packages of this platform.
+fn metadata(folder: &Path, mode: &str) -> cargo_metadata::Result<Metadata> {
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let metadata = MetadataCommand::new()
+    let options = vec![mode.to_owned(), "--filter-platform".to_owned(), platform];
+    MetadataCommand::new()
         .manifest_path(folder.join("Cargo.toml"))
-        // Packages for other platforms were never downloaded.
-        .other_options(vec!["--offline".to_owned(), "--filter-platform".to_owned(), platform])
+        .other_options(options)
         .exec()
+}
+
+/// Reads the tree of the workspace at `folder`. Where only this program was built, what its tests
+/// need was never downloaded: Cargo fetches it then.
+///
+/// **Errors**: no workspace there, no Cargo, or packages that cannot be downloaded.
+pub fn read(folder: &Path) -> Result<Tree, Failure> {
+    let metadata = metadata(folder, "--offline")
+        .or_else(|_| metadata(folder, "--locked"))
         .map_err(|error| format!("cannot read the workspace \"{}\": {error}", folder.display()))?;
     let root = metadata
         .root_package()
