@@ -34,6 +34,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { key: "ef_search", variable: "PIESKIEO_EF_SEARCH", default: "64", unit: "1..=4096", meaning: "default beam width of vector searches" },
     Setting { key: "ef_construction", variable: "PIESKIEO_EF_CONSTRUCTION", default: "200", unit: "8..=4096", meaning: "default beam width while building vector indexes" },
     Setting { key: "statement_timeout_ms", variable: "PIESKIEO_STATEMENT_TIMEOUT_MS", default: "30000", unit: "ms, 1..=86400000", meaning: "time a statement may take" },
+    Setting { key: "transaction_idle_timeout_ms", variable: "PIESKIEO_TRANSACTION_IDLE_TIMEOUT_MS", default: "60000", unit: "ms, 1..=3600000", meaning: "time a transaction may wait for its client's next request" },
     Setting { key: "wal_sync", variable: "PIESKIEO_WAL_SYNC", default: "auto", unit: "auto, dsync, fdatasync", meaning: "how the log reaches the disk; auto measures once per folder" },
     Setting { key: "log", variable: "PIESKIEO_LOG", default: "info", unit: "tracing filter", meaning: "which events are logged" },
     Setting { key: "log_format", variable: "PIESKIEO_LOG_FORMAT", default: "text", unit: "text, json", meaning: "how events are written" },
@@ -75,6 +76,8 @@ pub struct Config {
     pub ef_construction: usize,
     /// Time a statement may take, ms.
     pub statement_timeout_ms: u64,
+    /// Time a transaction may wait for its client's next request, ms.
+    pub transaction_idle_timeout_ms: u64,
     /// Sync method: `auto`, `dsync` or `fdatasync`.
     pub wal_sync: String,
     /// Filter of log events.
@@ -156,6 +159,11 @@ impl Settings {
             ef_search: self.number("ef_search", 1, 4096)? as usize,
             ef_construction: self.number("ef_construction", 8, 4096)? as usize,
             statement_timeout_ms: self.number("statement_timeout_ms", 1, 86_400_000)?,
+            transaction_idle_timeout_ms: self.number(
+                "transaction_idle_timeout_ms",
+                1,
+                3_600_000,
+            )?,
             wal_sync: self.choice("wal_sync", &["auto", "dsync", "fdatasync"])?,
             log: self.text("log").to_owned(),
             log_json: self.choice("log_format", &["text", "json"])? == "json",

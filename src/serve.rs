@@ -212,6 +212,7 @@ async fn chosen(plan: &Plan) -> Result<SocketAddr, ServeError> {
 fn session_options(config: &Config) -> SessionOptions {
     SessionOptions {
         statement_timeout: Some(Duration::from_millis(config.statement_timeout_ms)),
+        transaction_idle: Duration::from_millis(config.transaction_idle_timeout_ms),
         index_defaults: pieskieo_query::IndexDefaults {
             ef_search: config.ef_search,
             ef_construction: config.ef_construction,

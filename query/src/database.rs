@@ -6,6 +6,7 @@ use pieskieo_shards::actor::Core;
 use pieskieo_shards::request::ShardStats;
 
 use crate::error::Result;
+use crate::open::Registry;
 use crate::options::SessionOptions;
 use crate::session::Session;
 
@@ -14,17 +15,24 @@ use crate::session::Session;
 pub struct Database {
     core: Rc<Core>,
     options: SessionOptions,
+    registry: Rc<Registry>,
 }
 
 impl Database {
     /// Opens the database over a core that has recovered.
     pub fn open(core: Rc<Core>, options: SessionOptions) -> Self {
-        Self { core, options }
+        let registry = Registry::new(core.clone(), options.clone());
+        Self { core, options, registry }
     }
 
     /// Opens a session. Its settings start from the database's options.
     pub fn session(&self) -> Session {
-        Session::open(self.core.clone(), self.options.clone())
+        Session::open(self.core.clone(), self.options.clone(), self.registry.clone())
+    }
+
+    /// Returns the number of transactions of this core that outlive their requests.
+    pub fn open_transactions(&self) -> usize {
+        self.registry.count()
     }
 
     /// Returns the counters of every shard in the process, in order.

@@ -10,6 +10,7 @@
 //! | `options` | what may a caller choose about a session |
 //! | `outcome` | what does a statement answer |
 //! | `prepared` | which statements are ready to run again |
+//! | `open` | where is a transaction between two requests of its client |
 //! | `plan` | how does a bound statement become something that runs |
 //! | `exec` | how do plans run on the shards' own cores |
 //! | `coordinator` | how is each kind of statement carried out |
@@ -27,6 +28,7 @@ pub mod error;
 mod exec;
 mod functions;
 pub mod limits;
+mod open;
 pub mod options;
 pub mod outcome;
 mod plan;
@@ -44,7 +46,8 @@ pub use coordinator::{
 };
 pub use database::Database;
 pub use error::{Error, Kind, Result};
+pub use open::Token;
 pub use options::SessionOptions;
-pub use outcome::{ColumnInfo, Outcome, Param, RowStream, Rows, StatementKind};
+pub use outcome::{Answer, ColumnInfo, Outcome, Param, RowStream, Rows, StatementKind};
 pub use pieskieo_shards::request::{Direction, ShardStats};
 pub use session::{CancelHandle, Records, Session};

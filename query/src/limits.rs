@@ -2,6 +2,8 @@
 //!
 //! Each bound names what it protects; messages quote the constant's name in lower case.
 
+use std::time::Duration;
+
 /// Bytes of one request's text. Tokens cost about 100 bytes each while parsing.
 pub const STATEMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -62,3 +64,17 @@ pub const PATTERN_NODES_MAX: usize = 32;
 
 /// Clauses of one pipeline. SIMILAR TO and TRAVERSE each add a level to the plan.
 pub const STAGES_MAX: usize = 64;
+
+/// Transactions that wait for their clients' next requests, per core. Each keeps a snapshot, and
+/// with it the versions of records that were current then.
+pub const OPEN_TRANSACTIONS_MAX: usize = 1_000;
+
+/// Bytes of writes that such transactions hold together, per core.
+pub const OPEN_TRANSACTION_BYTES_MAX: usize = 256 << 20;
+
+/// Longest life of a transaction over several requests. Versions of records that changed since
+/// its snapshot are kept for as long.
+pub const TRANSACTION_LIFE_MAX: Duration = Duration::from_secs(3_600);
+
+/// Transactions that ran out of time which are remembered, to tell their clients, per core.
+pub const TIMED_OUT_MAX: usize = 10_000;

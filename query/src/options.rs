@@ -16,6 +16,8 @@ pub struct SessionOptions {
     pub index_defaults: IndexDefaults,
     /// Most rows a collected answer may hold. Default: 1,000,000. A streamed answer has no end.
     pub rows_max: usize,
+    /// Longest time a transaction may wait for its client's next request. Default: 60 s.
+    pub transaction_idle: Duration,
     /// Most bytes of Arrow buffers a collected answer may hold. Default: 256 MiB.
     pub result_bytes_max: usize,
 }
@@ -27,6 +29,7 @@ impl Default for SessionOptions {
             statement_timeout: Some(Duration::from_secs(60)),
             index_defaults: IndexDefaults::default(),
             rows_max: 1_000_000,
+            transaction_idle: Duration::from_secs(60),
             result_bytes_max: 256 << 20,
         }
     }

@@ -8,6 +8,7 @@ use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
 use futures::stream::{Stream, StreamExt};
 
 use crate::Error;
+use crate::open::Token;
 
 /// A parameter, `$1` and on, as it came over the wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +94,14 @@ pub struct Outcome {
     pub rows: Rows,
     /// Records inserted, changed or deleted; `None` for statements that change no records.
     pub affected: Option<u64>,
+}
+
+/// What the statements of a request answer.
+pub struct Answer {
+    /// One for every statement, in order.
+    pub outcomes: Vec<Outcome>,
+    /// The transaction that goes on: the next request names it.
+    pub transaction: Option<Token>,
 }
 
 /// Rows that arrive while they are made.

@@ -14,12 +14,14 @@ use serde_json::Value as Json;
 
 use crate::coordinator::{
     self, Address, BulkConflict, BulkReport, Client, Lead, Request, SearchRequest, Settings,
-    TableListing, TraverseRequest, Written, by_text, by_vector, collect, fuse, kind_of, within,
+    TableListing, TraverseRequest, Written, by_text, by_vector, collect, fuse, kind_of, outlives,
+    within,
 };
 use crate::error::{Error, Result, code};
 use crate::exec::scope::Stop;
+use crate::open::{Registry, Token, carry};
 use crate::options::SessionOptions;
-use crate::outcome::{Outcome, Param, Rows, StatementKind};
+use crate::outcome::{Answer, Outcome, Param, Rows, StatementKind};
 use crate::plan::Engine;
 use crate::prepared::{Item, statements};
 use crate::syntax::Statement;
@@ -39,6 +41,7 @@ pub struct Session {
     core: Rc<Core>,
     options: SessionOptions,
     settings: Settings,
+    registry: Rc<Registry>,
 }
 
 /// Stops a request that runs, from any core.
@@ -57,8 +60,8 @@ pub struct Records<'s>(&'s Session);
 
 impl Session {
     /// Opens a session on this core.
-    pub fn open(core: Rc<Core>, options: SessionOptions) -> Self {
-        Self { core, settings: Settings::new(options.clone()), options }
+    pub(crate) fn open(core: Rc<Core>, options: SessionOptions, registry: Rc<Registry>) -> Self {
+        Self { core, settings: Settings::new(options.clone()), options, registry }
     }
 
     /// Returns a handle that stops the request it is given to, and does so by itself after the
@@ -93,7 +96,7 @@ impl Session {
         // On the heap: what waits for it stays small, and is moved more than once.
         let run = Box::pin(async {
             let items = statements(text)?;
-            let request = Request::new(self.client(), params, cancel.0.clone())?;
+            let mut request = Request::new(self.client(), params, cancel.0.clone())?;
             if let [item] = items.as_ref()
                 && kind_of(&item.parsed.statement) == StatementKind::Select
             {
@@ -103,6 +106,37 @@ impl Session {
             request.run_all(&items).await
         });
         within(&cancel.0, run).await
+    }
+
+    /// Runs all statements of a text in the transaction that an earlier answer named, or, without
+    /// one, in transactions of their own, of which the last may go on: the answer names it then.
+    /// A transaction lives on the core that began it; on another one this costs a trip between
+    /// cores. `SET` lasts as long as the transaction.
+    ///
+    /// **Errors**: as [`Session::run`]; the transaction then goes on, but refuses everything but
+    /// going back. `25P01` and `25P03` for one that is not open any more, `55006` while another
+    /// request works with it, `53400` and `53200` for too many of them.
+    pub async fn run_in(
+        &self,
+        transaction: Option<Token>,
+        text: &str,
+        params: &[Param],
+        cancel: &CancelHandle,
+    ) -> Result<Answer> {
+        let stop = cancel.0.clone();
+        match transaction {
+            Some(token) if token.core() == self.core.id() => {
+                self.registry.run(Ok(token), text, params, stop).await
+            }
+            Some(token) => carry(&self.core, token, text, params, stop).await,
+            None if outlives(&statements(text)?) => {
+                self.registry.run(Err(self.settings.clone()), text, params, stop).await
+            }
+            None => {
+                let outcomes = self.run_with(text, params, cancel).await?;
+                Ok(Answer { outcomes, transaction: None })
+            }
+        }
     }
 
     /// Runs a single statement. Rows of a query come while they are made; the statement's timeout

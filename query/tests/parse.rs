@@ -161,7 +161,37 @@ fn settings_and_transactions() {
     check("SHOW ef_search", "Show(Setting(ef_search))");
     check("SHOW COLUMNS FROM t", "Show(Columns(t))");
     check("DESCRIBE t", "Show(Columns(t))");
-    check("BEGIN; COMMIT; ROLLBACK; START TRANSACTION", "Begin; Commit; Rollback; Begin");
+    let plain = "Begin(Modes { isolation: None, read_only: None })";
+    check(
+        "BEGIN; COMMIT; ROLLBACK; START TRANSACTION",
+        &format!("{plain}; Commit; Rollback; {plain}"),
+    );
+    check("BEGIN WORK; END TRANSACTION; ABORT", &format!("{plain}; Commit; Rollback"));
+    check(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        "Begin(Modes { isolation: Some(Snapshot), read_only: Some(true) })",
+    );
+    check(
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE NOT DEFERRABLE READ WRITE",
+        "SetTransaction(Modes { isolation: Some(Serializable), read_only: Some(false) })",
+    );
+    check("SAVEPOINT A; RELEASE a", "Savepoint(a); Release(a)");
+    check("RELEASE SAVEPOINT \"A b\"", "Release(A b)");
+    check("ROLLBACK TO a; ROLLBACK WORK TO SAVEPOINT a", "RollbackTo(a); RollbackTo(a)");
+    for wrong in [
+        "BEGIN READ",
+        "BEGIN READ ONLY,",
+        "BEGIN ISOLATION LEVEL",
+        "BEGIN ISOLATION SERIALIZABLE",
+        "SET TRANSACTION",
+        "SAVEPOINT",
+        "ROLLBACK TO",
+        "COMMIT AND CHAIN",
+        "COMMIT now",
+        "START",
+    ] {
+        assert!(parse(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -269,6 +269,11 @@ pub enum Request {
         /// `Some` applies at that timestamp, `None` rolls back.
         commit: Option<Timestamp>,
     },
+    /// Forgets staged writes, but not what was read. `Reply::Done`.
+    Unstage {
+        /// The transaction.
+        txn: TxnId,
+    },
     /// Forgets staged writes and what was read. `Reply::Done`.
     Abort {
         /// The transaction.

@@ -2,6 +2,7 @@
 //!
 //! Commands are ordinary blocking programs: they use a blocking HTTP client and need no runtime.
 
+use std::cell::RefCell;
 use std::io::Read;
 use std::time::Duration;
 
@@ -13,10 +14,17 @@ use super::run::Failure;
 /// Time to wait for a server that does not answer at all.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// Names the transaction that statements belong to.
+const TRANSACTION: &str = "transaction";
+/// How the server says that it is not open any more.
+const ENDED: [&str; 2] = ["\"code\":\"25P01\"", "\"code\":\"25P03\""];
+
 /// A server to talk to.
 pub struct Client {
     agent: Agent,
     url: String,
+    /// The transaction that BEGIN opened and that later statements belong to.
+    transaction: RefCell<Option<String>>,
 }
 
 impl Client {
@@ -26,7 +34,8 @@ impl Client {
             .timeout_connect(Some(CONNECT_TIME_MAX))
             .http_status_as_error(false)
             .build();
-        Self { agent: config.into(), url: url.trim_end_matches('/').to_owned() }
+        let url = url.trim_end_matches('/').to_owned();
+        Self { agent: config.into(), url, transaction: RefCell::default() }
     }
 
     /// Runs statements and returns the answer object.
@@ -108,13 +117,16 @@ impl Client {
         bytes: &[u8],
         pql: Option<&str>,
     ) -> Result<Vec<u8>, Failure> {
-        let response = self
-            .agent
-            .post(format!("{}{path}", self.url))
-            .content_type(kind)
-            .send(bytes)
-            .map_err(|error| self.unreachable(&error))?;
+        let mut request = self.agent.post(format!("{}{path}", self.url)).content_type(kind);
+        if let Some(token) = self.transaction.borrow().as_deref() {
+            request = request.header(TRANSACTION, token);
+        }
+        let response = request.send(bytes).map_err(|error| self.unreachable(&error))?;
         let (head, mut body) = response.into_parts();
+        if head.status.is_success() {
+            let named = head.headers.get(TRANSACTION).and_then(|value| value.to_str().ok());
+            *self.transaction.borrow_mut() = named.map(str::to_owned);
+        }
         let mut answer = Vec::new();
         body.as_reader()
             .read_to_end(&mut answer)
@@ -122,7 +134,11 @@ impl Client {
         if head.status.is_success() {
             return Ok(answer);
         }
-        Err(explain(&String::from_utf8_lossy(&answer), pql))
+        let text = String::from_utf8_lossy(&answer);
+        if ENDED.iter().any(|code| text.contains(code)) {
+            *self.transaction.borrow_mut() = None;
+        }
+        Err(explain(&text, pql))
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {

@@ -79,6 +79,12 @@ impl Connection {
         if request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity") {
             return Err(problem::bad_request("compressed request bodies are not accepted"));
         }
+        if request.headers().contains_key(statement::TRANSACTION)
+            && target.route.handler != Handler::Query
+        {
+            return Err(Error::unsupported("a transaction over several requests here")
+                .with_hint("Only /v1/query takes the Transaction header."));
+        }
         // An operator's questions are answered however busy the core is.
         if target.route.service {
             return self.work(request, &target).await;

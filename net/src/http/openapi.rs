@@ -57,6 +57,17 @@ fn operation(route: &Route) -> Value {
             "description": "what happens to a record whose key exists; default refuse",
         }));
     }
+    if route.path == "/v1/query" {
+        parameters.push(json!({
+            "name": "Transaction", "in": "header", "required": false,
+            "schema": { "type": "string" },
+            "description": "the transaction the statements belong to, as an earlier answer named it",
+        }));
+        operation["responses"]["200"]["headers"] = json!({ "Transaction": {
+            "schema": { "type": "string" },
+            "description": "names the transaction that goes on; absent when none does",
+        } });
+    }
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }

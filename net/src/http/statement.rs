@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::try_unfold;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use pieskieo_io::rt;
 use pieskieo_io::time::{self, Monotonic};
 use pieskieo_query::error::code;
-use pieskieo_query::{Error, Outcome, Param, StatementKind};
+use pieskieo_query::{Answer, Error, Outcome, Param, StatementKind, Token};
 use serde::Deserialize;
 
 use crate::http::body::{self, Body, Upload};
 use crate::http::connection::Connection;
 use crate::http::{answer, problem};
 use crate::{limits, metrics};
+
+/// Names the transaction that goes on after a request: BEGIN answers it, later requests send it.
+pub const TRANSACTION: HeaderName = HeaderName::from_static("transaction");
 
 /// What a client sends to `/v1/query`.
 #[derive(Debug, Deserialize)]
@@ -39,6 +42,7 @@ pub async fn query(
 ) -> Result<Response<Body>, Error> {
     let (head, body) = request.into_parts();
     let wants_arrow = accepts_arrow(&head.headers);
+    let transaction = transaction_of(&head.headers)?;
     let bytes = body::read_whole(body).await?;
     let wanted: QueryRequest = parse(&bytes)?;
     let params: Vec<Param> = wanted.params.into_iter().map(Param::Json).collect();
@@ -50,6 +54,10 @@ pub async fn query(
     let cancel = session.cancel_handle_within(limit);
     let deadline = limit.map(|limit| (limit, started + limit));
     let answered = async {
+        if transaction.is_some() || kinds.contains(&StatementKind::Transaction) {
+            let answer = session.run_in(transaction, &wanted.pql, &params, &cancel).await?;
+            return within_transaction(answer, wants_arrow, deadline).await;
+        }
         if kinds.len() == 1 {
             let outcome = session.run_one_streaming_with(&wanted.pql, &params, &cancel).await?;
             return answer_one(outcome, wants_arrow, deadline).await;
@@ -62,6 +70,37 @@ pub async fn query(
     let result = answered.await;
     note(&kinds, result.is_ok(), started.elapsed());
     result
+}
+
+/// Answers statements of a transaction that may go on, and says under which name it does.
+async fn within_transaction(
+    answer: Answer,
+    wants_arrow: bool,
+    deadline: Option<(Duration, Monotonic)>,
+) -> Result<Response<Body>, Error> {
+    let Answer { mut outcomes, transaction } = answer;
+    let mut response = match outcomes.pop() {
+        Some(only) if outcomes.is_empty() => answer_one(only, wants_arrow, deadline).await?,
+        // What was asked has been done: how it is answered is no reason to fail any more.
+        last => {
+            outcomes.extend(last);
+            answer::many_json(outcomes).await?
+        }
+    };
+    if let Some(token) = transaction {
+        let value = HeaderValue::try_from(token.to_string());
+        let value = value.map_err(|error| Error::internal(error.to_string()))?;
+        response.headers_mut().insert(TRANSACTION, value);
+    }
+    Ok(response)
+}
+
+/// Returns the transaction a request belongs to.
+///
+/// **Errors**: `08P01` for what is not a token.
+fn transaction_of(headers: &HeaderMap) -> Result<Option<Token>, Error> {
+    let Some(value) = headers.get(TRANSACTION) else { return Ok(None) };
+    value.to_str().unwrap_or_default().trim().parse().map(Some)
 }
 
 /// Begins the answer of one statement and breaks it off at the deadline.

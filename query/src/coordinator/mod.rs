@@ -2,7 +2,9 @@
 //!
 //! | file | question it answers |
 //! | --- | --- |
-//! | `request` | how do the statements of one request share a transaction |
+//! | `request` | how are the statements of one request run, each in its transaction |
+//! | `parts` | where in a request do transactions begin and end |
+//! | `block` | what do the statements of one transaction share |
 //! | `select` | how does a query give rows |
 //! | `native` | which queries need no plan |
 //! | `shape` | what does a query look like that needs no plan |
@@ -21,6 +23,7 @@
 //! | `syntax_tree` | how is a query made of pieces of a changing statement |
 //! | `structured` | how do structured searches become statements |
 
+mod block;
 mod bulk;
 mod change;
 mod conflict;
@@ -29,6 +32,7 @@ mod fuse;
 mod insert;
 mod listing;
 mod native;
+mod parts;
 mod records;
 mod request;
 mod returning;
@@ -45,9 +49,11 @@ pub use listing::{ColumnListing, IndexListing, TableListing, listing};
 pub use setting::Settings;
 pub use structured::{SearchRequest, TextSearch, TraverseRequest, VectorSearch};
 
+pub(crate) use block::Block;
 pub(crate) use bulk::load;
 pub(crate) use change::{delete_query, update_query};
 pub(crate) use fuse::fuse;
+pub(crate) use parts::outlives;
 pub(crate) use records::{Address, delete, get, patch, put};
 pub(crate) use request::{Client, Request, kind_of, within};
 pub(crate) use select::{Reads, collect};

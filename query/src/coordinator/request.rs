@@ -1,10 +1,8 @@
-//! How do the statements of one request share a transaction?
+//! How are the statements of one request run, each in its transaction?
 //!
-//! A request is split where the schema changes and where it says COMMIT or ROLLBACK; each part is
-//! one transaction. A schema change is applied at once, on its own, after the statements before
-//! it were committed. A part that loses to a concurrent transaction starts again by itself.
+//! A transaction that begins and ends within the request starts again by itself when it loses to
+//! a concurrent one. One that outlives its request cannot: its client has seen answers.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,23 +17,28 @@ use pieskieo_shards::ids::ShardId;
 use pieskieo_shards::request::ReadView;
 use pieskieo_shards::txn::{Isolation, Lease, Transaction};
 
+use super::block::Block;
+use super::parts::{Begin, End, Part, parts};
 use super::select::{self, Reads, collect, collected};
 use super::setting::Settings;
 use super::{change, explain, insert, native, schema, setting};
 use crate::Param;
 use crate::error::{Error, Result, code};
 use crate::exec::scope::{Scope, Stop};
+use crate::open::OpenTransaction;
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, StatementKind};
 use crate::plan::Engine;
 use crate::plan::constant::Constants;
 use crate::plan::graph::table_named;
 use crate::prepared::Item;
-use crate::syntax::{Name, Statement};
+use crate::syntax::{Modes, Name, Statement};
 
 /// How often a part of a request starts again after losing to another transaction. Each time the
 /// winner has committed, so the whole makes progress.
 const ATTEMPTS_MAX: usize = 50;
+
+const BEGIN_AGAIN: &str = "Send ROLLBACK, then the whole transaction again from its BEGIN.";
 
 /// One request while it runs.
 pub(crate) struct Request<'s> {
@@ -46,11 +49,12 @@ pub(crate) struct Request<'s> {
     options: &'s SessionOptions,
     params: &'s [Param],
     stop: Stop,
-    txn: Option<Transaction>,
-    /// What its transactions promise about what they read.
-    isolation: Isolation,
-    /// Whether a duplicate key means that somebody came in between.
-    retry_duplicates: Cell<bool>,
+    block: Block,
+    /// Whether the transaction goes on after the request, and where it waits then.
+    outlives: bool,
+    /// Whether it began in this request.
+    renewed: bool,
+    home: Option<&'s OpenTransaction>,
 }
 
 /// What a request needs of its session.
@@ -62,13 +66,6 @@ pub(crate) struct Client<'s> {
     pub settings: &'s Settings,
     /// The session's limits.
     pub options: &'s SessionOptions,
-}
-
-/// How a part of a request ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Commit,
-    Rollback,
 }
 
 impl<'s> Request<'s> {
@@ -86,10 +83,34 @@ impl<'s> Request<'s> {
             options: client.options,
             params,
             stop,
-            txn: None,
-            isolation: Isolation::Serializable,
-            retry_duplicates: Cell::new(false),
+            block: Block::default(),
+            outlives: false,
+            renewed: false,
+            home: None,
         })
+    }
+
+    /// Begins a request whose transaction may have begun before it and may go on after it. When
+    /// the request is dropped, a transaction that goes on is `home` again.
+    ///
+    /// **Errors**: none in practice.
+    pub fn within(
+        client: Client<'s>,
+        params: &'s [Param],
+        stop: Stop,
+        home: &'s OpenTransaction,
+    ) -> Result<Self> {
+        let mut request = Self::new(client, params, stop)?;
+        if let Some(block) = home.take() {
+            (request.block, request.outlives) = (block, true);
+        }
+        request.home = Some(home);
+        Ok(request)
+    }
+
+    /// Returns whether the transaction that goes on after the request began in it.
+    pub fn is_renewed(&self) -> bool {
+        self.renewed
     }
 
     /// Returns the engine's handle on this core.
@@ -132,23 +153,22 @@ impl<'s> Request<'s> {
 
     /// Returns the transaction, begun if it was not.
     pub fn transaction(&mut self) -> &mut Transaction {
-        let (core, catalog, isolation) = (&self.core, &self.catalog, self.isolation);
-        self.txn.get_or_insert_with(|| {
-            let mut txn = core.begin_with(isolation);
-            txn.planned_with(catalog.version);
-            txn
-        })
+        let (core, isolation) = (&self.core, self.block.isolation());
+        let txn = self.block.txn.get_or_insert_with(|| core.begin_with(isolation));
+        // It may have begun under an earlier catalog than this statement is planned with.
+        txn.planned_with(self.catalog.version);
+        txn
     }
 
     /// Says that nothing will be written: what is read need not be so for longer.
     pub fn only_reads(&mut self) {
-        self.isolation = Isolation::Snapshot;
+        self.block.only_reads = true;
     }
 
-    /// Says that a duplicate key means that somebody came in between, so that the part starts
-    /// again.
-    pub fn retry_duplicates(&self) {
-        self.retry_duplicates.set(true);
+    /// Says that a duplicate key means that somebody came in between, so that the transaction
+    /// starts again.
+    pub fn retry_duplicates(&mut self) {
+        self.block.retry_duplicates = true;
     }
 
     /// Returns what a query within the transaction sees.
@@ -229,36 +249,103 @@ impl<'s> Request<'s> {
     /// Runs all statements of a request.
     ///
     /// **Errors**: the first that is met; what earlier parts committed stays.
-    pub async fn run_all(mut self, items: &[Rc<Item>]) -> Result<Vec<Outcome>> {
+    pub async fn run_all(&mut self, items: &[Rc<Item>]) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(items.len());
-        for part in parts(items)? {
+        let parts = parts(items, self.outlives).inspect_err(|_| self.block.failed = true)?;
+        let left = parts.iter().any(|part| part.end == End::Later);
+        if left && self.home.is_none() {
+            return Err(Error::unsupported("a transaction that outlives its request")
+                .with_hint("Send BEGIN, the statements and COMMIT in one request."));
+        }
+        for part in parts {
             if let [only] = part.items
                 && schema::is_schema(&only.parsed.statement)
             {
-                outcomes.push(schema::run(&self, &only.parsed.statement).await?);
+                outcomes.push(schema::run(self, &only.parsed.statement).await?);
                 self.catalog = self.core.catalog();
                 continue;
             }
-            let collected = self.run_part(part.items, part.end).await?;
-            outcomes.extend(collected);
-            outcomes.extend(part.closed_by.map(|kind| Outcome::without_rows(kind, None)));
+            let nothing = || Outcome::without_rows(StatementKind::Transaction, None);
+            outcomes.extend(matches!(part.begin, Begin::Written(_)).then(nothing));
+            outcomes.extend(self.run_part(&part).await?);
+            outcomes.extend(matches!(part.end, End::Commit | End::Rollback).then(nothing));
         }
         Ok(outcomes)
     }
 
-    async fn run_part(&mut self, items: &[Rc<Item>], end: End) -> Result<Vec<Outcome>> {
+    async fn run_part(&mut self, part: &Part<'_>) -> Result<Vec<Outcome>> {
+        let modes = match part.begin {
+            Begin::Written(modes) => modes,
+            Begin::Implied => Modes::default(),
+            Begin::Earlier => return self.go_on(part).await,
+        };
+        if part.end == End::Later {
+            self.block = Block::new(modes);
+            (self.outlives, self.renewed) = (true, true);
+            return self.go_on(part).await;
+        }
         // What only reads needs no more than its snapshot, and is never refused.
-        let writes = items.iter().any(|item| changes(&item.parsed.statement));
-        self.isolation = if writes { Isolation::Serializable } else { Isolation::Snapshot };
+        let writes = part.items.iter().any(|item| changes(&item.parsed.statement));
+        let fresh = || Block { only_reads: !writes, ..Block::new(modes) };
         let work = async |request: &mut Self| {
-            let mut outcomes = Vec::with_capacity(items.len());
-            for item in items {
+            let mut outcomes = Vec::with_capacity(part.items.len());
+            for item in part.items {
                 request.stop.check()?;
                 outcomes.push(request.statement(item).await?);
             }
             Ok(outcomes)
         };
-        self.transact(work, end).await
+        self.transact(fresh, work, part.end).await
+    }
+
+    /// Runs the statements of a transaction that began in an earlier request or ends in a later
+    /// one.
+    async fn go_on(&mut self, part: &Part<'_>) -> Result<Vec<Outcome>> {
+        let mut outcomes = Vec::with_capacity(part.items.len());
+        for item in part.items {
+            if !matches!(item.parsed.statement, Statement::RollbackTo(_)) {
+                self.block.check_sound()?;
+            }
+            // Until it has succeeded: the client may give up in the middle of it.
+            self.block.failed = true;
+            self.catalog = self.core.catalog();
+            self.stop.check()?;
+            let outcome = self.statement(item).await;
+            outcomes.push(outcome.map_err(|error| self.lost(error))?);
+            self.block.failed = false;
+        }
+        if part.end == End::Later {
+            return Ok(outcomes);
+        }
+        self.outlives = false;
+        let sound = self.block.check_sound();
+        if part.end == End::Rollback || sound.is_err() {
+            std::mem::take(&mut self.block).abort().await;
+        }
+        if part.end == End::Commit {
+            sound.map_err(|error| {
+                error
+                    .with_detail("The transaction was rolled back.")
+                    .with_hint("Begin again with BEGIN.")
+            })?;
+            let result = self.settle(Ok(()), End::Commit).await;
+            result.map_err(|error| self.lost(error))?;
+        }
+        Ok(outcomes)
+    }
+
+    /// Says what a failure means where the transaction does not start again by itself.
+    fn lost(&self, error: Error) -> Error {
+        if error.code == code::UNIQUE_VIOLATION.code && self.may_retry(&error) {
+            let message = "a concurrent transaction inserted the same key";
+            let detail = error.detail.unwrap_or(error.message);
+            let error = Error::new(code::SERIALIZATION_FAILURE, message).with_detail(detail);
+            return error.with_hint(BEGIN_AGAIN);
+        }
+        if error.code == code::SERIALIZATION_FAILURE.code {
+            return error.with_hint(BEGIN_AGAIN);
+        }
+        error
     }
 
     /// Runs work in a transaction of its own and commits it; starts again when it loses to
@@ -269,31 +356,20 @@ impl<'s> Request<'s> {
         &mut self,
         work: impl AsyncFnMut(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        self.transact(work, End::Commit).await
+        self.transact(Block::default, work, End::Commit).await
     }
 
     async fn transact<T>(
         &mut self,
+        fresh: impl Fn() -> Block,
         mut work: impl AsyncFnMut(&mut Self) -> Result<T>,
         end: End,
     ) -> Result<T> {
         for attempt in 1..=ATTEMPTS_MAX {
             self.catalog = self.core.catalog();
-            self.retry_duplicates.set(false);
-            let mut result = work(self).await;
-            if let Some(txn) = self.txn.take() {
-                if result.is_ok() && end == End::Commit && txn.has_writes() {
-                    self.stop.set_settling(true);
-                    let committed = txn.commit().await;
-                    self.stop.set_settling(false);
-                    if let Err(error) = committed {
-                        result = Err(error.into());
-                    }
-                } else {
-                    txn.abort().await;
-                }
-            }
-            match result {
+            self.block = fresh();
+            let result = work(self).await;
+            match self.settle(result, end).await {
                 Err(error) if attempt < ATTEMPTS_MAX && self.may_retry(&error) => {
                     self.pause(attempt).await?;
                 }
@@ -303,10 +379,24 @@ impl<'s> Request<'s> {
         Err(Error::internal("attempts do not end"))
     }
 
+    /// Commits the transaction if its work succeeded and is to stay, or ends it without a trace.
+    async fn settle<T>(&mut self, result: Result<T>, end: End) -> Result<T> {
+        let Some(txn) = self.block.txn.take() else { return result };
+        if result.is_err() || end == End::Rollback || !txn.has_writes() {
+            txn.abort().await;
+            return result;
+        }
+        self.stop.set_settling(true);
+        let committed = txn.commit().await;
+        self.stop.set_settling(false);
+        committed?;
+        result
+    }
+
     fn may_retry(&self, error: &Error) -> bool {
         let lost = error.code == code::SERIALIZATION_FAILURE.code;
         let duplicate = error.code == code::UNIQUE_VIOLATION.code;
-        lost || (duplicate && self.retry_duplicates.get())
+        lost || (duplicate && self.block.retry_duplicates)
     }
 
     /// Waits a little, longer each time, so that contenders spread out.
@@ -318,7 +408,13 @@ impl<'s> Request<'s> {
     }
 
     async fn statement(&mut self, item: &Item) -> Result<Outcome> {
+        if let Some(outcome) = self.control(&item.parsed.statement).await? {
+            return Ok(outcome);
+        }
         let ready = item.ready(&self.engine, &self.catalog)?;
+        if changes(&ready.statement) {
+            self.block.check_writable()?;
+        }
         match &ready.statement {
             Statement::Query(_) => {
                 let mut scope = self.scope_of(ready.reads()?).await?;
@@ -336,6 +432,31 @@ impl<'s> Request<'s> {
         }
     }
 
+    /// Runs a statement about the transaction itself; `None` = it is not one.
+    async fn control(&mut self, statement: &Statement) -> Result<Option<Outcome>> {
+        match statement {
+            Statement::SetTransaction(modes) => self.block.set_modes(*modes)?,
+            Statement::Savepoint(name) => self.transaction().savepoint(&name.text)?,
+            Statement::Release(name) => self.block.release(name)?,
+            Statement::RollbackTo(name) => self.block.back_to(name).await?,
+            _ => return Ok(None),
+        }
+        Ok(Some(Outcome::without_rows(StatementKind::Transaction, None)))
+    }
+
+    /// Returns what the transaction promises, as a client writes it.
+    pub fn isolation_name(&self) -> &'static str {
+        match self.block.isolation {
+            Isolation::Serializable => "serializable",
+            Isolation::Snapshot => "snapshot",
+        }
+    }
+
+    /// Returns whether the transaction refuses to write.
+    pub fn is_read_only(&self) -> bool {
+        self.block.read_only
+    }
+
     /// Returns the session's settings.
     pub fn settings(&self) -> &Settings {
         self.settings
@@ -347,58 +468,12 @@ impl<'s> Request<'s> {
     }
 }
 
-/// Consecutive statements that share a transaction.
-struct Part<'a> {
-    items: &'a [Rc<Item>],
-    end: End,
-    /// The COMMIT or ROLLBACK at its end, if one was written.
-    closed_by: Option<StatementKind>,
-}
-
-/// Splits a request into transactions.
-fn parts(items: &[Rc<Item>]) -> Result<Vec<Part<'_>>> {
-    let mut parts = Vec::new();
-    let mut first = 0;
-    let mut opened = false;
-    let mut push = |range: std::ops::Range<usize>, end, closed_by: Option<StatementKind>| {
-        if !range.is_empty() || closed_by.is_some() {
-            parts.push(Part { items: &items[range], end, closed_by });
-        }
-    };
-    for (position, item) in items.iter().enumerate() {
-        let kind = Some(StatementKind::Transaction);
-        match &item.parsed.statement {
-            Statement::Begin => {
-                push(first..position, End::Commit, kind);
-                (first, opened) = (position + 1, true);
-            }
-            Statement::Commit => {
-                push(first..position, End::Commit, kind);
-                (first, opened) = (position + 1, false);
-            }
-            Statement::Rollback => {
-                push(first..position, End::Rollback, kind);
-                (first, opened) = (position + 1, false);
-            }
-            statement if schema::is_schema(statement) => {
-                if opened {
-                    let message = "CREATE and DROP cannot run inside BEGIN ... COMMIT";
-                    return Err(Error::new(code::ACTIVE_TRANSACTION, message)
-                        .with_hint("Send them before BEGIN."));
-                }
-                push(first..position, End::Commit, None);
-                push(position..position + 1, End::Commit, None);
-                first = position + 1;
-            }
-            _ => {}
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.filter(|_| self.outlives) {
+            home.put(std::mem::take(&mut self.block));
         }
     }
-    push(first..items.len(), End::Commit, None);
-    if opened {
-        return Err(Error::unsupported("a transaction that outlives its request")
-            .with_hint("Send BEGIN, the statements and COMMIT in one request."));
-    }
-    Ok(parts)
 }
 
 /// Runs work until its deadline, or until the commit that is under way then has ended.
@@ -429,7 +504,13 @@ pub(crate) fn kind_of(statement: &Statement) -> StatementKind {
         Statement::Delete(_) => StatementKind::Delete,
         Statement::Explain(_) => StatementKind::Explain,
         Statement::Set(_) | Statement::Show(_) => StatementKind::Setting,
-        Statement::Begin | Statement::Commit | Statement::Rollback => StatementKind::Transaction,
+        Statement::Begin(_)
+        | Statement::SetTransaction(_)
+        | Statement::Commit
+        | Statement::Rollback
+        | Statement::Savepoint(_)
+        | Statement::RollbackTo(_)
+        | Statement::Release(_) => StatementKind::Transaction,
         _ => StatementKind::Schema,
     }
 }

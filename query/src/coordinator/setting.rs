@@ -27,7 +27,7 @@ use crate::syntax::{Setting, Show};
 const NAMES: &[&str] = &["ef_search", "native", "statement_timeout"];
 
 /// What SET can change in a session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     ef_search: Cell<Option<usize>>,
     statement_timeout: Cell<Option<Duration>>,
@@ -156,7 +156,7 @@ pub fn show(request: &Request<'_>, settings: &Settings, show: &Show) -> Result<O
     let tables = listing(request.catalog());
     match show {
         Show::Setting(name) => {
-            let value = settings.shown(&name.text);
+            let value = settings.shown(&name.text).or_else(|| of_transaction(request, &name.text));
             let value = value.ok_or_else(|| unknown(&name.text, name.position))?;
             texts(&[(&name.text, vec![Some(value)])])
         }
@@ -215,6 +215,15 @@ pub fn show(request: &Request<'_>, settings: &Settings, show: &Show) -> Result<O
             ])
         }
     }
+}
+
+/// Returns what PostgreSQL's drivers ask of the transaction.
+fn of_transaction(request: &Request<'_>, name: &str) -> Option<String> {
+    Some(match name {
+        "transaction_isolation" => request.isolation_name().to_owned(),
+        "transaction_read_only" => if request.is_read_only() { "on" } else { "off" }.to_owned(),
+        _ => return None,
+    })
 }
 
 fn texts(columns: &[(&str, Vec<Option<String>>)]) -> Result<Outcome> {

@@ -68,10 +68,16 @@ codes! {
         "The statement cannot run inside a transaction.";
     READ_ONLY_TRANSACTION = "25006", "read_only_sql_transaction", FixRequest,
         "A write was sent where only reads are allowed.";
+    NO_ACTIVE_TRANSACTION = "25P01", "no_active_sql_transaction", FixRequest,
+        "The transaction has ended, or none was begun.";
     IN_FAILED_TRANSACTION = "25P02", "in_failed_sql_transaction", FixRequest,
         "An earlier statement of the transaction failed.";
+    TRANSACTION_TIMEOUT = "25P03", "idle_in_transaction_session_timeout", FixRequest,
+        "The transaction was left alone for too long, or lasted too long, and was rolled back.";
     INVALID_AUTHORIZATION = "28000", "invalid_authorization_specification", Denied,
         "The user is unknown or the password is wrong.";
+    INVALID_SAVEPOINT = "3B001", "invalid_savepoint_specification", FixRequest,
+        "No such savepoint in this transaction.";
     SERIALIZATION_FAILURE = "40001", "serialization_failure", Retry,
         "A concurrent transaction changed what this one read or wrote; send it again.";
     INSUFFICIENT_PRIVILEGE = "42501", "insufficient_privilege", Denied,
@@ -124,6 +130,8 @@ codes! {
         "A table has more columns than allowed.";
     DEPENDENT_OBJECTS = "2BP01", "dependent_objects_still_exist", FixRequest,
         "Other objects need this one; drop them first.";
+    OBJECT_IN_USE = "55006", "object_in_use", Retry,
+        "Another request of the same transaction is being worked on.";
     QUERY_CANCELED = "57014", "query_canceled", Retry,
         "The statement ran out of time or the client went away.";
     CANNOT_CONNECT_NOW = "57P03", "cannot_connect_now", Retry,

@@ -24,7 +24,8 @@
 //! | `definition` | what does a CREATE or DROP say |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
 //! | `column_type` | which type does a type name mean |
-//! | `setting` | what does a SET, SHOW, EXPLAIN or transaction statement say |
+//! | `setting` | what does a SET, SHOW or EXPLAIN say |
+//! | `transaction` | what does a statement about the transaction itself say |
 //! | `pattern` | which paths does a MATCH pattern ask for |
 //! | `pattern_parse` | where in the tokens is a MATCH pattern |
 //! | `pipeline` | what does a QUERY pipeline say |
@@ -42,6 +43,7 @@ mod pipeline;
 mod setting;
 mod statement;
 mod tokens;
+mod transaction;
 
 pub use column_type::column_type;
 pub use names::{name_of, position_of, single_name};
@@ -54,3 +56,4 @@ pub use statement::{
     Drop, DropKind, Explain, IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict,
     Parsed, Setting, Show, Statement, Update,
 };
+pub use transaction::Modes;

@@ -6,16 +6,37 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
-use super::{Parsed, Statement, change, definition, pattern_parse, pipeline, setting};
+use super::{Parsed, Statement, change, definition, pattern_parse, pipeline, setting, transaction};
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;
 use crate::suggest;
 
 /// First words of the statements there are, for "did you mean".
 const FIRST_WORDS: &[&str] = &[
-    "ABORT", "BEGIN", "COMMIT", "CREATE", "DELETE", "DESCRIBE", "DROP", "END", "EXPLAIN", "INSERT",
-    "QUERY", "RESET", "ROLLBACK", "SELECT", "SET", "SHOW", "START", "TABLE", "TRUNCATE", "UPDATE",
-    "VALUES", "WITH",
+    "ABORT",
+    "BEGIN",
+    "COMMIT",
+    "CREATE",
+    "DELETE",
+    "DESCRIBE",
+    "DROP",
+    "END",
+    "EXPLAIN",
+    "INSERT",
+    "QUERY",
+    "RELEASE",
+    "RESET",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "SELECT",
+    "SET",
+    "SHOW",
+    "START",
+    "TABLE",
+    "TRUNCATE",
+    "UPDATE",
+    "VALUES",
+    "WITH",
 ];
 
 /// Words that follow CREATE and DROP, for "did you mean".
@@ -73,8 +94,7 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         (Some("DROP"), Some("COLLECTION" | "EDGE")) => definition::parse_drop(tokens),
         (Some("EXPLAIN"), _) => setting::parse_explain(tokens),
         (Some("SHOW" | "DESCRIBE" | "DESC"), _) => setting::parse_show(tokens),
-        (Some("BEGIN"), _) if tokens.len() <= 2 => parse_begin(&tokens),
-        (Some("ABORT"), None) if tokens.len() == 1 => Ok(Statement::Rollback),
+        _ if transaction::is_transaction(&tokens) => transaction::parse(tokens),
         (Some("FROM"), _) => {
             Err(syntax_error(&tokens, 0, "a statement").with_hint("Begin with SELECT or QUERY."))
         }
@@ -168,14 +188,6 @@ pub(super) fn lowered(text: &str) -> String {
     }
 }
 
-fn parse_begin(tokens: &[TokenWithSpan]) -> Result<Statement> {
-    match word(tokens.get(1)).as_deref() {
-        None if tokens.len() == 1 => Ok(Statement::Begin),
-        Some("TRANSACTION" | "WORK") => Ok(Statement::Begin),
-        _ => Err(syntax_error(tokens, 1, "TRANSACTION or the end of the statement")),
-    }
-}
-
 fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     check_first_words(&tokens)?;
     let end = tokens.last().map_or(0, |token| token.span.end.column);
@@ -236,11 +248,6 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
         }
         Sql::Set(set) => setting::from_set(set),
         Sql::Reset(reset) => setting::from_reset(&reset),
-        Sql::StartTransaction { modes, statements, .. } => {
-            setting::from_start_transaction(&modes, &statements)
-        }
-        Sql::Commit { chain: false, .. } => Ok(Statement::Commit),
-        Sql::Rollback { chain: false, savepoint: None } => Ok(Statement::Rollback),
         _ => Err(unsupported(words)),
     }
 }
@@ -258,8 +265,6 @@ fn unsupported(words: &[String]) -> Error {
         ("DROP", 2, "DROP removes a TABLE, COLLECTION, EDGE or INDEX."),
         ("COPY", 1, "Load rows with POST /v1/tables/{table}/records or `pieskieo import`."),
         ("MERGE", 1, "Use INSERT ... ON CONFLICT DO UPDATE."),
-        ("SAVEPOINT", 1, "Send the statements that belong together in one request."),
-        ("RELEASE", 1, "Send the statements that belong together in one request."),
         ("ROLLBACK", 1, "Send the statements that belong together in one request."),
         ("PREPARE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
         ("EXECUTE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),

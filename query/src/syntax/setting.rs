@@ -1,6 +1,6 @@
-//! What does a SET, SHOW, EXPLAIN or transaction statement say?
+//! What does a SET, SHOW or EXPLAIN say?
 
-use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName, TransactionMode, Value};
+use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName, Value};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -29,8 +29,8 @@ pub(super) fn from_set(set: ast::Set) -> Result<Statement> {
             name: Name { text: "client_encoding".to_owned(), position: 0 },
             value: Some(charset_name.value),
         })),
-        ast::Set::SetTransaction { .. } => Err(Error::unsupported("SET TRANSACTION")
-            .with_hint("Leave it out: every transaction reads at one snapshot.")),
+        ast::Set::SetTransaction { .. } => Err(Error::unsupported("SET SESSION CHARACTERISTICS")
+            .with_hint("Write the modes after BEGIN.")),
         ast::Set::SetRole { .. } | ast::Set::SetSessionAuthorization(_) => {
             Err(Error::unsupported("SET ROLE").with_hint("There are no users yet."))
         }
@@ -45,24 +45,6 @@ pub(super) fn from_reset(reset: &ast::ResetStatement) -> Result<Statement> {
         ast::Reset::ConfigurationParameter(name) => dotted(name)?,
     };
     Ok(Statement::Set(Setting { name, value: None }))
-}
-
-/// `BEGIN …`, `START TRANSACTION …`.
-pub(super) fn from_start_transaction(
-    modes: &[TransactionMode],
-    statements: &[ast::Statement],
-) -> Result<Statement> {
-    if !statements.is_empty() {
-        return Err(Error::unsupported("BEGIN ... END with statements inside")
-            .with_hint("Send the statements that belong together in one request."));
-    }
-    for mode in modes {
-        if let TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly) = mode {
-            return Err(Error::unsupported("a READ ONLY transaction")
-                .with_hint("Leave READ ONLY out: reads never conflict."));
-        }
-    }
-    Ok(Statement::Begin)
 }
 
 /// `EXPLAIN [ANALYZE] [VERBOSE] [(ANALYZE, FORMAT JSON)] statement`.

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins};
 use pieskieo_shards::value::ColumnType;
 use pieskieo_shards::vector::Metric;
 
-use super::Pipeline;
+use super::{Modes, Pipeline};
 
 /// One statement and where it stood.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,15 @@ pub enum Statement {
     /// `SHOW …`.
     Show(Show),
     /// `BEGIN`, `START TRANSACTION`.
-    Begin,
+    Begin(Modes),
+    /// `SET TRANSACTION`.
+    SetTransaction(Modes),
+    /// `SAVEPOINT name`.
+    Savepoint(Name),
+    /// `ROLLBACK TO name`.
+    RollbackTo(Name),
+    /// `RELEASE name`.
+    Release(Name),
     /// `COMMIT`, `END`.
     Commit,
     /// `ROLLBACK`, `ABORT`.

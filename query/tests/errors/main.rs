@@ -197,7 +197,7 @@ fn statements_that_are_not_offered_name_the_nearest_way() {
         ("CREATE EXTENSION vector", "CREATE EXTENSION", "built in"),
         ("COPY person FROM STDIN", "COPY", "POST /v1/tables"),
         ("MERGE INTO person USING city ON true WHEN MATCHED THEN DELETE", "MERGE", "ON CONFLICT"),
-        ("SAVEPOINT s", "SAVEPOINT", "one request"),
+        ("COMMIT AND CHAIN", "AND CHAIN", "Send BEGIN"),
         ("GRANT SELECT ON person TO x", "GRANT", "no users"),
         ("VACUUM", "VACUUM", ""),
         ("SELECT * FROM person FOR UPDATE", "FOR UPDATE", "commit"),

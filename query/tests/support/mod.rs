@@ -6,15 +6,15 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow_array::RecordBatch;
 use pieskieo_io::rt::{self, CoreId, Queue, RuntimeOptions, Stopper};
 use pieskieo_io::wal::WalOptions;
 use pieskieo_query::outcome::ColumnInfo;
 use pieskieo_query::result::json::write_rows;
-use pieskieo_query::{Database, Error, Outcome, Param, SessionOptions};
+use pieskieo_query::{Database, Error, Outcome, Param, Session, SessionOptions, Token};
 use pieskieo_shards::actor::{Boot, BootOptions, Core};
 use serde_json::Value as Json;
 
@@ -48,24 +48,45 @@ impl Answer {
     }
 }
 
+/// All answers to a text, and the transaction that goes on.
+type Said = Result<(Vec<Answer>, Option<Token>), Error>;
+
 /// A text, its parameters, and where the answers go.
 struct Question {
     text: String,
     params: Vec<Param>,
-    reply: flume::Sender<Result<Vec<Answer>, Error>>,
+    transaction: Option<Token>,
+    reply: flume::Sender<Said>,
 }
 
-/// A session, seen from the test's thread.
-pub struct Client(flume::Sender<Question>);
+/// A session, seen from the test's thread. Like a real client it sends the name of its transaction
+/// with every request until one answers without.
+pub struct Client {
+    questions: flume::Sender<Question>,
+    transaction: Mutex<Option<Token>>,
+}
 
 impl Client {
     /// Runs the statements of a text and returns all their answers.
     pub fn ask_all(&self, text: &str, params: &[Json]) -> Result<Vec<Answer>, Error> {
         let (reply, answers) = flume::bounded(1);
         let params = params.iter().cloned().map(Param::Json).collect();
-        let question = Question { text: text.to_owned(), params, reply };
-        self.0.send(question).expect("the database runs as long as the test");
-        answers.recv().expect("every question is answered")
+        let transaction = self.transaction();
+        let question = Question { text: text.to_owned(), params, transaction, reply };
+        self.questions.send(question).expect("the database runs as long as the test");
+        let (answers, transaction) = answers.recv().expect("every question is answered")?;
+        self.join(transaction);
+        Ok(answers)
+    }
+
+    /// Returns the transaction the client is in.
+    pub fn transaction(&self) -> Option<Token> {
+        *self.transaction.lock().expect("no client panics here")
+    }
+
+    /// Puts the client into a transaction, or out of it.
+    pub fn join(&self, transaction: Option<Token>) {
+        *self.transaction.lock().expect("no client panics here") = transaction;
     }
 
     /// Runs the statements of a text and returns the last answer.
@@ -104,6 +125,15 @@ impl Drop for Folder {
 
 /// Runs a conversation with a fresh database of so many shards.
 pub fn with_database<T>(shards: u16, talk: impl FnOnce(&dyn Fn() -> Client) -> T) -> T {
+    with_options(shards, SessionOptions::default(), talk)
+}
+
+/// As [`with_database`], with sessions that have these options.
+pub fn with_options<T>(
+    shards: u16,
+    sessions_have: SessionOptions,
+    talk: impl FnOnce(&dyn Fn() -> Client) -> T,
+) -> T {
     let folder = Folder::fresh();
     let cores = shards.min(CORES_MAX);
     let wal = WalOptions { file_bytes: 4 << 20, ..WalOptions::default() };
@@ -111,13 +141,15 @@ pub fn with_database<T>(shards: u16, talk: impl FnOnce(&dyn Fn() -> Client) -> T
     let boot = Arc::new(Boot::new(options).expect("there are cores"));
     let options = RuntimeOptions { pin: false, ..RuntimeOptions::cores(cores) };
     let (sessions, opened) = flume::unbounded::<flume::Receiver<Question>>();
-    let running = rt::start(options, move |core| serve(core, boot.clone(), opened.clone()));
+    let running = rt::start(options, move |core| {
+        serve(core, boot.clone(), sessions_have.clone(), opened.clone())
+    });
     let running = running.expect("this machine can run the real back end");
     let guard = StopAtEnd(running.stopper());
     let open = || {
         let (sender, questions) = flume::unbounded();
         sessions.send(questions).expect("the database runs as long as the test");
-        Client(sender)
+        Client { questions: sender, transaction: Mutex::default() }
     };
     let talked = talk(&open);
     drop(guard);
@@ -134,31 +166,38 @@ impl Drop for StopAtEnd {
     }
 }
 
-/// One core: sessions are opened on the first, the others hold their shards.
-async fn serve(id: CoreId, boot: Arc<Boot>, opened: flume::Receiver<flume::Receiver<Question>>) {
+/// One core: sessions are opened on all in turn.
+async fn serve(
+    id: CoreId,
+    boot: Arc<Boot>,
+    options: SessionOptions,
+    opened: flume::Receiver<flume::Receiver<Question>>,
+) {
     let taken = boot.take(id).expect("each core is taken once");
     let core = Core::open(taken).await.expect("a fresh folder opens");
-    if id.0 == 0 {
-        let database = Database::open(core.clone(), SessionOptions::default());
-        drop(rt::spawn(Queue::Net, "sessions", async move {
-            while let Ok(questions) = opened.recv_async().await {
-                let session = database.session();
-                drop(rt::spawn(Queue::Net, "session", async move {
-                    while let Ok(question) = questions.recv_async().await {
-                        let outcomes = session.run(&question.text, &question.params).await;
-                        let answers = match outcomes {
-                            Ok(outcomes) => gather(outcomes).await,
-                            Err(error) => Err(error),
-                        };
-                        // A test that failed no longer listens.
-                        question.reply.send(answers).ok();
-                    }
-                }));
-            }
-        }));
-    }
+    let database = Database::open(core.clone(), options);
+    drop(rt::spawn(Queue::Net, "sessions", async move {
+        while let Ok(questions) = opened.recv_async().await {
+            let session = database.session();
+            drop(rt::spawn(Queue::Net, "session", converse(session, questions)));
+        }
+    }));
     rt::shutdown_requested().await;
     core.close().await.expect("a healthy core closes");
+}
+
+/// Answers one client until it goes away.
+async fn converse(session: Session, questions: flume::Receiver<Question>) {
+    while let Ok(question) = questions.recv_async().await {
+        let Question { text, params, transaction, reply } = question;
+        let cancel = session.cancel_handle();
+        let answers = match session.run_in(transaction, &text, &params, &cancel).await {
+            Ok(answer) => gather(answer.outcomes).await.map(|all| (all, answer.transaction)),
+            Err(error) => Err(error),
+        };
+        // A test that failed no longer listens.
+        reply.send(answers).ok();
+    }
 }
 
 async fn gather(outcomes: Vec<Outcome>) -> Result<Vec<Answer>, Error> {

@@ -196,7 +196,7 @@ pub(crate) fn stage(
     snapshot: Timestamp,
     writes: Vec<Write>,
 ) -> Result<Reply, Error> {
-    shard.staged.borrow_mut().insert(txn, pieskieo_io::time::now());
+    shard.staged.borrow_mut().insert(txn, snapshot);
     counted(shard, shard.store.borrow_mut().stage(txn, writes, snapshot))?;
     Ok(Reply::Done)
 }

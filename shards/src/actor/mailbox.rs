@@ -245,6 +245,7 @@ fn terms_of(request: &Request) -> Terms {
         Request::Validate { .. }
         | Request::Decide { .. }
         | Request::Finish { .. }
+        | Request::Unstage { .. }
         | Request::Abort { .. }
         | Request::ChangeCatalog { .. }
         | Request::InstallCatalog { .. } => Terms { control: true, deadline: false, ..plain },

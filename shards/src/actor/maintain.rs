@@ -7,20 +7,20 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use pieskieo_io::{rt, time};
+use pieskieo_io::rt;
 
 use super::commit::unstage;
 use super::core::Core;
 use super::limits::MAINTENANCE_REST_MS;
 use super::shard::Shard;
-use crate::txn::STAGED_SECONDS_MAX;
+use crate::ids::Timestamp;
 
 /// Maintains one shard until the task is cancelled.
 pub(crate) async fn run(core: Rc<Core>, shard: Rc<Shard>) {
     loop {
         shard.work.wait().await;
-        forget_expired(&shard);
         let watermark = core.clock().watermark();
+        forget_ended(&shard, watermark);
         shard.store.borrow_mut().set_watermark(watermark);
         while step(&shard) {
             rt::yield_now().await;
@@ -34,14 +34,14 @@ fn step(shard: &Shard) -> bool {
     shard.store.borrow_mut().maintain(&mut || !rt::need_preempt())
 }
 
-fn forget_expired(shard: &Shard) {
-    let limit = Duration::from_secs(STAGED_SECONDS_MAX);
-    let now = time::now();
+/// Forgets what ended transactions have staged: nobody leases a snapshot below the watermark. The
+/// end of a transaction is told as well; this is for what is staged after it.
+fn forget_ended(shard: &Shard, watermark: Timestamp) {
     let staged = shard.staged.borrow();
-    let expired: Vec<_> =
-        staged.iter().filter(|(_, last)| now.since(**last) > limit).map(|(txn, _)| *txn).collect();
+    let ended = staged.iter().filter(|(_, snapshot)| **snapshot < watermark);
+    let ended: Vec<_> = ended.map(|(txn, _)| *txn).collect();
     drop(staged);
-    for txn in expired {
+    for txn in ended {
         unstage(shard, txn);
     }
 }

@@ -110,6 +110,10 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
         Request::Validate { txn, snapshot } => ready(commit::validate_read(&shard, txn, snapshot)),
         Request::Decide { txn, commit } => change(commit::decide(core, shard, txn, commit)),
         Request::Finish { txn, commit } => change(commit::finish(core, shard, txn, commit)),
+        Request::Unstage { txn } => {
+            commit::unstage(&shard, txn);
+            ready(Ok(Reply::Done))
+        }
         Request::Abort { txn } => {
             commit::forget(&shard, txn);
             ready(Ok(Reply::Done))

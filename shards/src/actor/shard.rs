@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use pieskieo_io::time::Monotonic;
 use pieskieo_io::wal::{self, Lsn, Wal};
 
 use super::core::Core;
@@ -17,7 +16,7 @@ use super::recover::Replayed;
 use super::signal::Signal;
 use crate::catalog::{Catalog, Table};
 use crate::error::Error;
-use crate::ids::{CatalogVersion, ShardId, TableId, TxnId};
+use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
 use crate::request::{ShardStats, Write};
 use crate::store::Store;
 use crate::txn::{self, Place};
@@ -31,8 +30,8 @@ pub(crate) struct Shard {
     pub(crate) locks: RefCell<AHashMap<Place, TxnId>>,
     /// Transactions between prepare and finish.
     pub(crate) prepared: RefCell<BTreeMap<TxnId, Prepared>>,
-    /// Transactions with staged writes, and when they last staged some.
-    pub(crate) staged: RefCell<BTreeMap<TxnId, Monotonic>>,
+    /// Transactions with staged writes, and the snapshots they lease until they have ended.
+    pub(crate) staged: RefCell<BTreeMap<TxnId, Timestamp>>,
     /// The catalog version from which on writes to each table are understood.
     shapes: RefCell<BTreeMap<TableId, CatalogVersion>>,
     pub(crate) counters: Counters,

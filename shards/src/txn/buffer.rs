@@ -6,6 +6,8 @@
 //! One entry per record and, for edges, per mirror. A later write to the same place replaces the
 //! operation and keeps the first condition, because the condition is about the state before the
 //! transaction. What the transaction created and removed again is dropped.
+//!
+//! While there are savepoints, what a write replaces is kept, so that it can be put back.
 
 use std::collections::BTreeMap;
 
@@ -40,9 +42,29 @@ pub(crate) struct Buffer {
     positions: AHashMap<Place, usize>,
     /// Estimated bytes of all entries ever added.
     bytes: usize,
+    /// Savepoints that may still be gone back to.
+    marks: usize,
+    /// What writes have replaced since the first of them, in order.
+    replaced: Vec<Replaced>,
 }
 
+/// A point to go back to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    entries: usize,
+    replaced: usize,
+    bytes: usize,
+}
+
+/// An entry as it was before a write changed it.
 #[derive(Debug)]
+struct Replaced {
+    position: usize,
+    place: Place,
+    before: Entry,
+}
+
+#[derive(Clone, Debug)]
 struct Entry {
     /// The newest operation with the first condition.
     write: Write,
@@ -149,6 +171,10 @@ impl Buffer {
             WriteOp::Delete => entry.write.expect == Expect::Absent,
             WriteOp::Mirror { present, .. } => *present != entry.first_present,
         };
+        if self.marks > 0 {
+            let (place, before) = (place.clone(), entry.clone());
+            self.replaced.push(Replaced { position, place, before });
+        }
         if cancels && !entry.known_to_owner {
             self.entries[position] = None;
             self.positions.remove(&place);
@@ -157,6 +183,44 @@ impl Buffer {
         entry.write.op = write.op;
         entry.staged = false;
         Ok(())
+    }
+
+    /// Returns the estimated bytes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Makes a point to go back to, until it is released.
+    pub(crate) fn mark(&mut self) -> Mark {
+        self.marks += 1;
+        Mark { entries: self.entries.len(), replaced: self.replaced.len(), bytes: self.bytes }
+    }
+
+    /// Says that the newest mark will not be gone back to any more.
+    pub(crate) fn release(&mut self) {
+        self.marks -= 1;
+        if self.marks == 0 {
+            self.replaced = Vec::new();
+        }
+    }
+
+    /// Forgets every write since the mark. What owners have staged is not what was written any
+    /// more: the caller has them forget it, and the next [`Buffer::unstaged`] returns everything.
+    pub(crate) fn back_to(&mut self, mark: Mark) {
+        for entry in self.entries.drain(mark.entries..).flatten() {
+            self.positions.remove(&Place::of(&entry.write));
+        }
+        for replaced in self.replaced.drain(mark.replaced..).rev() {
+            let Replaced { position, place, before } = replaced;
+            if position < mark.entries {
+                self.entries[position] = Some(before);
+                self.positions.insert(place, position);
+            }
+        }
+        for entry in self.entries.iter_mut().flatten() {
+            (entry.staged, entry.known_to_owner) = (false, false);
+        }
+        self.bytes = mark.bytes;
     }
 
     /// Returns the writes no owner has staged yet, by owner, and marks them staged.

@@ -15,7 +15,5 @@ pub const WRITES_PER_STEP: usize = 256;
 /// Transaction numbers a core takes from the shared counter at once.
 pub const TXN_IDS_PER_LEASE: u64 = 1024;
 
-/// Seconds after which a staged write that its transaction neither committed nor aborted is
-/// forgotten. Harmless for a live one: its coordinator holds all writes, and reading them again
-/// stages nothing anew only for transactions that idle this long.
-pub const STAGED_SECONDS_MAX: u64 = 3600;
+/// Most savepoints of one transaction at a time.
+pub const SAVEPOINTS_MAX: usize = 1000;

@@ -19,12 +19,12 @@ mod transaction;
 mod two_phase;
 
 pub use clock::Lease;
-pub use limits::{TXN_BYTES_MAX, TXN_WRITES_MAX};
-pub use transaction::{EdgeWrite, Isolation, Transaction};
+pub use limits::{SAVEPOINTS_MAX, TXN_BYTES_MAX, TXN_WRITES_MAX};
+pub use transaction::{EdgeWrite, Isolation, NoSavepoint, Transaction};
 
 pub(crate) use buffer::Place;
 pub(crate) use clock::{Clock, CoreClock};
-pub(crate) use limits::{STAGED_SECONDS_MAX, TXN_IDS_PER_LEASE, WRITES_PER_STEP};
+pub(crate) use limits::{TXN_IDS_PER_LEASE, WRITES_PER_STEP};
 pub(crate) use record::{
     Record, decode, encode_catalog_record, encode_commit, encode_decision, encode_outcome,
     encode_prepare, writes_len,

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use futures::future::join_all;
 use pieskieo_io::rt::{self, Queue};
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Mark};
 use super::clock::Lease;
+use super::limits::SAVEPOINTS_MAX;
 use super::two_phase;
 use crate::actor::Core;
 use crate::error::Error;
@@ -37,7 +38,13 @@ pub struct Transaction {
     isolation: Isolation,
     /// Shards that may remember what this transaction has read.
     read: BTreeSet<ShardId>,
+    /// Points to go back to, oldest first. A name may occur again and then hides the older one.
+    savepoints: Vec<(String, Mark)>,
 }
+
+/// There is no savepoint of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSavepoint;
 
 /// What a commit promises about what the transaction has read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +92,7 @@ impl Core {
             staged: BTreeSet::new(),
             isolation,
             read: BTreeSet::new(),
+            savepoints: Vec::new(),
             core: self.clone(),
         }
     }
@@ -144,6 +152,62 @@ impl Transaction {
     /// **Errors**: as [`Transaction::write`].
     pub fn write_edge(&mut self, edge: EdgeWrite) -> Result<(), Error> {
         self.write(edge.into_writes())
+    }
+
+    /// Returns an estimate of the bytes its writes take in memory.
+    pub fn bytes(&self) -> usize {
+        self.buffer.bytes()
+    }
+
+    /// Makes a point to go back to.
+    ///
+    /// **Errors**: `TooLarge` for too many of them.
+    pub fn savepoint(&mut self, name: &str) -> Result<(), Error> {
+        if self.savepoints.len() >= SAVEPOINTS_MAX {
+            let text = format!("the transaction exceeds the limit of {SAVEPOINTS_MAX} savepoints");
+            return Err(Error::TooLarge(text));
+        }
+        self.savepoints.push((name.to_owned(), self.buffer.mark()));
+        Ok(())
+    }
+
+    /// Returns the names of the savepoints, oldest first.
+    pub fn savepoints(&self) -> impl Iterator<Item = &str> {
+        self.savepoints.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Forgets a savepoint and all after it; what was written since stays.
+    ///
+    /// **Errors**: [`NoSavepoint`].
+    pub fn release(&mut self, name: &str) -> Result<(), NoSavepoint> {
+        let position = self.position_of(name)?;
+        for _ in self.savepoints.drain(position..) {
+            self.buffer.release();
+        }
+        Ok(())
+    }
+
+    /// Forgets what was written since a savepoint, and all savepoints after it; it stays itself.
+    /// What was read since is still validated.
+    ///
+    /// **Errors**: [`NoSavepoint`].
+    pub async fn back_to(&mut self, name: &str) -> Result<(), NoSavepoint> {
+        let position = self.position_of(name)?;
+        for _ in self.savepoints.drain(position + 1..) {
+            self.buffer.release();
+        }
+        let (_, mark) = &self.savepoints[position];
+        self.buffer.back_to(*mark);
+        let staged = std::mem::take(&mut self.staged);
+        let (core, txn) = (&self.core, self.id);
+        let unstages = staged.into_iter().map(|shard| core.call(shard, Request::Unstage { txn }));
+        // Cannot be refused; a server that stops reads nothing any more.
+        drop(join_all(unstages).await);
+        Ok(())
+    }
+
+    fn position_of(&self, name: &str) -> Result<usize, NoSavepoint> {
+        self.savepoints.iter().rposition(|(known, _)| known == name).ok_or(NoSavepoint)
     }
 
     /// Stages what was written since the last flush at its owners, so that reads with

@@ -61,10 +61,7 @@ pub struct Section {
 fn metadata(folder: &Path, mode: &str) -> cargo_metadata::Result<Metadata> {
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let options = vec![mode.to_owned(), "--filter-platform".to_owned(), platform];
-    MetadataCommand::new()
-        .manifest_path(folder.join("Cargo.toml"))
-        .other_options(options)
-        .exec()
+    MetadataCommand::new().manifest_path(folder.join("Cargo.toml")).other_options(options).exec()
 }
 
 /// Reads the tree of the workspace at `folder`. Where only this program was built, what its tests
