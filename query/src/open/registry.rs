@@ -25,7 +25,8 @@ const SWEEP: Duration = Duration::from_millis(250);
 
 thread_local! {
     /// The registries of this thread's cores: one in production.
-    static REGISTRIES: RefCell<BTreeMap<CoreId, Weak<Registry>>> = const { RefCell::new(BTreeMap::new()) };
+    static REGISTRIES: RefCell<BTreeMap<CoreId, Weak<Registry>>> =
+        const { RefCell::new(BTreeMap::new()) };
 }
 
 /// The transactions of one core that outlive their requests.
