@@ -654,3 +654,30 @@ fn the_readmes_examples_work_as_printed() {
         }
     });
 }
+
+#[test]
+fn a_transaction_goes_on_over_requests_that_name_it() {
+    talk(|address| async move {
+        let mut wires = wires(address).await;
+        done(&mut wires[0], "CREATE TABLE t (id INT PRIMARY KEY)").await;
+        let begun = wires[0].ask(Ask::query("BEGIN; INSERT INTO t VALUES (1)")).await;
+        assert_eq!(begun.status, 200, "{}", begun.text());
+        let token: &'static str = begun.header("transaction").to_owned().leak();
+        // On another connection, of another version, perhaps on another core.
+        let within = |pql: &str| Ask::query(pql).header("transaction", token);
+        let inside = wires[1].ask(within("SELECT COUNT(*) FROM t")).await;
+        assert_eq!(inside.header("transaction"), token);
+        assert_eq!(inside.json()["rows"], json!([[1]]));
+        let outside = done(&mut wires[1], "SELECT COUNT(*) FROM t").await;
+        assert_eq!(outside["rows"], json!([[0]]));
+        let record = Ask::new(Method::GET, "/v1/tables/t/records/1").header("transaction", token);
+        assert_eq!(wires[0].ask(record).await.json()["code"], "0A000");
+        let ended = wires[0].ask(within("COMMIT")).await;
+        assert_eq!((ended.status.as_u16(), ended.header("transaction")), (200, ""));
+        assert_eq!(done(&mut wires[1], "SELECT COUNT(*) FROM t").await["rows"], json!([[1]]));
+        let late = wires[1].ask(within("SELECT 1")).await;
+        assert_eq!((late.status.as_u16(), late.json()["code"].clone()), (409, json!("25P01")));
+        let wrong = wires[1].ask(Ask::query("SELECT 1").header("transaction", "mine")).await;
+        assert_eq!(wrong.json()["code"], "08P01");
+    });
+}
