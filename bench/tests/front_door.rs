@@ -672,6 +672,13 @@ fn a_transaction_goes_on_over_requests_that_name_it() {
         assert_eq!(outside["rows"], json!([[0]]));
         let record = Ask::new(Method::GET, "/v1/tables/t/records/1").header("transaction", token);
         assert_eq!(wires[0].ask(record).await.json()["code"], "0A000");
+        let kept = wires[0].ask(within("SAVEPOINT a")).await;
+        assert_eq!(kept.header("transaction"), token);
+        assert_eq!(wires[0].ask(within("SELEC 1")).await.json()["code"], "42601");
+        assert_eq!(wires[1].ask(within("SELECT 1")).await.json()["code"], "25P02");
+        assert_eq!(wires[1].ask(within("ROLLBACK TO a")).await.status, 200);
+        let long: String = format!("SAVEPOINT {}", "s".repeat(64));
+        assert_eq!(wires[1].ask(Ask::query(&long)).await.json()["code"], "42602");
         let ended = wires[0].ask(within("COMMIT")).await;
         assert_eq!((ended.status.as_u16(), ended.header("transaction")), (200, ""));
         assert_eq!(done(&mut wires[1], "SELECT COUNT(*) FROM t").await["rows"], json!([[1]]));

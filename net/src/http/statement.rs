@@ -48,7 +48,11 @@ pub async fn query(
     let params: Vec<Param> = wanted.params.into_iter().map(Param::Json).collect();
     let started = time::now();
     let session = &connection.session;
-    let kinds = session.kinds(&wanted.pql).inspect_err(|_| note(&[], false, started.elapsed()))?;
+    // A text that cannot be read has no kinds; the transaction it belongs to must hear of it.
+    let kinds = match session.kinds(&wanted.pql) {
+        Err(_) if transaction.is_some() => Vec::new(),
+        kinds => kinds.inspect_err(|_| note(&[], false, started.elapsed()))?,
+    };
     let limit = wanted.timeout_ms.map(Duration::from_millis);
     // The session ends statements in time, but for a commit under way: that is waited for.
     let cancel = session.cancel_handle_within(limit);

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use pieskieo_shards::txn::Isolation;
 
-use super::names::name_of;
+use super::names::{name_of, new_name};
 use super::parse::{expect_end, near, parser_error, parser_over};
 use super::tokens::word;
 use super::{Name, Statement};
@@ -158,7 +158,7 @@ fn level(parser: &mut Parser<'_>) -> Result<Isolation> {
 }
 
 fn name(parser: &mut Parser<'_>) -> Result<Name> {
-    Ok(name_of(&parser.parse_identifier().map_err(parser_error)?))
+    new_name(name_of(&parser.parse_identifier().map_err(parser_error)?))
 }
 
 fn expect(parser: &mut Parser<'_>, keyword: Keyword, expected: &str) -> Result<()> {
