@@ -17,6 +17,8 @@
 //! | [`codec`] | How do values become bytes and come back, without trusting the bytes? |
 //! | [`format`](mod@format) | Which numbers are frozen on disk? |
 //! | [`wal`] | How does a record survive a crash? |
+//! | [`segment`] | How do blocks that never change lie in a file, and come back as they were? |
+//! | [`manifest`] | Which few facts about a shard's storage hold, and since when durably? |
 //! | [`doctor`] | Is this machine fit, and what would help? |
 //! | [`error`] | What can go wrong, and who can remedy it? |
 //! | [`limits`] | Which bounds are kept, and what do they cost? |
@@ -30,8 +32,10 @@ pub mod error;
 pub mod file;
 pub mod format;
 pub mod limits;
+pub mod manifest;
 pub mod options;
 pub mod rt;
+pub mod segment;
 pub mod sim;
 pub mod time;
 pub mod wal;

@@ -21,6 +21,8 @@ use pieskieo_io::sim::{SimOptions, World};
 mod files;
 #[path = "conformance/lanes.rs"]
 mod lanes;
+#[path = "conformance/segments.rs"]
+mod segments;
 #[path = "conformance/sockets.rs"]
 mod sockets;
 #[path = "conformance/tasks.rs"]

@@ -44,6 +44,8 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     ("io-uring", &["io"]),
     ("libc", &["io"]),
     ("rtrb", &["io"]),
+    ("lz4_flex", &["io"]),
+    ("zstd", &["io"]),
     // For the two traits `h2` asks for, in the client that measures; not for its runtime.
     ("tokio", &["bench"]),
     ("h2", &["bench"]),
