@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::file::{AlignedBuffer, Dir};
@@ -19,7 +20,8 @@ use super::{limits, name, open};
 pub struct Manifest {
     dir: Dir,
     identity: ManifestIdentity,
-    /// The generation that takes edits; `None` as long as there is none.
+    /// The generation that takes edits; `None` as long as there is none, and while or after it was
+    /// being replaced in vain.
     current: RefCell<Option<Generation>>,
     /// An operation is under way.
     busy: Cell<bool>,
@@ -143,13 +145,18 @@ impl<'a> Turn<'a> {
     async fn begin(self, number: u64, bodies: &[&[u8]]) -> Result<()> {
         let Manifest { dir, identity, .. } = self.manifest;
         let place = name::file(number);
-        let older = self.current().map(|current| name::file(current.number));
+        let older = self.manifest.current.take();
         let written = generation::write(dir, *identity, number, bodies.iter().copied()).await;
         let current = written.map_err(|cause| self.fail("write", &place, cause))?;
         if let Some(older) = older {
             // Were it left, opening would remove it; but then a disk that refuses is found late.
-            let removed = dir.remove(&older).await;
-            removed.map_err(|cause| self.fail("remove", &older, cause))?;
+            let place = name::file(older.number);
+            let removed = dir.remove(&place).await;
+            removed.map_err(|cause| self.fail("remove", &place, cause))?;
+            if let Some(file) = Rc::into_inner(older.file) {
+                // Nothing in it counts any more.
+                file.close().await.ok();
+            }
         }
         self.keep(current);
         Ok(())

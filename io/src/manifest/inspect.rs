@@ -27,7 +27,10 @@ pub async fn inspect(dir: &Dir) -> Result<String> {
 
 async fn inspect_file(dir: &Dir, name: &str, text: &mut String) -> Result<()> {
     let bytes = match open::read(dir, name).await {
-        Ok((_, bytes)) => bytes,
+        Ok((file, bytes)) => {
+            file.close().await?;
+            bytes
+        }
         Err(Error::Damaged(damage)) => {
             let _ = writeln!(text, "file {name}\n  damage: {damage}");
             return Ok(());

@@ -80,6 +80,7 @@ pub(super) async fn open(
     } else {
         let next = generation::write(dir, identity, number + 1, bodies()).await?;
         dir.remove(&name::file(number)).await?;
+        file.close().await?;
         next
     };
     Ok(Some((generation, content)))

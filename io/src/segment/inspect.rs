@@ -29,6 +29,7 @@ pub async fn inspect(dir: &Dir, id: SegmentId) -> Result<String> {
                 Ok(ending) => describe(&ending, &mut text),
                 Err(error) => broken(error, &mut text)?,
             }
+            file.close().await?;
         }
         Err(error) => broken(error, &mut text)?,
     }

@@ -36,7 +36,10 @@ impl SegmentWriter {
     pub async fn create(dir: &Dir, identity: SegmentIdentity) -> Result<Self> {
         let file = segment_name(identity.id);
         match dir.open_file(&file, OpenOptions::default()).await {
-            Ok(_) => return Err(Error::Exists { file }),
+            Ok(found) => {
+                found.close().await?;
+                return Err(Error::Exists { file });
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
@@ -65,6 +68,7 @@ impl SegmentWriter {
     /// **Panics**: no part has been begun.
     pub async fn put(&mut self, raw: &[u8], codec: Codec) -> Result<u32> {
         self.check_room(raw)?;
+        rt::yield_if_needed().await;
         let (stored, codec) = pack(raw, codec);
         let block = BlockEntry {
             offset: self.out.end(),
@@ -219,9 +223,13 @@ impl Requests {
         settled
     }
 
-    async fn finish(&mut self) -> Result<()> {
+    async fn finish(mut self) -> Result<()> {
         self.launch(AlignedBuffer::zeroed(0)).await?;
         self.settle().await?;
-        Ok(self.file.sync_data().await?)
+        self.file.sync_data().await?;
+        match Rc::into_inner(self.file) {
+            Some(file) => Ok(file.close().await?),
+            None => Ok(()),
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use pieskieo_io::file::Dir;
+use pieskieo_io::file::{Dir, OpenOptions};
 use pieskieo_io::manifest::{self, Manifest, ManifestContent, ManifestIdentity};
 use pieskieo_io::segment::{
-    self, Codec, PartKind, Segment, SegmentId, SegmentIdentity, SegmentSeal, SegmentWriter,
+    self, Codec, DamageKind, PartKind, Segment, SegmentId, SegmentIdentity, SegmentSeal,
+    SegmentWriter,
 };
 use pieskieo_io::wal::StreamId;
 
@@ -134,5 +135,62 @@ fn edits_of_a_manifest_come_back() {
         assert_eq!(manifest.bytes(), 4096 * (1 + 513 + 1));
         let text = manifest::inspect(&dir).await.unwrap();
         assert!(text.contains("sequence 2, edit, 4 bytes") && !text.contains("damage"), "{text}");
+    });
+}
+
+/// Flips a bit of a file, past everything that might notice.
+async fn flip(dir: &Dir, name: &str, offset: u64) {
+    let file = dir.open_file(name, OpenOptions::default()).await.unwrap();
+    let block = offset / 4096 * 4096;
+    let mut bytes = file.read_at(block, 4096).await.unwrap();
+    bytes[(offset % 4096) as usize] ^= 4;
+    file.write_at(bytes, block).await.unwrap();
+    file.close().await.unwrap();
+}
+
+#[test]
+fn a_flipped_bit_of_a_segment_is_named() {
+    both(1, |_, path: PathBuf| async move {
+        let dir = Dir::create(&path).await.unwrap();
+        let seal = write(&dir).await;
+        let name = segment::segment_name(SegmentId(7));
+        let segment = Segment::open(&dir, identity(7), seal).await.unwrap();
+        let place = (2 << 20) + 17;
+        flip(&dir, &name, place).await;
+        let found = segment.verify().await.unwrap();
+        assert_eq!((found.len(), found[0].kind), (1, DamageKind::Checksum));
+        let (kind, block) = found[0].block.unwrap();
+        let segment::Error::Damaged(damage) = segment.read(kind, block).await.unwrap_err() else {
+            panic!("no damage")
+        };
+        assert_eq!(*damage, found[0]);
+        assert!(segment.read(kind, block + 1).await.is_ok(), "only this block is lost");
+        flip(&dir, &name, place).await;
+        flip(&dir, &name, seal.file_bytes - 4096 + 40).await;
+        let refused = Segment::open(&dir, identity(7), seal).await.unwrap_err();
+        assert!(matches!(refused, segment::Error::Damaged(_)), "{refused}");
+    });
+}
+
+#[test]
+fn a_damaged_edit_is_refused_and_a_torn_one_dropped() {
+    both(1, |_, path: PathBuf| async move {
+        let dir = Dir::create(&path).await.unwrap();
+        let (manifest, _) = reopen(&dir).await;
+        manifest.append(b"one").await.unwrap();
+        manifest.append(b"two").await.unwrap();
+        drop(manifest);
+        flip(&dir, "manifest-0000000001", 8192 + 33).await;
+        let identity = ManifestIdentity { database: [9; 16], stream: StreamId(2) };
+        let refused = Manifest::open(&dir, identity).await.unwrap_err();
+        assert!(matches!(refused, manifest::Error::Damaged(_)), "{refused}");
+        flip(&dir, "manifest-0000000001", 8192 + 33).await;
+        flip(&dir, "manifest-0000000001", 12288 + 33).await;
+        let (manifest, content) = reopen(&dir).await;
+        assert_eq!(content.unwrap().edits, vec![b"one".to_vec()]);
+        manifest.append(b"three").await.unwrap();
+        assert_eq!(dir.list().await.unwrap(), vec!["manifest-0000000002"]);
+        let edits = reopen(&dir).await.1.unwrap().edits;
+        assert_eq!(edits, vec![b"one".to_vec(), b"three".to_vec()]);
     });
 }

@@ -1,11 +1,12 @@
 //! Is a finished segment whole after a power cut, and an unfinished one only a draft?
 
 use pieskieo_io::segment::{
-    Codec, Error, PartKind, SegmentId, SegmentSeal, parse_segment_draft_name, segment_name,
+    Codec, Error, PartKind, SegmentId, SegmentSeal, SegmentWriter, parse_segment_draft_name,
+    segment_name,
 };
 use pieskieo_io::sim::{Outcome, SimOptions, World};
 
-use crate::harness::{DIR, Part, damage, identity, path, raw, read, run, small_parts, write};
+use crate::harness::{DIR, Part, damage, dir, identity, path, raw, read, run, small_parts, write};
 
 /// Returns parts that take several requests.
 fn large_parts() -> Vec<Part> {
@@ -129,4 +130,26 @@ fn a_full_disk_is_named() {
     let seal = seal_of(&large_parts()).0;
     let missing = run(&mut world, async move { read(identity(1), seal).await });
     damage(missing.expect_err("only a draft"));
+}
+
+#[test]
+fn a_failed_writer_fails_everything_after() {
+    let mut world = World::new(1, SimOptions::default());
+    let mut writer = run(&mut world, async {
+        let created = SegmentWriter::create(&dir().await, identity(1)).await;
+        let mut writer = created.expect("created");
+        writer.begin_part(PartKind(0));
+        writer
+    });
+    world.change(|options| options.write_fault_ppm = 1_000_000);
+    run(&mut world, async move {
+        let block = vec![1; 600_000];
+        let mut results = Vec::new();
+        for _ in 0..20 {
+            results.push(writer.put(&block, Codec::Plain).await.map(drop));
+        }
+        let first = results.iter().position(Result::is_err).expect("a request is awaited");
+        assert!(results[first..].iter().all(|result| matches!(result, Err(Error::Disk(_)))));
+        assert!(matches!(writer.finish().await, Err(Error::Disk(_))));
+    });
 }
