@@ -17,7 +17,7 @@ use pieskieo_io::wal::{SyncMethod, WalOptions};
 use pieskieo_net::tls::TlsFiles;
 use pieskieo_net::{Door, Front, NetOptions, Recorder};
 use pieskieo_query::{Database, SessionOptions};
-use pieskieo_shards::actor::{Boot, BootOptions, Core, meta};
+use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions, meta};
 
 use crate::config::Config;
 
@@ -121,6 +121,7 @@ pub(crate) fn boot(config: &Config) -> Result<(usize, Boot), ServeError> {
         cores: u16::try_from(cores).unwrap_or(u16::MAX),
         shard_count: config.shards.or(Some(u16::try_from(shards).unwrap_or(u16::MAX))),
         wal: WalOptions { sync, ..WalOptions::default() },
+        storage: StorageOptions::default(),
     };
     let boot = Boot::new(options).map_err(|error| ServeError(error.to_string()))?;
     Ok((cores, boot))

@@ -48,6 +48,10 @@ pub enum Error {
     /// The layer below failed.
     #[error("{0}")]
     Storage(String),
+    /// A read needs a group that is not in memory. Never leaves a shard: it is loaded and the read
+    /// begins again.
+    #[error("internal error: a group is not in memory")]
+    NotLoaded,
     /// A broken promise between our own layers.
     #[error("internal error: {0}")]
     Internal(String),

@@ -291,6 +291,8 @@ pub enum Request {
         /// The new snapshot.
         next: Arc<Catalog>,
     },
+    /// Asks up to which commit everything prepared here has a durable outcome. `Reply::Settled`.
+    Settled,
     /// Counters for metrics and `verify`. `Reply::Stats`.
     Stats,
     /// Recomputes every index from the records and compares. `Reply::Verified`.
@@ -318,6 +320,8 @@ pub enum Reply {
     TextStats(TextStats),
     /// Durable and applied at this timestamp.
     Committed(Timestamp),
+    /// Up to this commit.
+    Settled(Timestamp),
     /// Counters.
     Stats(Box<ShardStats>),
     /// Findings, empty when every index equals its records.
@@ -344,6 +348,16 @@ pub struct ShardStats {
     pub records: Vec<(TableId, u64)>,
     /// Estimated bytes of rows, versions and indexes in memory.
     pub memory_bytes: u64,
+    /// Bytes of segment files.
+    pub segment_bytes: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Bytes of row groups in the cache.
+    pub cache_bytes: u64,
+    /// Look-ups of row groups that found them in the cache since start.
+    pub cache_hits: u64,
+    /// Look-ups that had to read the disk since start.
+    pub cache_misses: u64,
     /// Bytes appended to the log since start.
     pub log_bytes: u64,
     /// Log flushes since start.

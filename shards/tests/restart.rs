@@ -15,7 +15,7 @@ use pieskieo_io::rt::{self, RuntimeOptions};
 use pieskieo_io::time;
 use pieskieo_io::wal::WalOptions;
 use pieskieo_shards::Error;
-use pieskieo_shards::actor::{Boot, BootOptions, Core};
+use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions};
 use pieskieo_shards::request::{Expect, ReadView};
 
 use crate::model::{ACCOUNTS, TRANSFERS, create_schema, put, read_all, verify};
@@ -38,7 +38,9 @@ where
     Fut: Future<Output = Result<(), Error>> + 'static,
 {
     let wal = WalOptions { file_bytes: 16 << 20, ..WalOptions::default() };
-    let options = BootOptions { path: path.into(), cores: CORES, shard_count: None, wal };
+    let storage = StorageOptions { flush_bytes: 256 << 10, ..StorageOptions::default() };
+    let path = path.into();
+    let options = BootOptions { path, cores: CORES, shard_count: None, wal, storage };
     let boot = Arc::new(Boot::new(options).expect("there are cores"));
     let options = RuntimeOptions { pin: false, ..RuntimeOptions::cores(CORES) };
     let running = rt::start(options, move |id| {

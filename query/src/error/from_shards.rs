@@ -27,7 +27,7 @@ impl From<pieskieo_shards::Error> for Error {
             Shard::Corrupt(text) => Self::new(code::DATA_CORRUPTED, text)
                 .with_hint("Run `pieskieo verify` on the data directory."),
             Shard::Storage(text) => Self::new(code::IO_ERROR, text),
-            Shard::Internal(_) => Self::new(code::INTERNAL_ERROR, message),
+            Shard::NotLoaded | Shard::Internal(_) => Self::new(code::INTERNAL_ERROR, message),
         }
     }
 }

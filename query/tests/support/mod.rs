@@ -15,7 +15,7 @@ use pieskieo_io::wal::WalOptions;
 use pieskieo_query::outcome::ColumnInfo;
 use pieskieo_query::result::json::write_rows;
 use pieskieo_query::{Database, Error, Outcome, Param, Session, SessionOptions, Token};
-use pieskieo_shards::actor::{Boot, BootOptions, Core};
+use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions};
 use serde_json::Value as Json;
 
 /// Executors of a test's database, at most.
@@ -137,7 +137,8 @@ pub fn with_options<T>(
     let folder = Folder::fresh();
     let cores = shards.min(CORES_MAX);
     let wal = WalOptions { file_bytes: 4 << 20, ..WalOptions::default() };
-    let options = BootOptions { path: folder.0.clone(), cores, shard_count: Some(shards), wal };
+    let (path, storage) = (folder.0.clone(), StorageOptions::default());
+    let options = BootOptions { path, cores, shard_count: Some(shards), wal, storage };
     let boot = Arc::new(Boot::new(options).expect("there are cores"));
     let options = RuntimeOptions { pin: false, ..RuntimeOptions::cores(cores) };
     let (sessions, opened) = flume::unbounded::<flume::Receiver<Question>>();

@@ -18,6 +18,7 @@ use super::meta::Meta;
 use super::recover::{Survey, Verdicts};
 use super::rendezvous::Rendezvous;
 use crate::error::Error;
+use crate::tree::Shape;
 use crate::txn::Clock;
 
 /// How to open a data directory.
@@ -31,6 +32,50 @@ pub struct BootOptions {
     pub shard_count: Option<u16>,
     /// Options of every shard's log.
     pub wal: WalOptions,
+    /// Options of every shard's segments.
+    pub storage: StorageOptions,
+}
+
+/// How much of a shard is kept in memory, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct StorageOptions {
+    /// Bytes written to a shard after which they are made into segments. Default 64 MiB.
+    pub flush_bytes: usize,
+    /// Bytes written to a shard and not yet in segments above which writers wait. Default 256 MiB.
+    pub hot_bytes_max: usize,
+    /// Bytes of a shard's log after which it is made shorter. Default 512 MiB.
+    pub log_bytes: u64,
+    /// Bytes of row groups a shard keeps in memory. Default 256 MiB.
+    pub cache_bytes: usize,
+    /// Bytes a row group aims at, before compression. Default 16 KiB.
+    pub group_bytes: usize,
+    /// Bytes a segment aims at. Default 32 MiB.
+    pub run_bytes: u64,
+    /// Bytes of the first level of segments that share no key; each level below is eight times
+    /// larger. Default 128 MiB.
+    pub level_bytes: u64,
+}
+
+impl StorageOptions {
+    pub(crate) fn shape(&self) -> Shape {
+        let Self { group_bytes, run_bytes, level_bytes, .. } = *self;
+        Shape { group_bytes, run_bytes, level_bytes }
+    }
+}
+
+impl Default for StorageOptions {
+    fn default() -> Self {
+        let Shape { group_bytes, run_bytes, level_bytes } = Shape::default();
+        Self {
+            flush_bytes: 64 << 20,
+            hot_bytes_max: 256 << 20,
+            log_bytes: 512 << 20,
+            cache_bytes: 256 << 20,
+            group_bytes,
+            run_bytes,
+            level_bytes,
+        }
+    }
 }
 
 /// Everything the cores of one process need to find each other.

@@ -12,11 +12,14 @@ use std::rc::Rc;
 use pieskieo_io::rt;
 
 use super::core::Core;
+use super::fill;
+use super::loading::loaded;
 use super::shard::{Counters, Prepared, Shard};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
 use crate::request::{Reply, Write};
-use crate::store::Others;
+use crate::store::{Before, Others};
+use crate::tree::Reach;
 use crate::txn::{self, Place, WRITES_PER_STEP};
 
 /// What a transaction asks a shard to make durable.
@@ -62,22 +65,39 @@ async fn try_commit(core: Rc<Core>, shard: &Rc<Shard>, proposal: Proposal) -> Re
     core.check_running()?;
     unstage(shard, proposal.txn);
     let Proposal { txn, writes, .. } = &proposal;
-    let locks = if writes.len() <= WRITES_PER_STEP {
-        counted(shard, validate(shard, &proposal))?;
-        None
-    } else {
-        Some(lock_and_validate(shard, &proposal).await?)
+    shard.wait_room().await;
+    fill::wait_open(shard, writes).await;
+    let is_small = writes.len() <= WRITES_PER_STEP;
+    let locks = if is_small { None } else { Some(lock_and_validate(shard, &proposal).await?) };
+    let before = loop {
+        let validated = loaded(shard, |reach| {
+            if is_small && fill::is_closed(shard, writes) {
+                return Ok(None);
+            }
+            let before = if is_small { validate(shard, reach, &proposal)? } else { Vec::new() };
+            if proposal.validate {
+                validate_reads(shard, reach, *txn, proposal.snapshot)?;
+            }
+            Ok(Some(before))
+        });
+        // From here until it is applied a small commit is one step: nothing waits.
+        match counted(shard, validated.await)? {
+            Some(before) => break before,
+            // Closed while a group was loaded.
+            None => fill::wait_open(shard, writes).await,
+        }
     };
-    if proposal.validate {
-        counted(shard, validate_reads(shard, *txn, proposal.snapshot))?;
-    }
     let commit = core.clock().take();
     let record = txn::encode_commit(*txn, commit, writes);
     // Nothing is logged when the log refuses: the timestamp belongs to nobody.
     let lsn = shard.append(&core, &record).inspect_err(|_| core.clock().finish(commit))?;
     match &locks {
-        None => apply_all(shard, writes, commit),
-        Some(_) => apply_in_steps(shard, writes, commit).await,
+        None => apply_all(shard, writes, before, commit),
+        Some(_) => {
+            shard.applying.borrow_mut().insert(lsn);
+            apply_in_steps(&core, shard, writes, commit).await?;
+            shard.applying.borrow_mut().remove(&lsn);
+        }
     }
     drop(locks);
     shard.durable(&core, lsn).await?;
@@ -123,6 +143,11 @@ async fn try_prepare(
     let refuse = |error: Error| (txn, error);
     core.check_running().map_err(refuse)?;
     unstage(shard, txn);
+    if fill::is_closed(shard, &proposal.writes) {
+        let table = proposal.writes.first().map(|write| write.table).unwrap_or_default();
+        return Err(refuse(locked(shard.store.borrow().catalog(), table)));
+    }
+    shard.wait_room().await;
     let mut locks = lock_and_validate(shard, &proposal).await.map_err(refuse)?;
     if matches!(shard.prepared.borrow().get(&txn), Some(Prepared::Starting(true)) | None) {
         return Err(refuse(Error::Cancelled("the coordinator gave up".into())));
@@ -131,7 +156,7 @@ async fn try_prepare(
     let lsn = shard.append(core, &record).map_err(refuse)?;
     // The locks live on in the shard: `finish` releases them by place.
     locks.places.clear();
-    let ready = Prepared::Ready(proposal.writes.into());
+    let ready = Prepared::Ready(proposal.writes.into(), lsn);
     shard.prepared.borrow_mut().insert(txn, ready);
     Ok(lsn)
 }
@@ -145,6 +170,7 @@ pub(crate) async fn decide(
 ) -> Result<Reply, Error> {
     core.check_running()?;
     let lsn = shard.append_settling(&core, &txn::encode_decision(txn, commit))?;
+    shard.decisions.borrow_mut().insert(txn, commit);
     shard.durable(&core, lsn).await?;
     Ok(Reply::Done)
 }
@@ -167,7 +193,7 @@ pub(crate) async fn finish(
             }
             // A refused prepare left nothing to roll back.
             None if commit.is_none() => return Ok(Reply::Done),
-            Some(Prepared::Ready(writes)) => writes.clone(),
+            Some(Prepared::Ready(writes, _)) => writes.clone(),
             Some(Prepared::Starting(_)) | None => {
                 return Err(core.fail(Error::Internal(format!(
                     "shard {} was told to commit transaction {txn}, which it never prepared",
@@ -177,27 +203,32 @@ pub(crate) async fn finish(
         }
     };
     if let Some(commit) = commit {
-        apply_in_steps(&shard, &writes, commit).await;
+        apply_in_steps(&core, &shard, &writes, commit).await?;
         Counters::count(&shard.counters.commits);
     }
     shard.prepared.borrow_mut().remove(&txn);
     drop(Locks { shard: shard.clone(), places: writes.iter().map(Place::of).collect() });
     if let Err(error) = shard.append_settling(&core, &txn::encode_outcome(txn, commit)) {
         tracing::warn!(shard = %shard.id, %txn, %error, "outcome not logged, recovery will ask");
+        if let Some(commit) = commit {
+            shard.outcome_lost.set(shard.outcome_lost.get().min(commit));
+        }
     }
     shard.work.notify();
     Ok(Reply::Done)
 }
 
 /// Adds writes to the transaction's staging area.
-pub(crate) fn stage(
-    shard: &Shard,
+pub(crate) async fn stage(
+    shard: Rc<Shard>,
     txn: TxnId,
     snapshot: Timestamp,
     writes: Vec<Write>,
 ) -> Result<Reply, Error> {
     shard.staged.borrow_mut().insert(txn, snapshot);
-    counted(shard, shard.store.borrow_mut().stage(txn, writes, snapshot))?;
+    let staged =
+        loaded(&shard, |reach| shard.store.borrow_mut().stage(reach, txn, &writes, snapshot));
+    counted(&shard, staged.await)?;
     Ok(Reply::Done)
 }
 
@@ -216,17 +247,23 @@ pub(crate) fn unstage(shard: &Shard, txn: TxnId) {
 
 /// Between the phases: says whether what the transaction read here is still so. Whoever changes it
 /// from now on takes a later timestamp than the transaction has, so nothing is locked.
-pub(crate) fn validate_read(
-    shard: &Shard,
+pub(crate) async fn validate_read(
+    shard: Rc<Shard>,
     txn: TxnId,
     snapshot: Timestamp,
 ) -> Result<Reply, Error> {
-    let result = counted(shard, validate_reads(shard, txn, snapshot));
+    let validated = loaded(&shard, |reach| validate_reads(&shard, reach, txn, snapshot));
+    let result = counted(&shard, validated.await);
     shard.store.borrow().forget_reads(txn);
     result.map(|()| Reply::Done)
 }
 
-fn validate_reads(shard: &Shard, txn: TxnId, snapshot: Timestamp) -> Result<(), Error> {
+fn validate_reads(
+    shard: &Shard,
+    reach: Reach<'_>,
+    txn: TxnId,
+    snapshot: Timestamp,
+) -> Result<(), Error> {
     let locks = shard.locks.borrow();
     let prepared = shard.prepared.borrow();
     let foreign = |table: TableId| {
@@ -240,7 +277,7 @@ fn validate_reads(shard: &Shard, txn: TxnId, snapshot: Timestamp) -> Result<(), 
         }
         let mut known = Vec::new();
         for (_, prepared) in prepared.iter().filter(|(other, _)| **other != txn) {
-            let Prepared::Ready(writes) = prepared else { continue };
+            let Prepared::Ready(writes, _) = prepared else { continue };
             let records = writes.iter().filter(|write| Place::of(write).target().is_none());
             known.extend(records.filter(|write| write.table == table).cloned());
         }
@@ -250,27 +287,33 @@ fn validate_reads(shard: &Shard, txn: TxnId, snapshot: Timestamp) -> Result<(), 
     };
     let places = |table: TableId| foreign(table).map(|(place, _)| place.clone()).collect();
     let others = Others { holds: &holds, writes: &writes, places: &places };
-    shard.store.borrow().validate(txn, snapshot, &others)
+    shard.store.borrow().validate(reach, txn, snapshot, &others)
 }
 
-fn validate(shard: &Shard, proposal: &Proposal) -> Result<(), Error> {
+fn validate(
+    shard: &Shard,
+    reach: Reach<'_>,
+    proposal: &Proposal,
+) -> Result<Vec<Option<Before>>, Error> {
     shard.check_catalog(proposal.catalog, &proposal.writes)?;
     let locks = shard.locks.borrow();
     let store = shard.store.borrow();
-    for write in &proposal.writes {
+    let before = store.before(reach, &proposal.writes)?;
+    for (write, before) in proposal.writes.iter().zip(&before) {
         if !locks.is_empty() && locks.contains_key(&Place::of(write)) {
             return Err(locked(store.catalog(), write.table));
         }
-        store.check(write, proposal.snapshot)?;
+        store.check(write, before.as_ref(), proposal.snapshot)?;
     }
-    Ok(())
+    Ok(before)
 }
 
 async fn lock_and_validate(shard: &Rc<Shard>, proposal: &Proposal) -> Result<Locks, Error> {
     counted(shard, shard.check_catalog(proposal.catalog, &proposal.writes))?;
     let mut held = Locks { shard: shard.clone(), places: Vec::new() };
     for step in proposal.writes.chunks(WRITES_PER_STEP) {
-        counted(shard, lock_step(&mut held, proposal, step))?;
+        let locked = loaded(shard, |reach| lock_step(&mut held, reach, proposal, step));
+        counted(shard, locked.await)?;
         rt::yield_if_needed().await;
     }
     // The schema may have changed in a pause.
@@ -278,16 +321,22 @@ async fn lock_and_validate(shard: &Rc<Shard>, proposal: &Proposal) -> Result<Loc
     Ok(held)
 }
 
-fn lock_step(held: &mut Locks, proposal: &Proposal, step: &[Write]) -> Result<(), Error> {
+fn lock_step(
+    held: &mut Locks,
+    reach: Reach<'_>,
+    proposal: &Proposal,
+    step: &[Write],
+) -> Result<(), Error> {
     let shard = &held.shard;
     let mut locks = shard.locks.borrow_mut();
     let store = shard.store.borrow();
-    for write in step {
+    let before = store.before(reach, step)?;
+    for (write, before) in step.iter().zip(&before) {
         let place = Place::of(write);
         if locks.contains_key(&place) {
             return Err(locked(store.catalog(), write.table));
         }
-        store.check(write, proposal.snapshot)?;
+        store.check(write, before.as_ref(), proposal.snapshot)?;
         locks.insert(place.clone(), proposal.txn);
         held.places.push(place);
     }
@@ -307,20 +356,37 @@ fn counted<T>(shard: &Shard, result: Result<T, Error>) -> Result<T, Error> {
     result
 }
 
-fn apply_all(shard: &Shard, writes: &[Write], commit: Timestamp) {
+fn apply_all(shard: &Shard, writes: &[Write], before: Vec<Option<Before>>, commit: Timestamp) {
     let mut store = shard.store.borrow_mut();
-    let catalog = store.catalog().clone();
-    for write in writes {
+    for (write, before) in writes.iter().zip(before) {
         // A table may be dropped while a large transaction pauses: its records went with it.
-        if catalog.tables.contains_key(&write.table) {
-            store.apply(write, commit);
-        }
+        store.apply(write, before, commit);
     }
 }
 
-async fn apply_in_steps(shard: &Shard, writes: &[Write], commit: Timestamp) {
+/// Applies writes whose places are held, or while the log is replayed.
+///
+/// **Errors**: when the disk cannot be read; the process stops, because the log holds the writes.
+pub(crate) async fn apply_in_steps(
+    core: &Core,
+    shard: &Shard,
+    writes: &[Write],
+    commit: Timestamp,
+) -> Result<(), Error> {
+    let applied = apply_steps(shard, writes, commit).await;
+    applied.map_err(|error| core.fail(Error::OutcomeUnknown(error.to_string())))
+}
+
+/// As [`apply_in_steps`], for who knows what an error means.
+pub(crate) async fn apply_steps(
+    shard: &Shard,
+    writes: &[Write],
+    commit: Timestamp,
+) -> Result<(), Error> {
     for step in writes.chunks(WRITES_PER_STEP) {
-        apply_all(shard, step, commit);
+        let before = loaded(shard, |reach| shard.store.borrow().before(reach, step)).await?;
+        apply_all(shard, step, before, commit);
         rt::yield_if_needed().await;
     }
+    Ok(())
 }

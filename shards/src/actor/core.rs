@@ -10,12 +10,14 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arrow_array::RecordBatch;
 use futures::future::join_all;
 use pieskieo_io::file::DirLock;
 use pieskieo_io::rt::{self, CoreId, Task};
 use pieskieo_io::time;
 
 use super::boot::Shared;
+use super::loading::load_missing;
 use super::mailbox::Mailbox;
 use super::meta::Meta;
 use super::serve;
@@ -24,7 +26,7 @@ use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::{ShardId, Slot, Timestamp, TxnId};
 use crate::request::{Reply, Request, ShardStats};
-use crate::store::Store;
+use crate::store::{Cursor, Store};
 use crate::txn::{CoreClock, Lease, TXN_IDS_PER_LEASE};
 
 thread_local! {
@@ -114,6 +116,26 @@ impl Core {
         read: impl FnOnce(&Store) -> R,
     ) -> Result<R, Error> {
         Ok(read(&self.shard(shard)?.store.borrow()))
+    }
+
+    /// Returns the next rows of a scan of one of this core's shards; `None` when it is over.
+    ///
+    /// **Cost**: as [`Store::next_batch`], and a disk read where records are not in memory.
+    /// **Errors**: as [`Store::next_batch`]; `Storage` and `Corrupt` when the disk fails.
+    pub async fn next_batch(
+        &self,
+        shard: ShardId,
+        cursor: &mut Cursor,
+        rows_max: usize,
+    ) -> Result<Option<RecordBatch>, Error> {
+        let shard = self.shard(shard)?;
+        loop {
+            let next = shard.store.borrow().next_batch(cursor, rows_max);
+            match next {
+                Err(Error::NotLoaded) => load_missing(shard, cursor.pins()).await?,
+                next => return next,
+            }
+        }
     }
 
     /// Returns which executor this is.
@@ -279,6 +301,11 @@ impl Core {
         }
         self.txns.set((next + 1, end));
         TxnId(next)
+    }
+
+    /// Returns a number at or above every transaction number that was handed out.
+    pub(crate) fn latest_txn(&self) -> TxnId {
+        TxnId(self.shared.txn_next.load(Ordering::SeqCst) - 1)
     }
 
     pub(crate) fn clock(&self) -> &Rc<CoreClock> {

@@ -241,7 +241,9 @@ fn terms_of(request: &Request) -> Terms {
         Request::Commit { writes, .. } => {
             Terms { bytes: txn::writes_len(writes), commits: true, ..plain }
         }
-        Request::Fragment(_) | Request::Verify { .. } => Terms { deadline: false, ..plain },
+        Request::Fragment(_) | Request::Verify { .. } | Request::Settled => {
+            Terms { deadline: false, ..plain }
+        }
         Request::Validate { .. }
         | Request::Decide { .. }
         | Request::Finish { .. }

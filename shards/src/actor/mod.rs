@@ -8,8 +8,11 @@
 //! | --- | --- |
 //! | `boot` | what do the cores of a process share, and how do they start together |
 //! | `commit` | how does a shard validate, log and apply what it is asked to commit |
+//! | `checkpoint` | how does what is in memory become runs, and the log short |
 //! | `core` | what can the code on one executor do |
+//! | `fill` | how are indexes filled from records that are there already |
 //! | `limits` | which bounds hold for requests and answers |
+//! | `loading` | how does work that needs a group from the disk get it |
 //! | `mailbox` | how does a request reach a shard on another core, and its answer come back |
 //! | `maintain` | when are indexes folded, versions collected and leftovers forgotten |
 //! | `meta` | which data directory is this, and how many shards has it |
@@ -20,11 +23,15 @@
 //! | `serve` | what does a core do with a request for one of its shards |
 //! | `shard` | what belongs to one shard |
 //! | `signal` | how does a task on this core wait for work |
+//! | `verify` | does every index equal its records, while the shard goes on working |
 
 mod boot;
+mod checkpoint;
 mod commit;
 mod core;
+mod fill;
 mod limits;
+mod loading;
 mod mailbox;
 mod maintain;
 pub mod meta;
@@ -35,6 +42,7 @@ mod schema;
 mod serve;
 mod shard;
 mod signal;
+mod verify;
 
-pub use boot::{Boot, BootOptions, CoreBoot};
+pub use boot::{Boot, BootOptions, CoreBoot, StorageOptions};
 pub use core::Core;

@@ -26,9 +26,9 @@ use super::core::{Core, Pieces};
 use super::limits::{CLOSE_SECONDS_MAX, DEADLINE_CHECK_MS};
 use super::mailbox::Mailbox;
 use super::meta::{self, Meta};
-use super::recover::{self, Opened, Outcome, Replayed, Survey, Verdicts};
+use super::recover::{self, Folders, Opened, Outcome, Replayed, Survey, Verdicts};
 use super::shard::Shard;
-use super::{maintain, serve};
+use super::{checkpoint, maintain, serve};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::{ShardId, TxnId};
@@ -36,6 +36,8 @@ use crate::txn::{self, CoreClock};
 
 /// Folder of the logs within the data directory.
 const LOG_FOLDER: &str = "log";
+/// Folder of the segments within the data directory.
+const SEGMENT_FOLDER: &str = "segments";
 
 /// Tells the other cores when this one does not get through.
 struct Attempt {
@@ -76,7 +78,8 @@ impl Core {
         let mut shards = BTreeMap::new();
         let mut outcomes = Vec::new();
         for (replayed, told) in settled {
-            let shard = Rc::new(Shard::new(replayed));
+            let shard = replayed.shard;
+            shard.serve();
             outcomes.push((shard.clone(), told));
             shards.insert(shard.id, shard);
         }
@@ -117,6 +120,8 @@ impl Core {
             shard.work.notify();
             let run = maintain::run(self.clone(), shard.clone());
             self.keep(rt::spawn(Queue::Maintenance, "maintain", run));
+            let run = checkpoint::run(self.clone(), shard.clone());
+            self.keep(rt::spawn(Queue::Maintenance, "checkpoint", run));
         }
     }
 
@@ -169,9 +174,22 @@ async fn create_or_open(shared: &Shared) -> Result<(Meta, Owned), Error> {
     let lock = dir.lock().await.map_err(storage)?;
     let meta = meta::open_or_create(&dir, options.shard_count, options.cores).await?;
     let logs = dir.subdir(LOG_FOLDER).await.map_err(storage)?;
+    let segments = dir.subdir(SEGMENT_FOLDER).await.map_err(storage)?;
     dir.sync().await.map_err(storage)?;
-    let first = recover::open(&logs, ShardId(0), &log_options(shared, &meta)).await?;
+    let wal = log_options(shared, &meta);
+    let folders = folders(shared, &meta, (&logs, &segments), &wal);
+    let first = recover::open(&folders, ShardId(0)).await?;
     Ok((meta, (lock, first)))
+}
+
+fn folders<'a>(
+    shared: &Shared,
+    meta: &Meta,
+    (logs, segments): (&'a Dir, &'a Dir),
+    wal: &'a WalOptions,
+) -> Folders<'a> {
+    let (limits, shard_count) = (shared.options.storage, meta.shard_count);
+    Folders { logs, segments, wal, limits, shard_count }
 }
 
 fn log_options(shared: &Shared, meta: &Meta) -> WalOptions {
@@ -187,7 +205,9 @@ async fn replay_all(
 ) -> Result<Vec<Replayed>, Error> {
     let dir = Dir::open(&shared.options.path).await.map_err(storage)?;
     let logs = dir.subdir(LOG_FOLDER).await.map_err(storage)?;
-    let (logs, options) = (&logs, &log_options(shared, meta));
+    let segments = dir.subdir(SEGMENT_FOLDER).await.map_err(storage)?;
+    let wal = log_options(shared, meta);
+    let folders = &folders(shared, meta, (&logs, &segments), &wal);
     let mine = (0..meta.shard_count)
         .filter(|shard| usize::from(shard % shared.options.cores) == number)
         .map(|shard| {
@@ -195,9 +215,9 @@ async fn replay_all(
             async move {
                 let opened = match opened {
                     Some(opened) => opened,
-                    None => recover::open(logs, ShardId(shard), options).await?,
+                    None => recover::open(folders, ShardId(shard)).await?,
                 };
-                recover::replay(opened, meta.shard_count).await
+                recover::replay(opened).await
             }
         });
     try_join_all(mine).await
@@ -225,8 +245,7 @@ async fn settle(
     let catalog = catalog.ok_or_else(|| Error::Internal("nobody has shard 0".into()))?;
     let mut settled = Vec::new();
     for mut shard in replayed.drain(..) {
-        let outcomes = shard.resolve(&verdicts);
-        shard.decisions = Default::default();
+        let outcomes = shard.resolve(&verdicts).await?;
         check_catalog(&shard, &catalog)?;
         shared.clock.raise(shard.last);
         shared.txn_next.fetch_max(shard.txn_last.0 + 1, Ordering::SeqCst);
@@ -240,8 +259,9 @@ fn survey(replayed: &[Replayed]) -> Survey {
         .iter()
         .flat_map(|shard| shard.in_doubt.iter().map(|(txn, doubt)| (*txn, doubt.home)))
         .collect();
-    let owner = replayed.iter().find(|shard| shard.id == ShardId(0));
-    Survey { in_doubt, catalog: owner.map(|shard| shard.store.catalog().clone()) }
+    let owner = replayed.iter().find(|replayed| replayed.shard.id == ShardId(0));
+    let catalog = |replayed: &Replayed| replayed.shard.store.borrow().catalog().clone();
+    Survey { in_doubt, catalog: owner.map(catalog) }
 }
 
 /// Answers, from this core's logs, what the others are in doubt about.
@@ -249,14 +269,15 @@ fn judge(replayed: &[Replayed], surveys: &[Arc<Survey>]) -> Verdicts {
     let asked = surveys.iter().flat_map(|survey| survey.in_doubt.iter());
     asked
         .filter_map(|(txn, home)| {
-            let shard = replayed.iter().find(|shard| shard.id == *home)?;
-            shard.decisions.get(txn).map(|commit| (*txn, *commit))
+            let home = replayed.iter().find(|replayed| replayed.shard.id == *home)?;
+            home.shard.decisions.borrow().get(txn).map(|commit| (*txn, *commit))
         })
         .collect()
 }
 
 fn check_catalog(shard: &Replayed, newest: &Catalog) -> Result<(), Error> {
-    let known = shard.store.catalog().version;
+    let shard = &shard.shard;
+    let known = shard.store.borrow().catalog().version;
     if known > newest.version {
         return Err(Error::Corrupt(format!(
             "shard {} has catalog {known}, shard 0 ends at {}: records of shard 0 are lost",
@@ -273,7 +294,7 @@ async fn log_outcomes(
 ) -> Result<(), Error> {
     let newest = core.catalog();
     for (shard, outcomes) in outcomes {
-        shard.install(core, &newest)?;
+        shard.install(core, &newest).await?;
         for Outcome { txn, commit } in outcomes {
             shard.append_settling(core, &txn::encode_outcome(txn, commit))?;
             report(&shard, txn, commit.is_some());

@@ -65,7 +65,7 @@ pub(crate) async fn change(core: Rc<Core>, next: Arc<Catalog>) -> Result<Reply, 
     if !follows || next.shard_count != current.shard_count {
         return Err(Error::StaleCatalog { current: current.version });
     }
-    if let Some(lsn) = shard.install(&core, &next)? {
+    if let Some(lsn) = shard.install(&core, &next).await? {
         shard.durable(&core, lsn).await?;
     }
     core.adopt_catalog(next);
@@ -75,7 +75,7 @@ pub(crate) async fn change(core: Rc<Core>, next: Arc<Catalog>) -> Result<Reply, 
 /// Installs a catalog that is durable at shard 0 in every shard of this core.
 pub(crate) async fn install(core: Rc<Core>, next: Arc<Catalog>) -> Result<Reply, Error> {
     for shard in core.shards_here() {
-        shard.install(&core, &next)?;
+        shard.install(&core, &next).await?;
         rt::yield_if_needed().await;
     }
     core.adopt_catalog(next);

@@ -12,14 +12,17 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use pieskieo_io::rt::{self, CoreId, Queue};
 
+use super::checkpoint;
 use super::commit::{self, Proposal};
 use super::core::Core;
 use super::limits::{
     EXPAND_NODES_PER_STEP, NEIGHBORS_MAX, SCAN_BATCH_ROWS, SCAN_BYTES_MAX, SCAN_ROWS_MAX,
 };
+use super::loading::{load_missing, loaded};
 use super::mailbox::Envelope;
 use super::schema;
 use super::shard::Shard;
+use super::verify;
 use crate::error::Error;
 use crate::ids::{ShardId, TableId};
 use crate::key::Key;
@@ -90,12 +93,17 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
             Work::Read(expand(shard, edge, direction, nodes, view).boxed_local())
         }
         Request::TextStats { table, index, query, view } => {
-            let stats = shard.store.borrow().text_stats(table, index, &query, view);
-            ready(stats.map(Reply::TextStats))
+            let stats = async move {
+                let stats = loaded(&shard, |reach| {
+                    shard.store.borrow().text_stats(reach, table, index, &query, view)
+                });
+                stats.await.map(Reply::TextStats)
+            };
+            at_once_or_read(stats)
         }
         Request::Fragment(fragment) => ready(run_fragment(to, fragment)),
         Request::Stage { txn, snapshot, writes } => {
-            ready(commit::stage(&shard, txn, snapshot, writes))
+            at_once_or_change(commit::stage(shard, txn, snapshot, writes))
         }
         Request::Commit { txn, snapshot, catalog, writes, validate } => {
             let proposal = Proposal { txn, snapshot, catalog, writes, validate };
@@ -107,7 +115,9 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
             let proposal = Proposal { txn, snapshot, catalog, writes, validate: false };
             change(commit::prepare(core, shard, home, proposal))
         }
-        Request::Validate { txn, snapshot } => ready(commit::validate_read(&shard, txn, snapshot)),
+        Request::Validate { txn, snapshot } => {
+            at_once_or_change(commit::validate_read(shard, txn, snapshot))
+        }
         Request::Decide { txn, commit } => change(commit::decide(core, shard, txn, commit)),
         Request::Finish { txn, commit } => change(commit::finish(core, shard, txn, commit)),
         Request::Unstage { txn } => {
@@ -121,7 +131,26 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
         Request::ChangeCatalog { next } => change(schema::change(core, next)),
         Request::InstallCatalog { .. } => ready(Err(Error::Internal("answered above".into()))),
         Request::Stats => ready(Ok(Reply::Stats(Box::new(shard.stats())))),
-        Request::Verify { table } => ready(Ok(Reply::Verified(shard.store.borrow().verify(table)))),
+        Request::Settled => Work::Read(checkpoint::settled(core, shard).boxed_local()),
+        Request::Verify { table } => Work::Read(verify::run(core, shard, table).boxed_local()),
+    }
+}
+
+/// Reads as far as nothing has to be loaded, and goes on as a task only then.
+fn at_once_or_read(read: impl Future<Output = Result<Reply, Error>> + 'static) -> Work {
+    let mut read = read.boxed_local();
+    match (&mut read).now_or_never() {
+        Some(result) => Work::Ready(result),
+        None => Work::Read(read),
+    }
+}
+
+/// As [`at_once_or_read`], for what must run to its end.
+fn at_once_or_change(change: impl Future<Output = Result<Reply, Error>> + 'static) -> Work {
+    let mut change = change.boxed_local();
+    match (&mut change).now_or_never() {
+        Some(result) => Work::Ready(result),
+        None => Work::Change(change),
     }
 }
 
@@ -141,17 +170,23 @@ fn scan(shard: Rc<Shard>, spec: ScanSpec) -> Work {
         Err(error) => return Work::Ready(Err(error)),
     };
     match collect.steps() {
-        Err(error) => Work::Ready(Err(error)),
         Ok(true) => Work::Ready(Ok(collect.into_reply())),
-        Ok(false) => Work::Read(
+        Ok(false) | Err(Error::NotLoaded) => Work::Read(
             async move {
-                while !collect.steps()? {
-                    rt::yield_now().await;
+                loop {
+                    match collect.steps() {
+                        Ok(true) => return Ok(collect.into_reply()),
+                        Ok(false) => rt::yield_now().await,
+                        Err(Error::NotLoaded) => {
+                            load_missing(&collect.shard, collect.cursor.pins()).await?;
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
-                Ok(collect.into_reply())
             }
             .boxed_local(),
         ),
+        Err(error) => Work::Ready(Err(error)),
     }
 }
 

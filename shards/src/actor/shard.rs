@@ -5,20 +5,26 @@
 //! closures.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ahash::AHashMap;
+use pieskieo_io::rt;
 use pieskieo_io::wal::{self, Lsn, Wal};
 
+use super::boot::StorageOptions;
 use super::core::Core;
-use super::recover::Replayed;
+use super::fill;
 use super::signal::Signal;
 use crate::catalog::{Catalog, Table};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
 use crate::request::{ShardStats, Write};
-use crate::store::Store;
+use crate::storage::Storage;
+use crate::store::{Build, Store};
+use crate::tree::Cache;
 use crate::txn::{self, Place};
 
 /// One slice of every table, its log and its open transactions.
@@ -34,18 +40,47 @@ pub(crate) struct Shard {
     pub(crate) staged: RefCell<BTreeMap<TxnId, Timestamp>>,
     /// The catalog version from which on writes to each table are understood.
     shapes: RefCell<BTreeMap<TableId, CatalogVersion>>,
+    /// Tables whose new indexes are being filled: nobody writes to them.
+    pub(crate) closed: RefCell<BTreeSet<TableId>>,
+    /// What is on disk besides the log.
+    pub(crate) storage: Storage,
+    /// Groups of runs that are in memory; the store has it too.
+    pub(crate) cache: Rc<RefCell<Cache>>,
+    /// Records of the log that are being applied in steps.
+    pub(crate) applying: RefCell<BTreeSet<Lsn>>,
+    /// Decisions of transactions whose home this is, until nobody needs them.
+    pub(crate) decisions: RefCell<BTreeMap<TxnId, Timestamp>>,
+    /// The lowest commit whose outcome could not be logged since the last checkpoint.
+    pub(crate) outcome_lost: Cell<Timestamp>,
+    /// Bytes written since the last checkpoint that are only in memory and in the log.
+    hot_bytes: Cell<usize>,
+    /// Bytes of the log when the last checkpoint was made.
+    log_bytes: Cell<u64>,
+    limits: StorageOptions,
     pub(crate) counters: Counters,
     /// Raised when there may be something to fold or collect.
     pub(crate) work: Signal,
 }
+
+/// What a shard is made of.
+pub(crate) struct Pieces {
+    pub(crate) id: ShardId,
+    pub(crate) store: Store,
+    pub(crate) wal: Wal,
+    pub(crate) storage: Storage,
+    pub(crate) limits: StorageOptions,
+}
+
+/// Pause of a writer who waits for room in memory.
+const ROOM_WAIT_MS: u64 = 2;
 
 /// A transaction that has asked this shard to prepare.
 #[derive(Debug)]
 pub(crate) enum Prepared {
     /// Validation is under way. `true` = the coordinator has given up meanwhile.
     Starting(bool),
-    /// Validated, locked and in the log.
-    Ready(Arc<[Write]>),
+    /// Validated, locked and in the log, at this place.
+    Ready(Arc<[Write]>, Lsn),
 }
 
 /// What the shard counts.
@@ -65,25 +100,64 @@ impl Counters {
 }
 
 impl Shard {
-    /// Puts a replayed shard into service.
-    pub(crate) fn new(replayed: Replayed) -> Self {
-        let Replayed { id, mut store, wal, .. } = replayed;
-        store.serve();
-        let catalog = store.catalog().clone();
-        let shapes = catalog.tables.keys().map(|&table| (table, catalog.version)).collect();
-        let counters = Counters::default();
-        counters.replayed.set(replayed.replayed);
-        counters.replay_ms.set(replayed.replay_ms);
+    /// Makes a shard whose log has not been read yet.
+    pub(crate) fn new(pieces: Pieces) -> Self {
+        let Pieces { id, store, wal, storage, limits } = pieces;
+        let cache = store.cache().clone();
+        cache.borrow_mut().resize(limits.cache_bytes);
         Self {
             id,
+            cache,
             store: RefCell::new(store),
             wal,
+            storage,
+            closed: RefCell::default(),
+            applying: RefCell::default(),
+            decisions: RefCell::default(),
+            outcome_lost: Cell::new(Timestamp::MAX),
+            hot_bytes: Cell::new(0),
+            log_bytes: Cell::new(0),
+            limits,
             locks: RefCell::default(),
             prepared: RefCell::default(),
             staged: RefCell::default(),
-            shapes: RefCell::new(shapes),
-            counters,
+            shapes: RefCell::default(),
+            counters: Counters::default(),
             work: Signal::default(),
+        }
+    }
+
+    /// Puts the shard into service, after its log was read.
+    pub(crate) fn serve(&self) {
+        let mut store = self.store.borrow_mut();
+        store.serve();
+        let catalog = store.catalog().clone();
+        let shapes = catalog.tables.keys().map(|&table| (table, catalog.version)).collect();
+        self.shapes.replace(shapes);
+    }
+
+    /// Looks how much there is to be written into runs.
+    pub(crate) fn measure(&self) {
+        self.hot_bytes.set(self.store.borrow().hot_bytes());
+    }
+
+    /// Returns whether enough was written to make it into runs.
+    pub(crate) fn is_checkpoint_due(&self) -> bool {
+        let log = self.wal.stats().frame_bytes - self.log_bytes.get();
+        let hot = self.hot_bytes.get();
+        hot > 0 && (hot >= self.limits.flush_bytes || log >= self.limits.log_bytes)
+    }
+
+    /// Notes that everything was made into runs.
+    pub(crate) fn checkpointed(&self) {
+        self.log_bytes.set(self.wal.stats().frame_bytes);
+        self.measure();
+    }
+
+    /// Waits while more was written than may be in memory.
+    pub(crate) async fn wait_room(&self) {
+        while self.hot_bytes.get() > self.limits.hot_bytes_max {
+            rt::sleep(Duration::from_millis(ROOM_WAIT_MS)).await;
         }
     }
 
@@ -111,23 +185,35 @@ impl Shard {
         Ok(())
     }
 
-    /// Logs a catalog and makes it the shard's own. A version it already has is left alone.
-    /// Returns where the log must be durable for the change to survive.
-    pub(crate) fn install(&self, core: &Core, next: &Arc<Catalog>) -> Result<Option<Lsn>, Error> {
+    /// Logs a catalog and makes it the shard's own; fills new indexes. A version it already has is
+    /// left alone. Returns where the log must be durable for the change to survive.
+    pub(crate) async fn install(
+        self: &Rc<Self>,
+        core: &Core,
+        next: &Arc<Catalog>,
+    ) -> Result<Option<Lsn>, Error> {
+        let gaining = self.store.borrow().to_be_indexed(next);
+        let closed = fill::close(self, gaining).await;
         let current = self.store.borrow().catalog().clone();
         if current.version >= next.version {
             return Ok(None);
         }
         let lsn = self.append(core, &txn::encode_catalog_record(next))?;
         // A logged schema that memory does not follow would be two truths.
-        self.adopt(next).map_err(|error| core.fail(error))?;
+        self.adopt(next).await.map_err(|error| core.fail(error))?;
+        drop(closed);
         Ok(Some(lsn))
     }
 
-    /// Makes a logged catalog the shard's own.
-    pub(crate) fn adopt(&self, next: &Arc<Catalog>) -> Result<(), Error> {
+    /// Makes a logged catalog the shard's own, and fills new indexes.
+    pub(crate) async fn adopt(&self, next: &Arc<Catalog>) -> Result<(), Error> {
+        let builds = self.adopt_shapes(next);
+        fill::build(self, builds).await
+    }
+
+    fn adopt_shapes(&self, next: &Arc<Catalog>) -> Vec<Build> {
         let current = self.store.borrow().catalog().clone();
-        self.store.borrow_mut().install(next.clone())?;
+        let builds = self.store.borrow_mut().install(next.clone());
         let mut shapes = self.shapes.borrow_mut();
         shapes.retain(|table, _| next.tables.contains_key(table));
         for (id, table) in &next.tables {
@@ -137,7 +223,7 @@ impl Shard {
             }
         }
         self.work.notify();
-        Ok(())
+        builds
     }
 
     /// Appends a record to the log.
@@ -180,7 +266,12 @@ impl Shard {
         ShardStats {
             shard: self.id,
             records: store.records,
-            memory_bytes: store.memory_bytes,
+            memory_bytes: store.memory_bytes + self.cache.borrow().bytes() as u64,
+            segment_bytes: self.storage.file_bytes(),
+            segments: self.storage.run_count() as u64,
+            cache_bytes: self.cache.borrow().bytes() as u64,
+            cache_hits: self.cache.borrow().hits.get(),
+            cache_misses: self.cache.borrow().misses.get(),
             log_bytes: log.frame_bytes,
             log_flushes: log.frames,
             commits: self.counters.commits.get(),

@@ -1,47 +1,43 @@
 //! Does the index equal its records?
 
-use super::build::{OrderedIndex, Spans};
-use crate::ids::Timestamp;
+/// Most differences that are told.
+const FINDINGS_MAX: usize = 10;
 
-impl OrderedIndex {
-    /// Compares the index with one rebuilt from the records, as far as a snapshot at or above the
-    /// watermark can tell; returns at most a few findings.
-    pub fn verify(&self, rebuilt: &Self, watermark: Timestamp, name: &str) -> Vec<String> {
-        const FINDINGS_MAX: usize = 10;
-        let mut findings = Vec::new();
-        for (entry, spans) in &self.entries {
-            let spans = from(spans, watermark);
-            let expected = rebuilt.entries.get(entry).map(|spans| from(spans, watermark));
-            match expected {
-                None if spans.is_empty() => {}
-                None => findings.push(format!("index \"{name}\": entry {entry:02x?} is surplus")),
-                Some(expected) if expected != spans => findings.push(format!(
-                    "index \"{name}\": entry {entry:02x?} has spans {spans:?}, not {expected:?}"
-                )),
-                Some(_) => {}
+/// Returns where two sorted lists of entries differ, in words, at most a few.
+pub(crate) fn differences(held: &[Vec<u8>], expected: &[Vec<u8>]) -> Vec<String> {
+    let mut findings = Vec::new();
+    let (mut held, mut expected) = (held.iter().peekable(), expected.iter().peekable());
+    while findings.len() < FINDINGS_MAX {
+        match (held.peek(), expected.peek()) {
+            (None, None) => break,
+            (Some(a), Some(b)) if a == b => {
+                held.next();
+                expected.next();
             }
-            if findings.len() >= FINDINGS_MAX {
-                return findings;
+            (Some(a), b) if b.is_none_or(|b| a < b) => {
+                findings.push(format!("entry {a:02x?} is surplus"));
+                held.next();
             }
+            (_, Some(b)) => {
+                findings.push(format!("entry {b:02x?} is missing"));
+                expected.next();
+            }
+            (Some(_), None) => break,
         }
-        for (entry, spans) in &rebuilt.entries {
-            let is_seen = !from(spans, watermark).is_empty();
-            if is_seen && !self.entries.contains_key(entry) {
-                findings.push(format!("index \"{name}\": entry {entry:02x?} is missing"));
-            }
-            if findings.len() >= FINDINGS_MAX {
-                break;
-            }
-        }
-        findings
     }
+    findings
 }
 
-/// Cuts off what lies below the watermark: the index may reach further back than the records.
-fn from(spans: &Spans, watermark: Timestamp) -> Spans {
-    spans
-        .iter()
-        .filter(|span| span.1 > watermark)
-        .map(|span| (span.0.max(watermark), span.1))
-        .collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn surplus_and_missing_entries_are_told_apart() {
+        let list = |text: &str| text.bytes().map(|byte| vec![byte]).collect::<Vec<_>>();
+        assert_eq!(differences(&list("abd"), &list("abd")), [""; 0]);
+        let found = differences(&list("abd"), &list("bcd"));
+        assert_eq!(found, ["entry [61] is surplus", "entry [63] is missing"]);
+        assert_eq!(differences(&list(""), &list("a")), ["entry [61] is missing"]);
+    }
 }

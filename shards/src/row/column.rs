@@ -1,6 +1,7 @@
 //! How does one column of many rows become an Arrow array?
 //!
-//! One loop per type over the rows, straight into the array's buffers: no `Value` in between.
+//! One loop per type, straight into the array's buffers: no `Value` in between. Where rows lie in
+//! pages, fixed fields are copied as they lie.
 
 use std::sync::Arc;
 
@@ -10,24 +11,57 @@ use arrow_array::types::{
     TimestampMicrosecondType,
 };
 use arrow_array::{ArrayRef, BooleanArray, FixedSizeBinaryArray, PrimitiveArray};
-use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder};
 
 use super::layout::{Field, RowLayout};
+use super::page::Page;
 use super::view::{RowView, corrupt, text};
 use crate::error::Error;
 use crate::value::ColumnType;
+
+/// Columns of neighbouring rows.
+pub trait Pages {
+    /// Returns a column's page; `None` when the rows were written before it was added.
+    fn page(&self, column: usize) -> Option<Page<'_>>;
+}
+
+/// Some rows.
+#[derive(Clone, Copy)]
+pub enum Stretch<'a> {
+    /// One row.
+    Row(RowView<'a>),
+    /// Neighbours in pages.
+    Packed {
+        /// Their columns.
+        pages: &'a dyn Pages,
+        /// The first.
+        from: usize,
+        /// Behind the last.
+        to: usize,
+    },
+}
+
+impl Stretch<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Row(_) => 1,
+            Self::Packed { from, to, .. } => to - from,
+        }
+    }
+}
 
 /// Returns one column of these rows as an array.
 ///
 /// **Errors**: `Corrupt` when a column's bytes are not of its type.
 /// **Cost**: one pass; texts and documents are copied once.
 pub fn column_array(
-    rows: &[RowView<'_>],
+    rows: &[Stretch<'_>],
     layout: &RowLayout,
     column: usize,
 ) -> Result<ArrayRef, Error> {
     let field = &layout.fields[column];
-    let source = Source { rows, field, column };
+    let count = rows.iter().map(Stretch::len).sum();
+    let source = Source { rows, layout, field, column, count };
     Ok(match &field.ty {
         ColumnType::Bool => source.booleans()?,
         ColumnType::Int => Arc::new(source.numbers::<Int32Type, 4>(i32::from_le_bytes)?),
@@ -55,18 +89,29 @@ pub fn column_array(
 
 /// One column of some rows.
 struct Source<'a> {
-    rows: &'a [RowView<'a>],
+    rows: &'a [Stretch<'a>],
+    layout: &'a RowLayout,
     field: &'a Field,
     column: usize,
+    count: usize,
 }
 
 impl Source<'_> {
-    fn nulls(&self) -> Option<NullBuffer> {
-        let mut nulls = NullBufferBuilder::new(self.rows.len());
-        for row in self.rows {
-            nulls.append(!row.is_null(self.column));
+    /// Visits the field of each row, `None` for a null.
+    fn each(&self, mut visit: impl FnMut(Option<&[u8]>) -> Result<(), Error>) -> Result<(), Error> {
+        for stretch in self.rows {
+            match stretch {
+                Stretch::Row(row) if row.is_null(self.column) => visit(None)?,
+                Stretch::Row(row) => visit(Some(row.raw(self.layout, self.column)?))?,
+                Stretch::Packed { pages, from, to } => {
+                    let page = pages.page(self.column).unwrap_or(Page::Null);
+                    for row in *from..*to {
+                        visit(page.cell(row))?;
+                    }
+                }
+            }
         }
-        nulls.finish()
+        Ok(())
     }
 
     fn numbers<T, const N: usize>(
@@ -76,107 +121,124 @@ impl Source<'_> {
     where
         T: ArrowPrimitiveType,
     {
-        let nulls = self.nulls();
-        let mut values = Vec::with_capacity(self.rows.len());
-        match &nulls {
-            None => {
-                for row in self.rows {
-                    values.push(read(row.fixed::<N>(self.field)?));
+        let mut nulls = NullBufferBuilder::new(self.count);
+        let mut values: Vec<T::Native> = Vec::with_capacity(self.count);
+        let zero = T::Native::default();
+        for stretch in self.rows {
+            match stretch {
+                Stretch::Row(row) => {
+                    let is_null = row.is_null(self.column);
+                    nulls.append(!is_null);
+                    values.push(if is_null { zero } else { read(row.fixed::<N>(self.field)?) });
                 }
-            }
-            Some(nulls) => {
-                for (row, valid) in self.rows.iter().zip(nulls.iter()) {
-                    let zero = T::Native::default();
-                    values.push(if valid { read(row.fixed::<N>(self.field)?) } else { zero });
-                }
+                Stretch::Packed { pages, from, to } => match pages.page(self.column) {
+                    Some(Page::Fixed { width, nulls: None, fields }) if width == N => {
+                        let fields = &fields[from * N..to * N];
+                        let (fields, _) = fields.as_chunks::<N>();
+                        values.extend(fields.iter().map(|field| read(*field)));
+                        nulls.append_n_non_nulls(to - from);
+                    }
+                    page => {
+                        let page = page.unwrap_or(Page::Null);
+                        for row in *from..*to {
+                            let field = page.cell(row).map(fixed::<N>).transpose()?;
+                            nulls.append(field.is_some());
+                            values.push(field.map_or(zero, &read));
+                        }
+                    }
+                },
             }
         }
-        Ok(PrimitiveArray::new(values.into(), nulls))
+        Ok(PrimitiveArray::new(values.into(), nulls.finish()))
     }
 
     fn booleans(&self) -> Result<ArrayRef, Error> {
-        let nulls = self.nulls();
-        let mut values = BooleanBufferBuilder::new(self.rows.len());
-        for row in self.rows {
-            values.append(!row.is_null(self.column) && row.fixed::<1>(self.field)? != [0]);
-        }
-        Ok(Arc::new(BooleanArray::new(values.finish(), nulls)))
+        let mut nulls = NullBufferBuilder::new(self.count);
+        let mut values = BooleanBufferBuilder::new(self.count);
+        self.each(|field| {
+            nulls.append(field.is_some());
+            let field = field.map(fixed::<1>).transpose()?;
+            values.append(field.is_some_and(|field| field != [0]));
+            Ok(())
+        })?;
+        Ok(Arc::new(BooleanArray::new(values.finish(), nulls.finish())))
     }
 
     fn uuids(&self) -> Result<ArrayRef, Error> {
-        let nulls = self.nulls();
-        let mut values = Vec::with_capacity(self.rows.len() * 16);
-        for row in self.rows {
-            let is_null = row.is_null(self.column);
-            values.extend_from_slice(&if is_null { [0; 16] } else { row.fixed(self.field)? });
-        }
-        let array = FixedSizeBinaryArray::try_new(16, Buffer::from_vec(values), nulls);
+        let mut nulls = NullBufferBuilder::new(self.count);
+        let mut values = Vec::with_capacity(self.count * 16);
+        self.each(|field| {
+            nulls.append(field.is_some());
+            let field = field.map(fixed::<16>).transpose()?;
+            values.extend_from_slice(&field.unwrap_or([0; 16]));
+            Ok(())
+        })?;
+        let array = FixedSizeBinaryArray::try_new(16, Buffer::from_vec(values), nulls.finish());
         Ok(Arc::new(array.map_err(|error| Error::Internal(format!("build array: {error}")))?))
     }
 
     fn texts(&self) -> Result<ArrayRef, Error> {
-        let mut builder = StringBuilder::with_capacity(self.rows.len(), self.variable_bytes()?);
-        for row in self.rows {
-            if row.is_null(self.column) {
-                builder.append_null();
-            } else {
-                builder.append_value(text(row.variable(self.field)?)?);
+        let mut builder = StringBuilder::with_capacity(self.count, self.variable_bytes()?);
+        self.each(|field| {
+            match field {
+                Some(field) => builder.append_value(text(field)?),
+                None => builder.append_null(),
             }
-        }
+            Ok(())
+        })?;
         Ok(Arc::new(builder.finish()))
     }
 
     fn byte_strings(&self) -> Result<ArrayRef, Error> {
-        let mut builder = BinaryBuilder::with_capacity(self.rows.len(), self.variable_bytes()?);
-        for row in self.rows {
-            if row.is_null(self.column) {
-                builder.append_null();
-            } else {
-                builder.append_value(row.variable(self.field)?);
-            }
-        }
+        let mut builder = BinaryBuilder::with_capacity(self.count, self.variable_bytes()?);
+        self.each(|field| {
+            builder.append_option(field);
+            Ok(())
+        })?;
         Ok(Arc::new(builder.finish()))
     }
 
     fn documents(&self) -> Result<ArrayRef, Error> {
-        let mut builder = BinaryViewBuilder::with_capacity(self.rows.len());
-        for row in self.rows {
-            if row.is_null(self.column) {
-                builder.append_null();
-            } else {
-                builder.append_value(row.variable(self.field)?);
-            }
-        }
+        let mut builder = BinaryViewBuilder::with_capacity(self.count);
+        self.each(|field| {
+            builder.append_option(field);
+            Ok(())
+        })?;
         Ok(Arc::new(builder.finish()))
     }
 
     fn vectors(&self, dim: usize) -> Result<ArrayRef, Error> {
-        let nulls = self.nulls();
-        let mut elements = Vec::with_capacity(self.rows.len() * dim);
-        for row in self.rows {
-            if row.is_null(self.column) {
-                elements.resize(elements.len() + dim, 0.0);
-                continue;
+        let mut nulls = NullBufferBuilder::new(self.count);
+        let mut elements = Vec::with_capacity(self.count * dim);
+        self.each(|field| {
+            nulls.append(field.is_some());
+            match field {
+                None => elements.resize(elements.len() + dim, 0.0),
+                Some(bytes) if bytes.len() == dim * 4 => {
+                    elements.extend(super::view::floats(bytes))
+                }
+                Some(_) => return Err(corrupt("a vector of another dimension")),
             }
-            let bytes = row.variable(self.field)?;
-            if bytes.len() != dim * 4 {
-                return Err(corrupt("a vector of another dimension"));
-            }
-            elements.extend(super::view::floats(bytes));
-        }
-        Ok(Arc::new(crate::value::vector_array(elements, nulls, dim)?))
+            Ok(())
+        })?;
+        Ok(Arc::new(crate::value::vector_array(elements, nulls.finish(), dim)?))
     }
 
     /// Sums the column's bytes, so that the buffer is allocated once and never above the 2 GiB
     /// that 32-bit offsets reach.
     fn variable_bytes(&self) -> Result<usize, Error> {
         let mut total = 0;
-        for row in self.rows.iter().filter(|row| !row.is_null(self.column)) {
-            total += row.variable(self.field)?.len();
-        }
+        self.each(|field| {
+            total += field.map_or(0, <[u8]>::len);
+            Ok(())
+        })?;
         if total > i32::MAX as usize {
             return Err(Error::TooLarge("a batch of rows holds more than 2 GiB of text".into()));
         }
         Ok(total)
     }
+}
+
+fn fixed<const N: usize>(field: &[u8]) -> Result<[u8; N], Error> {
+    field.try_into().map_err(|_| corrupt("a field of another width"))
 }

@@ -77,6 +77,12 @@ pub(super) fn encode_with(
     Ok(out.into())
 }
 
+/// Lays out values that fit their columns.
+#[cfg(test)]
+pub(crate) fn encode_values(layout: &RowLayout, values: &[Value]) -> Arc<[u8]> {
+    encode_with(layout, values, |_, error| error).expect("fitting values")
+}
+
 fn too_large(bytes: usize) -> Error {
     Error::InvalidValue(format!("a row of {bytes} bytes is above the limit of {ROW_BYTES_MAX}"))
 }

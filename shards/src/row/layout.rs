@@ -57,6 +57,12 @@ impl RowLayout {
         self.fields.len()
     }
 
+    /// Returns the bytes of a column's fixed field; `None` when its bytes vary.
+    pub fn width(&self, column: usize) -> Option<usize> {
+        let field = &self.fields[column];
+        (!field.variable).then(|| self.widths[column + 1] - self.widths[column])
+    }
+
     /// Returns the type of a column.
     pub fn column_type(&self, column: usize) -> &ColumnType {
         &self.fields[column].ty

@@ -25,17 +25,22 @@
 //! | `layout` | where in a row is each column |
 //! | `encode` | how do values become a row |
 //! | `view` | how is one column of a row read |
+//! | `page` | how does a column of many rows lie in one piece |
 //! | `column` | how does one column of many rows become an Arrow array |
 
 mod column;
 mod encode;
 mod layout;
+mod page;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-pub use column::column_array;
+pub use column::{Pages, Stretch, column_array};
+#[cfg(test)]
+pub(crate) use encode::encode_values;
 pub use encode::{ROW_BYTES_MAX, encode};
 pub use layout::RowLayout;
+pub use page::{Page, assemble};
 pub use view::RowView;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::encode::encode_with;
-use super::{RowLayout, RowView, column_array};
+use super::{RowLayout, RowView, Stretch, column_array};
 use crate::value::{ColumnType, Value};
 
 fn cell() -> impl Strategy<Value = (ColumnType, Vec<Value>)> {
@@ -49,7 +49,8 @@ proptest! {
         let views: Vec<RowView<'_>> =
             rows.iter().map(|row| RowView::new(row, &layout).expect("a row")).collect();
         for (column, (ty, cells)) in columns.iter().enumerate() {
-            let array = column_array(&views, &layout, column).expect("an array");
+            let stretches: Vec<_> = views.iter().map(|view| Stretch::Row(*view)).collect();
+            let array = column_array(&stretches, &layout, column).expect("an array");
             prop_assert_eq!(array.data_type(), &ty.arrow());
             for (row, cell) in cells.iter().enumerate() {
                 prop_assert_eq!(&views[row].value(&layout, column).expect("a value"), cell);
@@ -74,7 +75,7 @@ proptest! {
             let _ = view.check(&layout);
             for column in 0..columns.len() {
                 let _ = view.value(&layout, column);
-                let _ = column_array(&[view], &layout, column);
+                let _ = column_array(&[Stretch::Row(view)], &layout, column);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! May a write be committed?
 
+use super::apply::Before;
 use super::install::Store;
 use super::table::TableStore;
 use crate::error::Error;
@@ -14,7 +15,12 @@ impl Store {
     /// insert; `Conflict` when the record changed after the snapshot, or is not the version the
     /// write expects; `StaleCatalog` when the table is gone; `Internal` for a row that is not of
     /// the table's layout.
-    pub fn check(&self, write: &Write, snapshot: Timestamp) -> Result<(), Error> {
+    pub(crate) fn check(
+        &self,
+        write: &Write,
+        before: Option<&Before>,
+        snapshot: Timestamp,
+    ) -> Result<(), Error> {
         let table = self.table(write.table)?;
         if let WriteOp::Put(row) = &write.op {
             table
@@ -27,32 +33,30 @@ impl Store {
         }
         match write.expect {
             Expect::Any => Ok(()),
-            Expect::Absent => table.check_absent(write, snapshot),
-            Expect::Version(expected) => table.check_version(write, expected),
+            Expect::Absent => table.check_absent(write, before, snapshot),
+            Expect::Version(expected) => table.check_version(before, expected),
         }
     }
 }
 
 impl TableStore {
-    fn check_absent(&self, write: &Write, snapshot: Timestamp) -> Result<(), Error> {
-        let Some((_, record)) = self.find(write.key.bytes()) else { return Ok(()) };
-        let changed = record.changed();
-        if changed > snapshot {
-            return Err(self.conflict(Some(changed)));
+    fn check_absent(
+        &self,
+        write: &Write,
+        before: Option<&Before>,
+        snapshot: Timestamp,
+    ) -> Result<(), Error> {
+        match before {
+            Some(before) if before.begin > snapshot => Err(self.conflict(Some(before.begin))),
+            Some(before) if before.row.is_some() => Err(self.duplicate(write)),
+            _ => Ok(()),
         }
-        if record.current().is_some() {
-            return Err(self.duplicate(write));
-        }
-        Ok(())
     }
 
-    fn check_version(&self, write: &Write, expected: Timestamp) -> Result<(), Error> {
-        let Some((_, record)) = self.find(write.key.bytes()) else {
-            return Err(self.conflict(None));
-        };
-        match record.current() {
-            Some(current) if current.begin == expected => Ok(()),
-            _ => Err(self.conflict(Some(record.changed()))),
+    fn check_version(&self, before: Option<&Before>, expected: Timestamp) -> Result<(), Error> {
+        match before {
+            Some(before) if before.row.is_some() && before.begin == expected => Ok(()),
+            before => Err(self.conflict(before.map(|before| before.begin))),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Where does a scan stand between two batches?
 //!
 //! A cursor owns everything it needs, so it may be kept while the store changes: it remembers a
-//! place (a record id, a key, an index entry), not a pointer. What it returns is fixed by its
-//! snapshot, and by the transaction's staged writes at the moment it was opened.
+//! place (a key, an index entry), not a pointer. What it returns is fixed by its snapshot, and by
+//! the transaction's staged writes at the moment it was opened.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -15,9 +17,10 @@ use super::matching::Match;
 use super::nearest::{Comparing, Near};
 use super::table::TableStore;
 use crate::error::Error;
-use crate::ids::{IndexId, RecordId, TableId, Timestamp};
+use crate::ids::{IndexId, TableId, Timestamp};
 use crate::key::{Key, KeyRange};
 use crate::request::{Access, ReadView, RowFilter, ScanColumn, ScanSpec, WriteOp};
+use crate::tree::{Pins, Reach};
 
 /// A scan in progress.
 pub struct Cursor {
@@ -32,6 +35,8 @@ pub struct Cursor {
     pub(super) overlay: Overlay,
     /// What the numbers that come with hits are.
     pub(super) measure: Measure,
+    /// What the batch being read needs in memory.
+    pub(super) pins: Rc<RefCell<Pins>>,
 }
 
 /// What the number that comes with a hit is.
@@ -44,8 +49,8 @@ pub(super) enum Measure {
 
 /// Where committed records come from.
 pub(super) enum Source {
-    /// Every place of the arena from `next` to `end`.
-    All { next: u32, end: u32 },
+    /// Nothing was looked at yet.
+    Start(Access),
     /// These keys, in order.
     Keys { keys: Vec<Key>, next: usize },
     /// A range of primary keys; `after` is the last one taken.
@@ -67,9 +72,10 @@ pub(super) struct Hit {
 }
 
 /// Where a found row is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    Record(RecordId),
+    /// The record with this key.
+    Record(Arc<[u8]>),
     /// Position in the overlay's rows.
     Staged(usize),
 }
@@ -77,8 +83,8 @@ pub(super) enum Place {
 /// A transaction's own writes to the scanned table.
 #[derive(Default)]
 pub(super) struct Overlay {
-    /// Committed records that staged writes replace or end.
-    pub hidden: HashSet<RecordId, ahash::RandomState>,
+    /// Keys of committed records that staged writes replace or end.
+    pub hidden: HashSet<Arc<[u8]>, ahash::RandomState>,
     /// Staged rows that the access path reaches, in its order.
     pub rows: Vec<StagedRow>,
     /// The first of them not returned yet.
@@ -97,10 +103,9 @@ pub(super) struct StagedRow {
 }
 
 impl Store {
-    /// Starts a scan. Ranking accesses do their search here.
+    /// Starts a scan. Nothing is read yet.
     ///
-    /// **Errors**: `StaleCatalog` when the table or index is gone, `Internal` for an access that
-    /// does not fit the table, and whatever the filter reports.
+    /// **Errors**: `StaleCatalog` when the table is gone.
     pub fn open_scan(&self, spec: ScanSpec) -> Result<Cursor, Error> {
         let table = self.table(spec.table)?;
         self.note_search(&spec);
@@ -111,55 +116,56 @@ impl Store {
             }
             None => None,
         };
-        let mut cursor = Cursor {
+        Ok(Cursor {
             table: spec.table,
             schema: scan_schema(&table.table, &spec.columns),
             columns: spec.columns,
             filter,
             snapshot: spec.view.snapshot,
             remaining: spec.limit.unwrap_or(usize::MAX),
-            source: Source::All { next: 0, end: table.records.len() },
-            overlay: self.overlay(table, spec.view)?,
+            source: Source::Start(spec.access),
+            overlay: self.overlay(spec.table, spec.view),
             measure: Measure::None,
-        };
-        match spec.access {
-            Access::All => {}
-            Access::Keys(keys) => cursor.open_keys(table, keys),
-            Access::KeyRange(range) => cursor.open_key_range(range),
-            Access::Index { index, range } => cursor.open_index(table, index, range)?,
-            Access::Nearest { column, index, metric, query, k, ef } => {
-                let near = Near { column, index, metric, query, k, ef };
-                cursor.open_nearest(table, near)?;
-            }
-            Access::Matching { index, query, stats, k } => {
-                cursor.open_matching(table, index, Match { query: &query, stats: &stats, k })?;
-            }
-        }
-        Ok(cursor)
+            pins: Rc::default(),
+        })
     }
 
     /// Collects what the view's transaction staged in the table.
-    pub(super) fn overlay(&self, table: &TableStore, view: ReadView) -> Result<Overlay, Error> {
+    pub(super) fn overlay(&self, table: TableId, view: ReadView) -> Overlay {
         let mut overlay = Overlay::default();
-        let Some(staged) = self.staged_in(view.txn, table.table.id) else {
-            return Ok(overlay);
+        let Some(staged) = self.staged_in(view.txn, table) else {
+            return overlay;
         };
-        for write in staged.records.values() {
-            let committed = table.find(write.key.bytes());
-            if let Some((id, _)) = committed {
-                overlay.hidden.insert(id);
-            }
+        for (key, write) in &staged.records {
+            overlay.hidden.insert(key.clone());
             if let WriteOp::Put(row) = &write.op {
-                let replaced = committed.and_then(|(_, record)| record.at(view.snapshot));
                 overlay.rows.push(StagedRow {
                     key: write.key.clone(),
                     row: row.clone(),
-                    version: replaced.map_or(Timestamp(0), |version| version.begin),
+                    version: Timestamp(0),
                     order: Vec::new(),
                 });
             }
         }
-        Ok(overlay)
+        overlay
+    }
+}
+
+impl Overlay {
+    /// Notes which versions the staged rows replace.
+    ///
+    /// **Errors**: `NotLoaded`.
+    pub fn resolve(
+        &mut self,
+        table: &TableStore,
+        reach: Reach<'_>,
+        snapshot: Timestamp,
+    ) -> Result<(), Error> {
+        for row in &mut self.rows {
+            let replaced = table.get(reach, row.key.bytes(), snapshot)?;
+            row.version = replaced.map_or(Timestamp(0), |version| version.begin);
+        }
+        Ok(())
     }
 }
 
@@ -169,17 +175,44 @@ impl Cursor {
         &self.schema
     }
 
+    /// Returns what the batch being read needs in memory.
+    pub(crate) fn pins(&self) -> &RefCell<Pins> {
+        &self.pins
+    }
+
+    /// Begins to read. Ranking accesses do their search here. May be tried again after
+    /// `NotLoaded`.
+    pub(super) fn start(&mut self, table: &TableStore, reach: Reach<'_>) -> Result<(), Error> {
+        let Source::Start(access) = &self.source else { return Ok(()) };
+        let access = access.clone();
+        self.overlay.resolve(table, reach, self.snapshot)?;
+        match access {
+            Access::All => self.open_key_range(KeyRange::all(false)),
+            Access::Keys(keys) => self.open_keys(keys),
+            Access::KeyRange(range) => self.open_key_range(range),
+            Access::Index { index, range } => self.open_index(table, index, range)?,
+            Access::Nearest { column, index, metric, query, k, ef } => {
+                let near = Near { column, index, metric, query, k, ef };
+                self.open_nearest(table, reach, near)?;
+            }
+            Access::Matching { index, query, stats, k } => {
+                self.open_matching(table, reach, index, Match { query: &query, stats: &stats, k })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Keys are looked up in the order given; staged rows among them take their place.
-    fn open_keys(&mut self, table: &TableStore, keys: Vec<Key>) {
-        if self.overlay.rows.is_empty() {
+    fn open_keys(&mut self, keys: Vec<Key>) {
+        if self.overlay.hidden.is_empty() {
             self.source = Source::Keys { keys, next: 0 };
             return;
         }
         let mut hits = Vec::new();
         for key in &keys {
             let staged = self.overlay.rows.iter().position(|row| row.key == *key);
-            let record = table.find(key.bytes()).map(|(id, _)| id);
-            let record = record.filter(|id| !self.overlay.hidden.contains(id)).map(Place::Record);
+            let is_hidden = self.overlay.hidden.contains(key.bytes());
+            let record = (!is_hidden).then(|| Place::Record(key.shared_bytes().clone()));
             if let Some(place) = staged.map(Place::Staged).or(record) {
                 hits.push(Hit { place, measure: 0.0 });
             }

@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::record::Record;
+use super::apply::Mirror;
 use crate::catalog::{Index, IndexKind, Table, TableKind, TextField};
 use crate::document;
 use crate::error::Error;
 use crate::graph::Adjacency;
 use crate::ids::{IndexId, RecordId, Timestamp};
 use crate::key::Key;
-use crate::ordered::OrderedIndex;
+use crate::ordered::{OrderedIndex, entry_of};
 use crate::row::{RowLayout, RowView};
 use crate::text::{TextIndex, TextOptions};
+use crate::tree::Tree;
 use crate::value::ColumnType;
 use crate::vector::{VectorIndex, VectorOptions};
 
@@ -45,6 +47,8 @@ pub(super) struct EdgeColumns {
     source: usize,
     target: usize,
     pub adjacency: Adjacency,
+    /// The edges that arrive here, as entries of target and edge: their records are elsewhere.
+    pub mirrors: Tree,
 }
 
 /// What happens to a record's row at a moment.
@@ -121,51 +125,46 @@ impl Indexes {
         Ok(())
     }
 
-    /// Carries all versions of a record into every index, or into `only` one, as if they were
-    /// written now one after the other.
-    pub fn replay(
-        &mut self,
-        layout: &RowLayout,
-        id: RecordId,
-        record: &Record,
-        only: Option<IndexId>,
-    ) -> Result<(), Error> {
-        let key = &record.key;
-        let mut before: Option<(RowView<'_>, Timestamp)> = None;
-        for version in record.versions() {
-            let new = Some(RowView::new(&version.row, layout)?);
-            let mut old = None;
-            if let Some((row, end)) = before.take() {
-                if end == version.begin {
-                    old = Some(row);
-                } else {
-                    let gone = RowChange { id, key, old: Some(row), new: None, at: end };
-                    self.change(layout, gone, only)?;
-                }
-            }
-            self.change(layout, RowChange { id, key, old, new, at: version.begin }, only)?;
-            before = new.map(|new| (new, version.end));
-        }
-        match before {
-            Some((row, end)) if end != Timestamp::MAX => {
-                self.change(layout, RowChange { id, key, old: Some(row), new: None, at: end }, only)
-            }
-            _ => Ok(()),
+    /// Returns whether there is nothing to keep in step.
+    pub fn is_empty(&self) -> bool {
+        self.ordered.is_empty() && self.edges.is_none() && !self.numbers()
+    }
+
+    /// Returns whether some index knows records by number.
+    pub fn numbers(&self) -> bool {
+        !self.vector.is_empty() || !self.text.is_empty()
+    }
+
+    /// Adds or removes the in-side of an edge.
+    pub fn mirror(&mut self, mirror: Mirror<'_>, at: Timestamp) {
+        let Some(edges) = &mut self.edges else { return };
+        let Mirror { edge, source, target, present } = mirror;
+        // Ended first even when it is to be there: a mirror replayed twice stays one.
+        edges.adjacency.remove_in(target, source, edge, at);
+        let entry = entry_of(target.bytes(), edge.bytes());
+        if present {
+            edges.adjacency.insert_in(target, source, edge, at);
+            edges.mirrors.put(&entry, at, Arc::from([]));
+        } else {
+            edges.mirrors.delete(&entry, at);
         }
     }
 
-    /// Forgets what a dropped version alone kept in the ordered indexes.
-    pub fn collect_row(
+    /// Returns the trees.
+    pub fn trees(&self) -> impl Iterator<Item = &Tree> {
+        let ordered = self.ordered.values().map(|index| &index.tree);
+        ordered.chain(self.edges.iter().map(|edges| &edges.mirrors))
+    }
+
+    /// Drops versions in the trees that nobody sees; returns whether there is more to do.
+    pub fn collect_trees(
         &mut self,
-        layout: &RowLayout,
-        id: RecordId,
-        row: &RowView<'_>,
         watermark: Timestamp,
-    ) -> Result<(), Error> {
-        for index in self.ordered.values_mut() {
-            index.collect(row, layout, id, watermark)?;
-        }
-        Ok(())
+        budget: &mut dyn FnMut() -> bool,
+    ) -> bool {
+        let ordered = self.ordered.values_mut().map(|index| &mut index.tree);
+        let mut trees = ordered.chain(self.edges.iter_mut().map(|edges| &mut edges.mirrors));
+        trees.any(|tree| tree.collect(watermark, budget))
     }
 
     /// Forgets what ended at or before the watermark in the indexes that know by themselves.
@@ -195,11 +194,11 @@ impl Indexes {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        let ordered: usize = self.ordered.values().map(OrderedIndex::memory_bytes).sum();
+        let trees: usize = self.trees().map(Tree::memory_bytes).sum();
         let vector: usize = self.vector.values().map(|vector| vector.index.memory_bytes()).sum();
         let text: usize = self.text.values().map(|text| text.index.memory_bytes()).sum();
         let edges = self.edges.as_ref().map_or(0, |edges| edges.adjacency.memory_bytes());
-        ordered + vector + text + edges
+        trees + vector + text + edges
     }
 }
 
@@ -254,7 +253,8 @@ impl EdgeColumns {
         }
         let source = *table.key.first()?;
         let target = table.column_named("dst")?;
-        Some(Self { source, target, adjacency: Adjacency::open() })
+        let mirrors = Tree::open(RowLayout::of_types(std::iter::empty()));
+        Some(Self { source, target, adjacency: Adjacency::open(), mirrors })
     }
 
     /// Returns the keys of the nodes an edge leads from and to.
@@ -262,6 +262,11 @@ impl EdgeColumns {
         let node =
             |column: usize| Key::for_node(layout.column_type(column), &row.value(layout, column)?);
         Ok((node(self.source)?, node(self.target)?))
+    }
+
+    /// Returns the type of the key of target nodes.
+    pub fn target_types(&self, layout: &RowLayout) -> [ColumnType; 1] {
+        [layout.column_type(self.target).clone()]
     }
 
     fn change(&mut self, layout: &RowLayout, change: RowChange<'_>) -> Result<(), Error> {
@@ -326,10 +331,10 @@ fn change_ordered(
         return Ok(());
     }
     if let Some(old) = &change.old {
-        index.remove(old, layout, change.id, change.at)?;
+        index.remove(old, layout, change.key.bytes(), change.at)?;
     }
     if let Some(new) = &change.new {
-        index.insert(new, layout, change.id, change.at)?;
+        index.insert(new, layout, change.key.bytes(), change.at)?;
     }
     Ok(())
 }

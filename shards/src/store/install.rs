@@ -2,17 +2,32 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::names::Names;
 use super::reads::Reads;
 use super::stage::Staged;
 use super::table::TableStore;
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Index, Table};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, IndexId, ShardId, TableId, Timestamp, TxnId};
 use crate::row::RowLayout;
+use crate::tree::Cache;
 
-/// One shard's records and indexes, in memory, in versions.
+/// Bytes of groups a shard keeps in memory.
+const CACHE_BYTES: usize = 256 << 20;
+
+/// Indexes that must be filled from the records of their table.
+#[derive(Clone, Debug)]
+pub(crate) struct Build {
+    /// The table.
+    pub table: TableId,
+    /// Its new indexes.
+    pub indexes: Vec<IndexId>,
+}
+
+/// One shard's records and indexes, in versions.
 pub struct Store {
     pub(super) shard: ShardId,
     pub(super) catalog: Arc<Catalog>,
@@ -24,6 +39,8 @@ pub struct Store {
     pub(super) serves: bool,
     /// No reader has a snapshot below this.
     pub(super) watermark: Timestamp,
+    /// Groups of sealed runs.
+    pub(super) cache: Rc<RefCell<Cache>>,
 }
 
 impl Store {
@@ -42,7 +59,13 @@ impl Store {
             reads: RefCell::default(),
             serves: false,
             watermark: Timestamp(0),
+            cache: Rc::new(RefCell::new(Cache::new(CACHE_BYTES))),
         }
+    }
+
+    /// Returns the cache of groups, which is reached without the store while they are loaded.
+    pub(crate) fn cache(&self) -> &Rc<RefCell<Cache>> {
+        &self.cache
     }
 
     /// Says that the log has been replayed: from here on what changes is remembered for
@@ -61,27 +84,40 @@ impl Store {
         &self.catalog
     }
 
-    /// Puts the next catalog in force: makes new tables, builds new indexes from all versions of
-    /// their records, drops what is gone.
-    ///
-    /// **Cost**: a pass over every table that gets an index.
-    /// **Errors**: `Corrupt` when a stored row cannot be read; the store is then unusable.
-    pub fn install(&mut self, next: Arc<Catalog>) -> Result<(), Error> {
+    /// Puts the next catalog in force: makes new tables and empty indexes, drops what is gone.
+    /// Returns the indexes that must be filled from records.
+    pub(crate) fn install(&mut self, next: Arc<Catalog>) -> Vec<Build> {
         self.tables.retain(|id, _| next.tables.contains_key(id));
         for staged in self.staged.values_mut() {
             staged.tables.retain(|id, _| next.tables.contains_key(id));
         }
+        let mut builds = Vec::new();
         for (id, table) in &next.tables {
             match self.tables.get_mut(id) {
                 Some(store) if store.table == *table => {}
-                Some(store) => store.install(table.clone(), next.version)?,
+                Some(store) => {
+                    let indexes = store.install(table.clone(), next.version);
+                    if !indexes.is_empty() && !store.records.is_empty() {
+                        builds.push(Build { table: *id, indexes });
+                    }
+                }
                 None => {
                     self.tables.insert(*id, TableStore::open(table.clone(), next.version));
                 }
             }
         }
         self.catalog = next;
-        Ok(())
+        builds
+    }
+
+    /// Returns the tables that have records and get an index with the next catalog.
+    pub(crate) fn to_be_indexed(&self, next: &Catalog) -> Vec<TableId> {
+        let gains = |(id, table): (&TableId, &Arc<Table>)| {
+            let store = self.tables.get(id)?;
+            let is_new = |index: &Arc<Index>| store.table.index(index.id).is_none();
+            (table.indexes.iter().any(is_new) && !store.records.is_empty()).then_some(*id)
+        };
+        next.tables.iter().filter_map(gains).collect()
     }
 
     pub(super) fn table(&self, id: TableId) -> Result<&TableStore, Error> {
@@ -90,29 +126,24 @@ impl Store {
 }
 
 impl TableStore {
-    fn install(&mut self, next: Arc<Table>, version: CatalogVersion) -> Result<(), Error> {
+    fn install(&mut self, next: Arc<Table>, version: CatalogVersion) -> Vec<IndexId> {
         self.version = version;
         for index in &self.table.indexes {
             if next.index(index.id).is_none() {
                 self.indexes.drop(index.id);
             }
         }
+        if !self.indexes.numbers() {
+            self.names = Names::default();
+        }
         self.layout = RowLayout::of(&next);
+        self.records.set_layout(self.layout.clone());
         let known = std::mem::replace(&mut self.table, next.clone());
-        for index in &next.indexes {
-            if known.index(index.id).is_none() {
-                self.indexes.add(index, &next);
-                self.backfill(index.id)?;
-            }
+        let mut added = Vec::new();
+        for index in next.indexes.iter().filter(|index| known.index(index.id).is_none()) {
+            self.indexes.add(index, &next);
+            added.push(index.id);
         }
-        Ok(())
-    }
-
-    /// Builds an index from every version of every record, as if it had always been there.
-    fn backfill(&mut self, index: IndexId) -> Result<(), Error> {
-        for (id, record) in self.records.from(0) {
-            self.indexes.replay(&self.layout, id, record, Some(index))?;
-        }
-        Ok(())
+        added
     }
 }

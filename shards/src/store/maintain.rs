@@ -3,7 +3,6 @@
 use super::install::Store;
 use super::table::TableStore;
 use crate::ids::{TableId, Timestamp};
-use crate::row::RowView;
 
 /// What a store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +38,7 @@ impl Store {
             stats.records.push((*id, table.live));
             stats.memory_bytes += table.memory_bytes() as u64;
             stats.vectors_pending += table.indexes.vectors_pending() as u64;
-            stats.versions_pending += table.ended.len() as u64;
+            stats.versions_pending += table.records.stale() as u64;
         }
         stats
     }
@@ -48,46 +47,14 @@ impl Store {
 impl TableStore {
     fn maintain(&mut self, watermark: Timestamp, budget: &mut dyn FnMut() -> bool) -> bool {
         if watermark > self.collected {
-            // Before ids become free: no index may answer with one that was used again.
+            // Before numbers become free: no index may answer with one that was used again.
             self.indexes.collect(watermark);
+            self.names.collect(watermark);
             self.recent.collect(watermark);
             self.collected = watermark;
         }
-        while let Some((end, _)) = self.ended.front() {
-            if *end > watermark {
-                break;
-            }
-            if !budget() {
-                return true;
-            }
-            self.collect_next(watermark);
-        }
-        self.indexes.fold(budget)
-    }
-
-    /// Drops the invisible versions of the record that changed the longest time ago.
-    fn collect_next(&mut self, watermark: Timestamp) {
-        let Some((_, id)) = self.ended.pop_front() else { return };
-        let dropped = self.records.get_mut(id).collect(watermark);
-        for version in &dropped {
-            self.row_bytes -= version.row.len();
-            let collected = RowView::new(&version.row, &self.layout)
-                .and_then(|row| self.indexes.collect_row(&self.layout, id, &row, watermark));
-            if let Err(error) = collected {
-                panic!("a stored row of table \"{}\" is unreadable: {error}", self.table.name);
-            }
-        }
-        if !dropped.is_empty() && self.records.get(id).newest.is_none() {
-            self.forget(id);
-        }
-    }
-
-    /// Frees the place of a record that has no versions left.
-    fn forget(&mut self, id: crate::ids::RecordId) {
-        let key = self.records.get(id).key.clone();
-        self.by_key.remove(key.bytes());
-        self.order.remove(key.bytes());
-        self.row_bytes -= key.bytes().len();
-        self.records.release(id);
+        self.records.collect(watermark, budget)
+            || self.indexes.collect_trees(watermark, budget)
+            || self.indexes.fold(budget)
     }
 }

@@ -1,5 +1,7 @@
 //! Which rows match a text query, and what are the statistics?
 
+use std::sync::Arc;
+
 use super::cursor::{Cursor, Hit, Measure, Overlay, Place, Source};
 use super::indexes::{TextColumns, texts_of};
 use super::install::Store;
@@ -9,6 +11,7 @@ use crate::ids::{IndexId, RecordId, TableId, Timestamp};
 use crate::request::ReadView;
 use crate::row::RowView;
 use crate::text::{TextIndex, TextQuery, TextStats};
+use crate::tree::Reach;
 
 /// What is asked for.
 pub(super) struct Match<'a> {
@@ -20,30 +23,34 @@ pub(super) struct Match<'a> {
 impl Store {
     /// Returns this shard's share of the statistics of a text query, as the view sees them.
     ///
-    /// **Errors**: `StaleCatalog` when the table or the index is gone.
-    pub fn text_stats(
+    /// **Errors**: `StaleCatalog` when the table or the index is gone; `NotLoaded`.
+    pub(crate) fn text_stats(
         &self,
+        reach: Reach<'_>,
         table: TableId,
         index: IndexId,
         query: &TextQuery,
         view: ReadView,
     ) -> Result<TextStats, Error> {
+        let overlay = self.overlay(table, view);
         let table = self.table(table)?;
         let text = table.text(index)?;
         let mut stats = text.index.stats(query, view.snapshot);
-        let overlay = self.overlay(table, view)?;
         if overlay.hidden.is_empty() && overlay.rows.is_empty() {
             return Ok(stats);
         }
         let positions: Vec<usize> = (0..overlay.rows.len()).collect();
         let staged = table.index_staged(text, &overlay, &positions)?;
         stats.add(&staged.stats(query, Timestamp(0)));
-        let mut hidden: Vec<RecordId> = overlay.hidden.iter().copied().collect();
+        let mut hidden: Vec<&Arc<[u8]>> = overlay.hidden.iter().collect();
         hidden.sort_unstable();
         let mut replaced = TextIndex::open(text.index.options().clone());
-        for id in hidden {
-            if let Some(version) = table.records.get(id).at(view.snapshot) {
-                table.index_text(text, &mut replaced, id, &version.row)?;
+        for (position, key) in hidden.into_iter().enumerate() {
+            if let Some(found) = table.get(reach, key, view.snapshot)?
+                && let Some(row) = found.row
+            {
+                let id = RecordId(position as u32);
+                table.index_text(text, &mut replaced, id, &row.bytes(&table.layout))?;
             }
         }
         subtract(&mut stats, &replaced.stats(query, Timestamp(0)));
@@ -56,6 +63,7 @@ impl Cursor {
     pub(super) fn open_matching(
         &mut self,
         table: &TableStore,
+        reach: Reach<'_>,
         index: IndexId,
         wanted: Match<'_>,
     ) -> Result<(), Error> {
@@ -66,13 +74,14 @@ impl Cursor {
             let more = k.map(|k| k.saturating_add(self.overlay.hidden.len()));
             text.index.search(query, stats, more, self.snapshot, None)?
         } else {
-            let mut passes = |ids: &[RecordId]| self.passing(table, ids);
+            let mut passes = |ids: &[RecordId]| self.passing(table, reach, ids);
             text.index.search(query, stats, k, self.snapshot, Some(&mut passes))?
         };
         let mut hits: Vec<Hit> = found
             .into_iter()
-            .filter(|(id, _)| !self.overlay.hidden.contains(id))
-            .map(|(id, score)| Hit { place: Place::Record(id), measure: score })
+            .map(|(id, score)| (Place::Record(table.names.key(id).clone()), score))
+            .filter(|(place, _)| !self.is_hidden(place))
+            .map(|(place, measure)| Hit { place, measure })
             .collect();
         let positions = self.passing_staged(table)?;
         let staged = table.index_staged(text, &self.overlay, &positions)?;

@@ -15,8 +15,9 @@ use super::cursor::{Cursor, Hit, Measure, Overlay, Place, Source};
 use super::table::TableStore;
 use crate::error::Error;
 use crate::ids::{ColumnId, IndexId, RecordId, Timestamp};
-use crate::key::Key;
+use crate::key::KeyRange;
 use crate::row::RowView;
+use crate::tree::{Held, Reach, Window};
 use crate::value::ColumnType;
 use crate::vector::{Metric, VectorIndex, VectorOptions};
 
@@ -51,48 +52,55 @@ pub(super) struct Exact {
 pub(super) struct Comparing {
     near: Near,
     exact: Exact,
-    /// The first place of the arena not looked at yet, and the end of the walk.
-    next: u32,
-    end: u32,
+    /// The last key looked at.
+    after: Option<Vec<u8>>,
     /// Whether the index has already found the records with a vector.
     indexed: bool,
     /// The nearest so far, nearest first, at most `k`.
     nearest: Vec<Hit>,
     /// Those without a vector so far, by key, at most `k`.
-    bare: Vec<(Key, Place)>,
+    bare: Vec<(Arc<[u8]>, Place)>,
 }
 
-/// What comparing some rows gave.
+/// What comparing some rows gave: positions in the list of rows.
 struct Compared {
     /// The nearest `k`.
-    nearest: Vec<(RecordId, f32)>,
+    nearest: Vec<(usize, f32)>,
     /// Rows without a vector.
-    bare: Vec<RecordId>,
+    bare: Vec<usize>,
+}
+
+/// A record on its way through a comparison.
+struct Candidate {
+    key: Arc<[u8]>,
+    version: Timestamp,
+    row: Held,
 }
 
 impl Cursor {
     /// Begins to look for the nearest rows, the transaction's own among them. An index answers at
     /// once; what it cannot answer is looked for by [`Cursor::compare_some`].
-    pub(super) fn open_nearest(&mut self, table: &TableStore, near: Near) -> Result<(), Error> {
+    pub(super) fn open_nearest(
+        &mut self,
+        table: &TableStore,
+        reach: Reach<'_>,
+        near: Near,
+    ) -> Result<(), Error> {
         self.measure = Measure::Distance;
         let exact = table.exact(&near)?;
         let staged = self.search_staged(table, &near, exact)?;
         let mut comparing = Comparing {
             exact,
-            next: 0,
-            end: table.records.len(),
+            after: None,
             indexed: near.index.is_some(),
-            nearest: staged.nearest.iter().map(|(id, d)| hit(staged_place(*id), *d)).collect(),
+            nearest: staged.nearest.iter().map(|(at, d)| hit(Place::Staged(*at), *d)).collect(),
             bare: Vec::new(),
             near,
         };
-        let bare = staged
-            .bare
-            .iter()
-            .map(|id| (self.overlay.rows[id.0 as usize].key.clone(), staged_place(*id)));
-        comparing.add_bare(bare);
+        let key = |at: usize| self.overlay.rows[at].key.shared_bytes().clone();
+        comparing.add_bare(staged.bare.iter().map(|at| (key(*at), Place::Staged(*at))));
         if let Some(index) = comparing.near.index {
-            let found = self.search_index(table, &comparing.near, index)?;
+            let found = self.search_index(table, reach, &comparing.near, index)?;
             comparing.add_nearest(found);
         }
         if comparing.indexed && (!exact.nullable || comparing.nearest.len() >= comparing.near.k) {
@@ -104,44 +112,78 @@ impl Cursor {
     }
 
     /// Looks at the next records of a walk; at its end the cursor holds what was found.
+    ///
+    /// **Errors**: `NotLoaded`; then nothing has changed.
     pub(super) fn compare_some(
         &mut self,
         table: &TableStore,
-        mut comparing: Box<Comparing>,
+        reach: Reach<'_>,
     ) -> Result<(), Error> {
-        let mut ids = Vec::with_capacity(STEP_ROWS);
-        let mut is_over = true;
-        for (looked_at, (id, record)) in table.records.from(comparing.next).enumerate() {
-            if id.0 >= comparing.end {
-                break;
-            }
-            if ids.len() == STEP_ROWS || looked_at == STEP_RECORDS {
-                is_over = false;
-                break;
-            }
-            comparing.next = id.0 + 1;
-            let Some(version) = record.at(self.snapshot) else { continue };
-            let column = comparing.exact.column;
-            if !comparing.indexed || RowView::new(&version.row, &table.layout)?.is_null(column) {
-                ids.push(id);
-            }
-        }
-        let passing = self.passing(table, &ids)?;
-        let rows = ids.iter().zip(passing).filter(|(_, passes)| *passes).filter_map(|(id, _)| {
-            let version = table.records.get(*id).at(self.snapshot)?;
-            Some((*id, &*version.row))
-        });
-        let compared = compare(table, &comparing.near, comparing.exact, rows)?;
-        comparing.add_nearest(compared.nearest);
-        comparing.add_bare(
-            compared.bare.iter().map(|id| (table.records.get(*id).key.clone(), Place::Record(*id))),
-        );
+        let Source::Comparing(comparing) = &self.source else { return Ok(()) };
+        let (mut candidates, after, is_over) = self.next_candidates(table, reach, comparing)?;
+        let passes = self.verdict(table, rows_of(&candidates))?;
+        let mut passes = passes.into_iter();
+        candidates.retain(|_| passes.next().unwrap_or(false));
+        let rows: Vec<Arc<[u8]>> =
+            candidates.iter().map(|candidate| candidate.row.bytes(&table.layout)).collect();
+        let compared = compare(
+            table,
+            &comparing.near,
+            comparing.exact,
+            rows.iter().map(|row| &**row).enumerate(),
+        )?;
+        let over = Source::Hits { hits: Vec::new(), next: 0 };
+        let Source::Comparing(mut comparing) = std::mem::replace(&mut self.source, over) else {
+            return Ok(());
+        };
+        let place = |at: usize| Place::Record(candidates[at].key.clone());
+        comparing.add_nearest(compared.nearest.iter().map(|(at, d)| hit(place(*at), *d)).collect());
+        let bare = compared.bare.iter().map(|at| (candidates[*at].key.clone(), place(*at)));
+        comparing.add_bare(bare);
+        comparing.after = after;
         if is_over {
             self.found(*comparing);
         } else {
             self.source = Source::Comparing(comparing);
         }
         Ok(())
+    }
+
+    /// Returns the next records that are to be compared, the last key looked at, and whether the
+    /// walk is over.
+    fn next_candidates(
+        &self,
+        table: &TableStore,
+        reach: Reach<'_>,
+        comparing: &Comparing,
+    ) -> Result<(Vec<Candidate>, Option<Vec<u8>>, bool), Error> {
+        let (column, indexed) = (comparing.exact.column, comparing.indexed);
+        let mut candidates = Vec::new();
+        let mut after = comparing.after.clone();
+        let mut looked_at = 0;
+        let range = KeyRange::all(false);
+        let window =
+            Window { range: &range, after: comparing.after.as_deref(), snapshot: self.snapshot };
+        let over = table.records.scan(reach, window, STEP_ROWS, &mut |item| {
+            item.each(&mut |key, version, row| {
+                looked_at += 1;
+                let last = after.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(key);
+                let is_wanted = !indexed || row.is_null(&table.layout, column)?;
+                if is_wanted && !self.overlay.hidden.contains(key) {
+                    candidates.push(Candidate { key: key.into(), version, row: row.held() });
+                }
+                Ok::<_, Error>(candidates.len() < STEP_ROWS && looked_at < STEP_RECORDS)
+            })?;
+            Ok(STEP_ROWS
+                .saturating_sub(candidates.len().max(looked_at / (STEP_RECORDS / STEP_ROWS))))
+        });
+        match over {
+            Ok(over) => Ok((candidates, after, over)),
+            Err(Error::NotLoaded) if looked_at > 0 => Ok((candidates, after, false)),
+            Err(error) => Err(error),
+        }
     }
 
     fn found(&mut self, comparing: Comparing) {
@@ -157,26 +199,35 @@ impl Cursor {
     fn search_index(
         &self,
         table: &TableStore,
+        reach: Reach<'_>,
         near: &Near,
         index: IndexId,
-    ) -> Result<Vec<(RecordId, f32)>, Error> {
+    ) -> Result<Vec<Hit>, Error> {
         let vector = table.indexes.vector.get(&index).ok_or_else(|| table.stale())?;
         if vector.index.options().metric != near.metric {
             return Err(Error::Internal("a vector index of another metric".into()));
         }
-        let mut found = if self.filter.is_none() {
+        let found = if self.filter.is_none() {
             // Replaced records are dropped afterwards: ask for as many more.
             let k = near.k.saturating_add(self.overlay.hidden.len());
             vector.index.search(&near.query, k, near.ef, self.snapshot, None)?
         } else {
-            let mut passes = |ids: &[RecordId]| self.passing(table, ids);
+            let mut passes = |ids: &[RecordId]| self.passing(table, reach, ids);
             vector.index.search(&near.query, near.k, near.ef, self.snapshot, Some(&mut passes))?
         };
-        found.retain(|(id, _)| !self.overlay.hidden.contains(id));
-        Ok(found)
+        let hits = found
+            .into_iter()
+            .map(|(id, distance)| hit(Place::Record(table.names.key(id).clone()), distance))
+            .filter(|hit| !self.is_hidden(&hit.place));
+        Ok(hits.collect())
     }
 
-    /// Compares the staged rows; ids are their positions.
+    /// Returns whether a staged write replaces or ends a found record.
+    pub(super) fn is_hidden(&self, place: &Place) -> bool {
+        matches!(place, Place::Record(key) if self.overlay.hidden.contains(key))
+    }
+
+    /// Compares the staged rows.
     fn search_staged(
         &self,
         table: &TableStore,
@@ -184,27 +235,43 @@ impl Cursor {
         exact: Exact,
     ) -> Result<Compared, Error> {
         let passing = self.passing_staged(table)?;
-        let rows = passing.iter().map(|position| {
-            let row = &self.overlay.rows[*position].row;
-            (RecordId(*position as u32), &**row)
-        });
+        let rows = passing.iter().map(|position| (*position, &*self.overlay.rows[*position].row));
         compare(table, near, exact, rows)
     }
 
     /// Returns which of these records are shown, not replaced by staged writes, and pass the
     /// filter.
-    pub(super) fn passing(&self, table: &TableStore, ids: &[RecordId]) -> Result<Vec<bool>, Error> {
+    ///
+    /// **Errors**: `NotLoaded`, after the groups of all of them were asked for.
+    pub(super) fn passing(
+        &self,
+        table: &TableStore,
+        reach: Reach<'_>,
+        ids: &[RecordId],
+    ) -> Result<Vec<bool>, Error> {
         let mut verdict = vec![false; ids.len()];
-        let mut rows = Rows::with_capacity(ids.len());
+        let mut rows = Rows::default();
         let mut positions = Vec::with_capacity(ids.len());
+        let mut lacks = false;
         for (position, id) in ids.iter().enumerate() {
-            let record = table.records.get(*id);
-            if let Some(version) = record.at(self.snapshot)
-                && !self.overlay.hidden.contains(id)
-            {
-                rows.push(table, &record.key, version.begin, &version.row, 0.0)?;
-                positions.push(position);
+            let key = table.names.key(*id);
+            if self.overlay.hidden.contains(key) {
+                continue;
             }
+            match table.get(reach, key, self.snapshot) {
+                Err(Error::NotLoaded) => lacks = true,
+                found => {
+                    if let Some(found) = found?
+                        && let Some(row) = found.row
+                    {
+                        rows.push(key, found.begin, row, 0.0);
+                        positions.push(position);
+                    }
+                }
+            }
+        }
+        if lacks {
+            return Err(Error::NotLoaded);
         }
         let passes = self.verdict(table, rows)?;
         for (position, passes) in positions.into_iter().zip(passes) {
@@ -219,15 +286,15 @@ impl Cursor {
         if staged.is_empty() {
             return Ok(Vec::new());
         }
-        let mut rows = Rows::with_capacity(staged.len());
+        let mut rows = Rows::default();
         for row in staged {
-            rows.push(table, &row.key, row.version, &row.row, 0.0)?;
+            rows.push(row.key.bytes(), row.version, Held::Bytes(row.row.clone()), 0.0);
         }
         let passes = self.verdict(table, rows)?;
         Ok((0..staged.len()).filter(|position| passes[*position]).collect())
     }
 
-    fn verdict(&self, table: &TableStore, mut rows: Rows<'_>) -> Result<Vec<bool>, Error> {
+    fn verdict(&self, table: &TableStore, mut rows: Rows) -> Result<Vec<bool>, Error> {
         match &self.filter {
             None => Ok(vec![true; rows.len()]),
             Some(_) if rows.is_empty() => Ok(Vec::new()),
@@ -238,15 +305,22 @@ impl Cursor {
     }
 }
 
+fn rows_of(candidates: &[Candidate]) -> Rows {
+    let mut rows = Rows::default();
+    for candidate in candidates {
+        rows.push(&candidate.key, candidate.version, candidate.row.clone(), 0.0);
+    }
+    rows
+}
+
 impl Comparing {
-    fn add_nearest(&mut self, found: Vec<(RecordId, f32)>) {
-        let found = found.into_iter().map(|(id, distance)| hit(Place::Record(id), distance));
+    fn add_nearest(&mut self, found: Vec<Hit>) {
         self.nearest.extend(found);
         self.nearest.sort_by(|a, b| nearer(a.measure, b.measure).then(a.place.cmp(&b.place)));
         self.nearest.truncate(self.near.k);
     }
 
-    fn add_bare(&mut self, found: impl Iterator<Item = (Key, Place)>) {
+    fn add_bare(&mut self, found: impl Iterator<Item = (Arc<[u8]>, Place)>) {
         let before = self.bare.len();
         self.bare.extend(found);
         if self.bare.len() > before {
@@ -273,34 +347,31 @@ impl TableStore {
     }
 }
 
-/// Compares rows with the query.
+/// Compares rows, which come with their positions, with the query.
 fn compare<'a>(
     table: &TableStore,
     near: &Near,
     exact: Exact,
-    rows: impl Iterator<Item = (RecordId, &'a [u8])>,
+    rows: impl Iterator<Item = (usize, &'a [u8])>,
 ) -> Result<Compared, Error> {
     let mut index = VectorIndex::open(exact.options);
     let mut elements = Vec::with_capacity(exact.options.dim);
     let mut bare = Vec::new();
-    for (id, row) in rows {
+    for (position, row) in rows {
         elements.clear();
         if RowView::new(row, &table.layout)?.vector_into(
             &table.layout,
             exact.column,
             &mut elements,
         )? {
-            index.insert(id, &elements, Timestamp(0));
+            index.insert(RecordId(position as u32), &elements, Timestamp(0));
         } else {
-            bare.push(id);
+            bare.push(position);
         }
     }
     let nearest = index.search_exact(&near.query, near.k, Timestamp(0), None)?;
+    let nearest = nearest.into_iter().map(|(id, distance)| (id.0 as usize, distance)).collect();
     Ok(Compared { nearest, bare })
-}
-
-fn staged_place(id: RecordId) -> Place {
-    Place::Staged(id.0 as usize)
 }
 
 fn hit(place: Place, distance: f32) -> Hit {

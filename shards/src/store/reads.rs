@@ -16,6 +16,7 @@ use super::batch::{Rows, filter_rows, scan_schema};
 use super::cursor::Measure;
 use super::indexes::texts_of;
 use super::install::Store;
+use super::recent::Change;
 use super::table::TableStore;
 use crate::error::Error;
 use crate::ids::{TableId, Timestamp, TxnId};
@@ -24,6 +25,7 @@ use crate::request::{
     Access, Direction, ReadView, RowFilter, ScanColumn, ScanSpec, Write, WriteOp,
 };
 use crate::text;
+use crate::tree::{Held, Reach};
 use crate::txn::Place;
 
 /// Keys, nodes and searches remembered of one transaction in one table; beyond, the transaction
@@ -110,9 +112,10 @@ impl Store {
     /// **Cost**: a look-up per key read, plus one evaluation of each search over the records of
     /// its table that changed since the snapshot.
     /// **Errors**: `Conflict` when something is not, or may not be; `StaleCatalog` when a table
-    /// is gone.
+    /// is gone; `NotLoaded`.
     pub(crate) fn validate(
         &self,
+        reach: Reach<'_>,
         txn: TxnId,
         snapshot: Timestamp,
         others: &Others<'_>,
@@ -121,7 +124,7 @@ impl Store {
         let Some(reads) = all.get(&txn) else { return Ok(()) };
         for (id, reads) in &reads.tables {
             let table = self.table(*id)?;
-            if let Some(winner) = table.changed_read(reads, snapshot, others)? {
+            if let Some(winner) = table.changed_read(reach, reads, snapshot, others)? {
                 let winner = winner.filter(|winner| *winner > snapshot);
                 return Err(Error::Conflict { table: table.table.name.clone(), winner });
             }
@@ -154,18 +157,26 @@ impl TableReads {
     }
 }
 
+/// A row that a record had or has, and who changed it.
+struct Changing<'a> {
+    key: &'a [u8],
+    row: Arc<[u8]>,
+    winner: Timestamp,
+}
+
 /// What was read is not so any more; who changed it, where that is known.
 type Changed = Option<Timestamp>;
 
 impl TableStore {
     fn changed_read(
         &self,
+        reach: Reach<'_>,
         reads: &TableReads,
         snapshot: Timestamp,
         others: &Others<'_>,
     ) -> Result<Option<Changed>, Error> {
         for key in &reads.keys {
-            let changed = self.find(key.bytes()).map(|(_, record)| record.changed());
+            let changed = self.recent.changed(key.bytes());
             if let Some(winner) = changed.filter(|changed| *changed > snapshot) {
                 return Ok(Some(Some(winner)));
             }
@@ -179,7 +190,7 @@ impl TableStore {
             }
         }
         if reads.whole || !reads.searches.is_empty() {
-            return self.changed_search(reads, snapshot, others);
+            return self.changed_search(reach, reads, snapshot, others);
         }
         Ok(None)
     }
@@ -202,33 +213,39 @@ impl TableStore {
 
     fn changed_search(
         &self,
+        reach: Reach<'_>,
         reads: &TableReads,
         snapshot: Timestamp,
         others: &Others<'_>,
     ) -> Result<Option<Changed>, Error> {
-        let changed = self.recent.since(snapshot);
+        let changes: Vec<&Change> = self.recent.since(snapshot).collect();
         let Some(pending) = (others.writes)(self.table.id) else { return Ok(Some(None)) };
-        if changed.is_empty() && pending.is_empty() {
+        if changes.is_empty() && pending.is_empty() {
             return Ok(None);
         }
-        if reads.whole || changed.len() + pending.len() > CHANGES_MAX {
+        if reads.whole || changes.len() + pending.len() > CHANGES_MAX {
             return Ok(Some(None));
         }
-        let mut rows: Vec<(&Key, &[u8], Timestamp)> = Vec::new();
-        for id in changed {
-            let record = self.records.get(id);
-            let concerned = record.versions().filter(|version| {
-                version.begin > snapshot || (version.end > snapshot && version.end < Timestamp::MAX)
-            });
-            rows.extend(concerned.map(|version| (&record.key, &*version.row, record.changed())));
+        let mut rows = Vec::with_capacity(changes.len() * 2);
+        for change in changes {
+            let (key, winner) = (&*change.key, change.at);
+            let old = change.old.iter().map(|(_, row)| row);
+            rows.extend(old.chain(&change.new).map(|row| Changing {
+                key,
+                row: row.clone(),
+                winner,
+            }));
         }
         for write in &pending {
-            if let Some(current) = self.find(write.key.bytes()).and_then(|(_, old)| old.current()) {
-                rows.push((&write.key, &current.row, Timestamp(0)));
-            }
-            if let WriteOp::Put(row) = &write.op {
-                rows.push((&write.key, row, Timestamp(0)));
-            }
+            let (key, winner) = (write.key.bytes(), Timestamp(0));
+            let current = self.get(reach, key, Timestamp::MAX)?.and_then(|found| found.row);
+            let current = current.map(|row| row.bytes(&self.layout));
+            let next = match &write.op {
+                WriteOp::Put(row) => Some(row.clone()),
+                _ => None,
+            };
+            let both = current.into_iter().chain(next);
+            rows.extend(both.map(|row| Changing { key, row, winner }));
         }
         for search in &reads.searches {
             if let Some(winner) = self.found(search, &rows)? {
@@ -239,16 +256,12 @@ impl TableStore {
     }
 
     /// Returns who changed the first of these rows that a search looks for.
-    fn found(
-        &self,
-        search: &Search,
-        rows: &[(&Key, &[u8], Timestamp)],
-    ) -> Result<Option<Timestamp>, Error> {
-        let mut within = Rows::with_capacity(rows.len());
+    fn found(&self, search: &Search, rows: &[Changing<'_>]) -> Result<Option<Timestamp>, Error> {
+        let mut within = Rows::default();
         let mut winners = Vec::new();
-        for (key, row, winner) in rows {
+        for Changing { key, row, winner } in rows {
             if self.is_within(&search.access, key, row)? {
-                within.push(self, key, Timestamp(0), row, f64::NAN)?;
+                within.push(key, Timestamp(0), Held::Bytes(row.clone()), f64::NAN);
                 winners.push(*winner);
             }
         }
@@ -269,11 +282,11 @@ impl TableStore {
     }
 
     /// Returns whether an access may come to a row.
-    fn is_within(&self, access: &Access, key: &Key, row: &[u8]) -> Result<bool, Error> {
+    fn is_within(&self, access: &Access, key: &[u8], row: &[u8]) -> Result<bool, Error> {
         Ok(match access {
             Access::All | Access::Nearest { .. } => true,
-            Access::Keys(keys) => keys.contains(key),
-            Access::KeyRange(range) => range.contains(key.bytes()),
+            Access::Keys(keys) => keys.iter().any(|wanted| wanted.bytes() == key),
+            Access::KeyRange(range) => range.contains(key),
             Access::Index { index, range } => {
                 let order = self.ordered(*index)?.order_of(&self.view(row)?, &self.layout)?;
                 range.contains(&order)

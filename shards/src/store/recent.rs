@@ -1,56 +1,82 @@
-//! Which records changed lately?
+//! Which records changed lately, and from what to what?
 //!
-//! Asked when a transaction that has searched commits: only what changed after its snapshot can
-//! have changed what it found.
+//! Asked when a transaction commits: only what changed after its snapshot can have changed what it
+//! read. The rows are those the tree holds, so that remembering them costs a pointer.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
-use crate::ids::{RecordId, Timestamp};
+use crate::ids::Timestamp;
 
 /// Changes of one table in about the order of their commits.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Recent {
     changes: VecDeque<Change>,
+    latest: HashMap<Arc<[u8]>, Timestamp, ahash::RandomState>,
     highest: Timestamp,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Change {
-    at: Timestamp,
+/// One change of a record.
+pub(super) struct Change {
+    /// When.
+    pub at: Timestamp,
     /// The latest of this change and all before it: commits of several shards are applied a
     /// little out of order, and these are sorted.
     highest: Timestamp,
-    id: RecordId,
+    /// The record.
+    pub key: Arc<[u8]>,
+    /// What it was, and since when.
+    pub old: Option<(Timestamp, Arc<[u8]>)>,
+    /// What it became.
+    pub new: Option<Arc<[u8]>>,
 }
 
 impl Recent {
     /// Notes that a record changed.
-    pub fn note(&mut self, at: Timestamp, id: RecordId) {
+    pub fn note(
+        &mut self,
+        at: Timestamp,
+        key: Arc<[u8]>,
+        old: Option<(Timestamp, Arc<[u8]>)>,
+        new: Option<Arc<[u8]>>,
+    ) {
         self.highest = self.highest.max(at);
-        self.changes.push_back(Change { at, highest: self.highest, id });
+        self.latest.insert(key.clone(), at);
+        self.changes.push_back(Change { at, highest: self.highest, key, old, new });
     }
 
-    /// Returns the records that changed after the snapshot, each once.
+    /// Returns the changes after the snapshot.
     ///
     /// **Cost**: a binary search, then the changes since.
-    pub fn since(&self, snapshot: Timestamp) -> Vec<RecordId> {
+    pub fn since(&self, snapshot: Timestamp) -> impl Iterator<Item = &Change> {
         let first = self.changes.partition_point(|change| change.highest <= snapshot);
-        let since = self.changes.range(first..).filter(|change| change.at > snapshot);
-        let mut ids: Vec<RecordId> = since.map(|change| change.id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+        self.changes.range(first..).filter(move |change| change.at > snapshot)
+    }
+
+    /// Returns when a record last changed, if that is not long ago.
+    pub fn changed(&self, key: &[u8]) -> Option<Timestamp> {
+        self.latest.get(key).copied()
+    }
+
+    /// Returns all changes that are still known.
+    pub fn all(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter()
     }
 
     /// Forgets what every snapshot, present and future, shows already.
     pub fn collect(&mut self, watermark: Timestamp) {
         let first = self.changes.partition_point(|change| change.highest <= watermark);
-        self.changes.drain(..first);
+        for change in self.changes.drain(..first) {
+            if self.latest.get(&change.key) == Some(&change.at) {
+                self.latest.remove(&change.key);
+            }
+        }
     }
 
     /// Returns an estimate of the bytes in memory.
     pub fn memory_bytes(&self) -> usize {
-        self.changes.capacity() * size_of::<Change>()
+        // Per key a place in the map at 7/8 load.
+        self.changes.capacity() * size_of::<Change>() + self.latest.len() * 28
     }
 }
 
@@ -60,17 +86,21 @@ mod tests {
 
     #[test]
     fn changes_come_a_little_out_of_order() {
+        let key = |id: u8| Arc::<[u8]>::from([id]);
         let mut recent = Recent::default();
         for (at, id) in [(3, 1), (7, 2), (5, 3), (8, 2), (9, 4)] {
-            recent.note(Timestamp(at), RecordId(id));
+            recent.note(Timestamp(at), key(id), None, None);
         }
         let since = |recent: &Recent, snapshot| {
-            recent.since(Timestamp(snapshot)).iter().map(|id| id.0).collect::<Vec<_>>()
+            recent.since(Timestamp(snapshot)).map(|change| change.key[0]).collect::<Vec<_>>()
         };
-        assert_eq!(since(&recent, 0), [1, 2, 3, 4]);
-        assert_eq!(since(&recent, 5), [2, 4]);
-        assert_eq!(since(&recent, 9), [] as [u32; 0]);
+        assert_eq!(since(&recent, 0), [1, 2, 3, 2, 4]);
+        assert_eq!(since(&recent, 5), [2, 2, 4]);
+        assert_eq!(since(&recent, 9), [] as [u8; 0]);
+        assert_eq!(recent.changed(&[2]), Some(Timestamp(8)));
         recent.collect(Timestamp(7));
         assert_eq!(since(&recent, 7), [2, 4]);
+        assert_eq!(recent.changed(&[1]), None);
+        assert_eq!(recent.changed(&[2]), Some(Timestamp(8)));
     }
 }

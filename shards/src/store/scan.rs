@@ -1,16 +1,21 @@
 //! Which rows does a scan return next?
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 
 use super::batch::{Rows, filter_rows};
-use super::cursor::{Cursor, Overlay, Place, Source, StagedRow};
+use super::cursor::{Cursor, Hit, Overlay, Place, Source};
 use super::install::Store;
-use super::record::Version;
 use super::table::TableStore;
 use crate::error::Error;
-use crate::ids::{IndexId, RecordId, Timestamp};
-use crate::key::KeyRange;
-use crate::ordered::{OrderedIndex, bounds};
+use crate::ids::{IndexId, Timestamp};
+use crate::key::{Key, KeyRange};
+use crate::ordered::parts_of;
+use crate::tree::{Held, Item, Reach, Window};
+
+/// Records looked up one by one in a batch: each may need a group of its own in memory.
+const LOOK_UPS_MAX: usize = 256;
 
 impl Store {
     /// Returns the next rows, at most `rows_max`; `None` when the scan is over. A batch may be
@@ -18,165 +23,183 @@ impl Store {
     ///
     /// **Cost**: looks at no more than `rows_max` visible records per call, plus the invisible
     /// ones between them.
-    /// **Errors**: `StaleCatalog` when the table was dropped, and whatever the filter reports.
+    /// **Errors**: `NotLoaded`: load what the cursor lacks and call again; `StaleCatalog` when the
+    /// table or index was dropped; whatever the filter reports.
     pub fn next_batch(
         &self,
         cursor: &mut Cursor,
         rows_max: usize,
     ) -> Result<Option<RecordBatch>, Error> {
         let table = self.table(cursor.table)?;
-        if let Source::Comparing(_) = cursor.source {
-            let over = Source::Hits { hits: Vec::new(), next: 0 };
-            if let Source::Comparing(comparing) = std::mem::replace(&mut cursor.source, over) {
-                cursor.compare_some(table, comparing)?;
-            }
-            let none = Rows::with_capacity(0);
-            return none.batch(table, &cursor.columns, &cursor.schema, cursor.measure).map(Some);
-        }
-        let wanted = match &cursor.filter {
-            // With a filter, how many rows to look at for a small limit is unknown: look ahead.
-            Some(_) => rows_max,
-            None => rows_max.min(cursor.remaining),
-        };
-        if wanted == 0 || cursor.remaining == 0 {
-            return Ok(None);
-        }
-        let Cursor { source, overlay, filter, .. } = cursor;
-        let mut rows = Rows::with_capacity(wanted.min(8192));
-        let more = table.fetch(source, overlay, cursor.snapshot, wanted, &mut rows)?;
-        if rows.is_empty() && !more {
-            return Ok(None);
-        }
-        if let Some((filter, schema)) = filter {
-            filter_rows(table, &mut rows, &**filter, schema, cursor.measure)?;
-            rows.truncate(cursor.remaining);
-        }
-        cursor.remaining -= rows.len();
-        rows.batch(table, &cursor.columns, &cursor.schema, cursor.measure).map(Some)
+        let pins = cursor.pins.clone();
+        let reach = Reach { cache: &self.cache, pins: &pins };
+        let next = next(table, reach, cursor, rows_max)?;
+        pins.borrow_mut().clear();
+        Ok(next)
     }
 }
 
-impl TableStore {
-    /// Returns an ordered index of this table.
-    pub(super) fn ordered(&self, index: IndexId) -> Result<&OrderedIndex, Error> {
-        self.indexes.ordered.get(&index).ok_or_else(|| self.stale())
+fn next(
+    table: &TableStore,
+    reach: Reach<'_>,
+    cursor: &mut Cursor,
+    rows_max: usize,
+) -> Result<Option<RecordBatch>, Error> {
+    cursor.start(table, reach)?;
+    if let Source::Comparing(_) = cursor.source {
+        cursor.compare_some(table, reach)?;
+        let none = Rows::default();
+        return none.batch(table, &cursor.columns, &cursor.schema, cursor.measure).map(Some);
     }
-
-    /// Adds up to `wanted` visible rows; returns whether there may be more.
-    fn fetch<'s>(
-        &'s self,
-        source: &mut Source,
-        overlay: &'s mut Overlay,
-        snapshot: Timestamp,
-        wanted: usize,
-        rows: &mut Rows<'s>,
-    ) -> Result<bool, Error> {
-        let Overlay { hidden, rows: staged, next: staged_next } = overlay;
-        let staged: &'s [StagedRow] = staged;
-        let mut fetch = Fetch { table: self, hidden, staged, staged_next, snapshot, wanted, rows };
-        match source {
-            Source::All { next, end } => fetch.all(next, *end),
-            Source::Keys { keys, next } => {
-                while fetch.has_room() && *next < keys.len() {
-                    if let Some((id, _)) = self.find(keys[*next].bytes()) {
-                        fetch.record(id)?;
-                    }
-                    *next += 1;
-                }
-                Ok(*next < keys.len())
-            }
-            Source::KeyRange { range, after } => fetch.key_range(range, after),
-            Source::Index { index, range, after } => fetch.index(*index, range, after),
-            Source::Hits { hits, next } => {
-                while fetch.has_room() && *next < hits.len() {
-                    let hit = &hits[*next];
-                    match hit.place {
-                        Place::Record(id) => {
-                            if let Some(version) = self.records.get(id).at(snapshot) {
-                                fetch.push(id, version, hit.measure)?;
-                            }
-                        }
-                        Place::Staged(position) => {
-                            fetch.push_staged(&staged[position], hit.measure)?;
-                        }
-                    }
-                    *next += 1;
-                }
-                Ok(*next < hits.len())
-            }
-            Source::Comparing(_) => {
-                Err(Error::Internal("a comparison gives rows only at its end".into()))
-            }
-        }
+    let wanted = match &cursor.filter {
+        // With a filter, how many rows to look at for a small limit is unknown: look ahead.
+        Some(_) => rows_max,
+        None => rows_max.min(cursor.remaining),
+    };
+    if wanted == 0 || cursor.remaining == 0 {
+        return Ok(None);
     }
+    let Cursor { source, overlay, filter, .. } = cursor;
+    let mut rows = Rows::default();
+    let mut fetch = Fetch { table, reach, snapshot: cursor.snapshot, wanted, rows: &mut rows };
+    let more = fetch.from(source, overlay)?;
+    if rows.is_empty() && !more {
+        return Ok(None);
+    }
+    if let Some((filter, schema)) = filter {
+        filter_rows(table, &mut rows, &**filter, schema, cursor.measure)?;
+        rows.truncate(cursor.remaining);
+    }
+    cursor.remaining -= rows.len();
+    rows.batch(table, &cursor.columns, &cursor.schema, cursor.measure).map(Some)
 }
 
 /// One call's collection of rows.
-struct Fetch<'f, 's> {
-    table: &'s TableStore,
-    hidden: &'f std::collections::HashSet<RecordId, ahash::RandomState>,
-    staged: &'s [StagedRow],
-    staged_next: &'f mut usize,
+struct Fetch<'f> {
+    table: &'f TableStore,
+    reach: Reach<'f>,
     snapshot: Timestamp,
     wanted: usize,
-    rows: &'f mut Rows<'s>,
+    rows: &'f mut Rows,
 }
 
-impl<'s> Fetch<'_, 's> {
-    fn has_room(&self) -> bool {
-        self.rows.len() < self.wanted
+/// What an ordered access comes to next.
+enum Next {
+    /// A record by its key, found under an entry.
+    Record { entry: Vec<u8>, key: Arc<[u8]> },
+    /// Position in the overlay's rows.
+    Staged(usize),
+}
+
+impl Fetch<'_> {
+    /// Adds up to `wanted` visible rows; returns whether there may be more.
+    fn from(&mut self, source: &mut Source, overlay: &mut Overlay) -> Result<bool, Error> {
+        match source {
+            Source::Keys { keys, next } => self.keys(keys, next),
+            Source::KeyRange { range, after } => self.key_range(range, after, overlay),
+            Source::Index { index, range, after } => self.index(*index, range, after, overlay),
+            Source::Hits { hits, next } => self.hits(hits, next, overlay),
+            Source::Start(_) | Source::Comparing(_) => {
+                Err(Error::Internal("a search gives rows only at its end".into()))
+            }
+        }
     }
 
-    fn all(&mut self, next: &mut u32, end: u32) -> Result<bool, Error> {
-        let count = (end - *next) as usize;
-        for (id, record) in self.table.records.from(*next).take(count) {
-            if !self.has_room() {
-                return Ok(true);
-            }
-            *next = id.0 + 1;
-            if let Some(version) = record.at(self.snapshot)
-                && (self.hidden.is_empty() || !self.hidden.contains(&id))
-            {
-                self.rows.push(self.table, &record.key, version.begin, &version.row, 0.0)?;
+    fn room(&self) -> usize {
+        self.wanted - self.rows.len()
+    }
+
+    fn keys(&mut self, keys: &[Key], next: &mut usize) -> Result<bool, Error> {
+        let end = keys.len().min(*next + self.wanted.min(LOOK_UPS_MAX));
+        let keys_now = keys[*next..end].iter().map(Key::bytes);
+        for (key, found) in keys[*next..end].iter().zip(self.look_up(keys_now)?) {
+            if let Some((version, row)) = found {
+                self.rows.push(key.bytes(), version, row, 0.0);
             }
         }
         *next = end;
-        self.staged_rest()
+        Ok(end < keys.len())
     }
 
-    fn key_range(&mut self, range: &KeyRange, after: &mut Option<Vec<u8>>) -> Result<bool, Error> {
-        let Some(limits) = bounds(range, after.as_deref()) else { return self.staged_rest() };
-        let order = self.table.order.range::<[u8], _>(limits);
-        let mut last: Option<&[u8]> = None;
-        let mut visit = |key: &'s [u8], id: RecordId| -> Result<bool, Error> {
-            self.staged_before(key, range.descending)?;
-            if !self.has_room() {
-                return Ok(false);
-            }
-            self.record(id)?;
-            last = Some(key);
-            Ok(true)
-        };
-        let mut is_over = true;
-        if range.descending {
-            for (key, id) in order.rev() {
-                if !visit(key, *id)? {
-                    is_over = false;
-                    break;
+    fn hits(&mut self, hits: &[Hit], next: &mut usize, overlay: &Overlay) -> Result<bool, Error> {
+        let end = hits.len().min(*next + self.wanted.min(LOOK_UPS_MAX));
+        let hits_now = &hits[*next..end];
+        let keys = hits_now.iter().filter_map(|hit| match &hit.place {
+            Place::Record(key) => Some(&**key),
+            Place::Staged(_) => None,
+        });
+        let mut found = self.look_up(keys)?.into_iter();
+        for hit in hits_now {
+            match &hit.place {
+                Place::Record(key) => {
+                    if let Some((version, row)) = found.next().flatten() {
+                        self.rows.push(key, version, row, hit.measure);
+                    }
                 }
-            }
-        } else {
-            for (key, id) in order {
-                if !visit(key, *id)? {
-                    is_over = false;
-                    break;
-                }
+                Place::Staged(position) => self.push_staged(overlay, *position, hit.measure),
             }
         }
-        if let Some(last) = last {
-            *after = Some(last.to_vec());
+        *next = end;
+        Ok(end < hits.len())
+    }
+
+    /// Looks records up by key; `None` where the snapshot sees none.
+    ///
+    /// **Errors**: `NotLoaded`, after the groups of all of them were asked for.
+    fn look_up<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) -> Result<Vec<Option<(Timestamp, Held)>>, Error> {
+        let mut lacks = false;
+        let mut found = Vec::with_capacity(keys.size_hint().0);
+        for key in keys {
+            match self.table.get(self.reach, key, self.snapshot) {
+                Err(Error::NotLoaded) => lacks = true,
+                version => found.push(version?.and_then(|found| Some((found.begin, found.row?)))),
+            }
         }
-        if is_over { self.staged_rest() } else { Ok(true) }
+        if lacks { Err(Error::NotLoaded) } else { Ok(found) }
+    }
+
+    fn key_range(
+        &mut self,
+        range: &KeyRange,
+        after: &mut Option<Vec<u8>>,
+        overlay: &mut Overlay,
+    ) -> Result<bool, Error> {
+        let mut last = after.take();
+        let from = last.clone();
+        let window = Window { range, after: from.as_deref(), snapshot: self.snapshot };
+        let (table, reach, room) = (self.table, self.reach, self.room());
+        let over = table.records.scan(reach, window, room, &mut |item| {
+            if let (Item::Span { group, from, to }, true) = (&item, overlay.hidden.is_empty()) {
+                self.rows.push_span(group, *from, *to);
+                group.key_into(to - 1, last.get_or_insert_default());
+                return Ok(self.room());
+            }
+            item.each(&mut |key, begin, row| {
+                self.staged_before(key, range.descending, overlay);
+                if self.room() == 0 {
+                    return Ok::<_, Error>(false);
+                }
+                if !overlay.hidden.contains(key) {
+                    self.rows.push(key, begin, row.held(), 0.0);
+                }
+                let last = last.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(key);
+                Ok(self.room() > 0)
+            })?;
+            Ok(self.room())
+        });
+        *after = last;
+        match over {
+            Ok(true) => Ok(self.staged_rest(overlay)),
+            Ok(false) => Ok(true),
+            // What was read so far is a batch; the next call asks for the rest.
+            Err(Error::NotLoaded) if !self.rows.is_empty() => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     fn index(
@@ -184,68 +207,104 @@ impl<'s> Fetch<'_, 's> {
         index: IndexId,
         range: &KeyRange,
         after: &mut Option<Vec<u8>>,
+        overlay: &mut Overlay,
     ) -> Result<bool, Error> {
-        let ordered = self.table.ordered(index)?;
-        let mut last: Option<&[u8]> = None;
-        let mut is_over = true;
-        for hit in ordered.scan(range, after.as_deref(), self.snapshot) {
-            self.staged_before(hit.order(), range.descending)?;
-            if !self.has_room() {
-                is_over = false;
-                break;
+        let room = self.room().min(LOOK_UPS_MAX);
+        let (found, staged, is_over) =
+            self.entries(index, range, after.as_deref(), overlay, room)?;
+        let keys = found.iter().filter_map(|next| match next {
+            Next::Record { key, .. } => Some(&**key),
+            Next::Staged(_) => None,
+        });
+        let mut records = self.look_up(keys)?.into_iter();
+        for next in found {
+            match next {
+                Next::Staged(position) => self.push_staged(overlay, position, 0.0),
+                Next::Record { entry, key } => {
+                    if let Some((version, row)) = records.next().flatten()
+                        && !overlay.hidden.contains(&key)
+                    {
+                        self.rows.push(&key, version, row, 0.0);
+                    }
+                    *after = Some(entry);
+                }
             }
-            self.record(hit.record)?;
-            last = Some(hit.entry);
         }
-        if let Some(last) = last {
-            *after = Some(last.to_vec());
+        overlay.next = staged;
+        if is_over { Ok(self.staged_rest(overlay)) } else { Ok(true) }
+    }
+
+    /// Returns the next entries of an index with the staged rows among them, at most `room`; the
+    /// first staged row behind them; whether the range ends there.
+    fn entries(
+        &self,
+        index: IndexId,
+        range: &KeyRange,
+        after: Option<&[u8]>,
+        overlay: &Overlay,
+        room: usize,
+    ) -> Result<(Vec<Next>, usize, bool), Error> {
+        let tree = &self.table.ordered(index)?.tree;
+        let window = Window { range, after, snapshot: self.snapshot };
+        let (mut found, mut staged) = (Vec::with_capacity(room.min(64)), overlay.next);
+        let over = tree.scan(self.reach, window, room, &mut |item| {
+            item.each(&mut |entry, _, _| {
+                let Some((order, key)) = parts_of(entry) else {
+                    return Err(Error::Corrupt("an index entry without a key".into()));
+                };
+                while found.len() < room
+                    && overlay.is_staged_before(staged, order, range.descending)
+                {
+                    found.push(Next::Staged(staged));
+                    staged += 1;
+                }
+                if found.len() == room {
+                    return Ok(false);
+                }
+                found.push(Next::Record { entry: entry.to_vec(), key: key.into() });
+                Ok(found.len() < room)
+            })?;
+            Ok(room - found.len())
+        });
+        match over {
+            Ok(over) => Ok((found, staged, over)),
+            Err(Error::NotLoaded) if !found.is_empty() => Ok((found, staged, false)),
+            Err(error) => Err(error),
         }
-        if is_over { self.staged_rest() } else { Ok(true) }
     }
 
     /// Adds the staged rows that come before a committed one in the range's order.
-    fn staged_before(&mut self, order: &[u8], descending: bool) -> Result<(), Error> {
-        while let Some(row) = self.staged.get(*self.staged_next) {
-            let is_before = if descending {
-                row.order.as_slice() > order
-            } else {
-                row.order.as_slice() < order
-            };
-            if !is_before || !self.has_room() {
-                break;
+    fn staged_before(&mut self, order: &[u8], descending: bool, overlay: &mut Overlay) {
+        while self.room() > 0 && overlay.is_staged_before(overlay.next, order, descending) {
+            self.push_staged(overlay, overlay.next, 0.0);
+            overlay.next += 1;
+        }
+    }
+
+    /// Adds the staged rows that are left; returns whether there was no room for all.
+    fn staged_rest(&mut self, overlay: &mut Overlay) -> bool {
+        while overlay.next < overlay.rows.len() {
+            if self.room() == 0 {
+                return true;
             }
-            self.push_staged(row, 0.0)?;
-            *self.staged_next += 1;
+            self.push_staged(overlay, overlay.next, 0.0);
+            overlay.next += 1;
         }
-        Ok(())
+        false
     }
 
-    fn staged_rest(&mut self) -> Result<bool, Error> {
-        while let Some(row) = self.staged.get(*self.staged_next) {
-            if !self.has_room() {
-                return Ok(true);
-            }
-            self.push_staged(row, 0.0)?;
-            *self.staged_next += 1;
-        }
-        Ok(false)
+    fn push_staged(&mut self, overlay: &Overlay, position: usize, measure: f64) {
+        let staged = &overlay.rows[position];
+        let row = Held::Bytes(staged.row.clone());
+        self.rows.push(staged.key.bytes(), staged.version, row, measure);
     }
+}
 
-    /// Adds a record unless it is invisible or replaced by a staged write.
-    fn record(&mut self, id: RecordId) -> Result<(), Error> {
-        let record = self.table.records.get(id);
-        match record.at(self.snapshot) {
-            Some(version) if !self.hidden.contains(&id) => self.push(id, version, 0.0),
-            _ => Ok(()),
-        }
-    }
-
-    fn push(&mut self, id: RecordId, version: &'s Version, measure: f64) -> Result<(), Error> {
-        let key = &self.table.records.get(id).key;
-        self.rows.push(self.table, key, version.begin, &version.row, measure)
-    }
-
-    fn push_staged(&mut self, row: &'s StagedRow, measure: f64) -> Result<(), Error> {
-        self.rows.push(self.table, &row.key, row.version, &row.row, measure)
+impl Overlay {
+    /// Returns whether a staged row comes before a committed one in the range's order.
+    fn is_staged_before(&self, position: usize, order: &[u8], descending: bool) -> bool {
+        self.rows.get(position).is_some_and(|row| {
+            if descending { row.order.as_slice() > order } else { row.order.as_slice() < order }
+        })
     }
 }

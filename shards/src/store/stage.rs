@@ -10,6 +10,7 @@ use super::install::Store;
 use crate::error::Error;
 use crate::ids::{TableId, Timestamp, TxnId};
 use crate::request::{Expect, Write, WriteOp};
+use crate::tree::Reach;
 
 /// One transaction's staged writes.
 #[derive(Default)]
@@ -34,13 +35,15 @@ impl Store {
     /// transaction see them.
     ///
     /// **Errors**: as [`Store::check`], and `DuplicateKey` when the transaction itself has put a
-    /// record where an insert expects none. Nothing is staged then.
-    pub fn stage(
+    /// record where an insert expects none; `NotLoaded`. Nothing is staged then.
+    pub(crate) fn stage(
         &mut self,
+        reach: Reach<'_>,
         txn: TxnId,
-        writes: Vec<Write>,
+        writes: &[Write],
         snapshot: Timestamp,
     ) -> Result<(), Error> {
+        let before = self.before(reach, writes)?;
         for (position, write) in writes.iter().enumerate() {
             // Within one call, too, a later write may build on an earlier one.
             let earlier = writes[..position].iter().rev().find(|w| is_same_record(w, write));
@@ -51,12 +54,12 @@ impl Store {
                         return Err(self.table(write.table)?.duplicate(write));
                     }
                 }
-                None => self.check(write, snapshot)?,
+                None => self.check(write, before[position].as_ref(), snapshot)?,
             }
         }
         let staged = self.staged.entry(txn).or_default();
         for write in writes {
-            staged.add(write);
+            staged.add(write.clone());
         }
         Ok(())
     }

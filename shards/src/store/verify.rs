@@ -1,134 +1,156 @@
 //! Does every index equal its records?
+//!
+//! The rows and entries that a snapshot shows are read in steps (`actor/verify.rs`); here they
+//! are compared.
 
-use super::indexes::{Indexes, texts_of};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::Row;
+use super::indexes::texts_of;
 use super::install::Store;
 use super::table::TableStore;
-use crate::catalog::IndexKind;
 use crate::error::Error;
-use crate::ids::{IndexId, RecordId, TableId, Timestamp};
+use crate::ids::{IndexId, TableId, Timestamp};
+use crate::key::Key;
+use crate::ordered::{differences, entry_of};
 use crate::request::Direction;
-use crate::row::RowView;
 
-/// The snapshot that sees exactly what is current.
-const LATEST: Timestamp = Timestamp(u64::MAX - 1);
+/// What a snapshot shows of one table.
+#[derive(Default)]
+pub(crate) struct Shown {
+    /// The records, by key.
+    pub rows: Vec<Row>,
+    /// The entries of each ordered index, in order.
+    pub entries: BTreeMap<IndexId, Vec<Vec<u8>>>,
+    /// The other indexes there were.
+    pub others: BTreeSet<IndexId>,
+}
 
 impl Store {
-    /// Rebuilds every index of one table, or of all, from the records and compares. Returns a
-    /// line per difference, none when all is well.
-    ///
-    /// **Cost**: builds every index once more.
-    pub fn verify(&self, table: Option<TableId>) -> Vec<String> {
+    /// Returns the tables.
+    pub(crate) fn to_be_verified(&self) -> Vec<TableId> {
+        self.tables.keys().copied().collect()
+    }
+
+    /// Returns what there is to be read of a table, nothing read yet; `None` when it is gone.
+    pub(crate) fn to_be_shown(&self, table: TableId) -> Option<Shown> {
+        let indexes = &self.tables.get(&table)?.indexes;
+        let entries = indexes.ordered.keys().map(|index| (*index, Vec::new())).collect();
+        let others = indexes.vector.keys().chain(indexes.text.keys()).copied().collect();
+        Some(Shown { rows: Vec::new(), entries, others })
+    }
+
+    /// Compares what a snapshot shows of a table with the indexes that stay in memory and with
+    /// the entries read. Indexes that are newer are left out. Returns a line per difference, none when all is well.
+    pub(crate) fn verify(&self, table: TableId, shown: &Shown, snapshot: Timestamp) -> Vec<String> {
+        let Some(store) = self.tables.get(&table) else { return Vec::new() };
         let mut findings = Vec::new();
-        for (id, store) in &self.tables {
-            if table.is_none_or(|table| table == *id)
-                && let Err(error) = store.verify(self.watermark, &mut findings)
-            {
-                findings.push(format!("table \"{}\": {error}", store.table.name));
-            }
+        if let Err(error) = store.verify(shown, snapshot, &mut findings) {
+            findings.push(format!("table \"{}\": {error}", store.table.name));
         }
         findings
     }
 }
 
 impl TableStore {
-    fn verify(&self, watermark: Timestamp, findings: &mut Vec<String>) -> Result<(), Error> {
-        let name = &self.table.name;
-        let mut live = 0;
-        for (id, record) in self.records.from(0).filter(|(_, record)| record.newest.is_some()) {
-            live += u64::from(record.current().is_some());
-            let key = record.key.bytes();
-            if self.by_key.get(key) != Some(&id) || self.order.get(key) != Some(&id) {
-                let shown = record.key.display(&self.table);
-                findings.push(format!("table \"{name}\": key {shown} leads elsewhere"));
-            }
-        }
-        if live != self.live {
-            let counted = self.live;
-            findings.push(format!("table \"{name}\": {live} records, counted as {counted}"));
-        }
-        if self.by_key.len() != self.order.len() {
-            findings.push(format!("table \"{name}\": key map and key order differ in size"));
-        }
-        self.verify_ordered(watermark, findings)?;
-        self.verify_vector(findings)?;
-        self.verify_text(findings)?;
-        self.verify_edges(findings)
-    }
-
-    fn verify_ordered(
+    fn verify(
         &self,
-        watermark: Timestamp,
+        shown: &Shown,
+        snapshot: Timestamp,
         findings: &mut Vec<String>,
     ) -> Result<(), Error> {
-        let mut rebuilt = Indexes::default();
-        for index in &self.table.indexes {
-            if matches!(index.kind, IndexKind::Ordered { .. }) {
-                rebuilt.add(index, &self.table);
-            }
+        let found = shown.rows.len() as u64;
+        if found != self.live && self.recent.since(snapshot).next().is_none() {
+            let (name, counted) = (&self.table.name, self.live);
+            findings.push(format!("table \"{name}\": {found} records, counted as {counted}"));
         }
-        for (id, record) in self.records.from(0) {
-            rebuilt.replay(&self.layout, id, record, None)?;
-        }
-        for index in &self.table.indexes {
-            if let (Some(held), Some(expected)) =
-                (self.indexes.ordered.get(&index.id), rebuilt.ordered.get(&index.id))
-            {
-                findings.extend(held.verify(expected, watermark, &index.name));
+        self.verify_ordered(shown, findings)?;
+        self.verify_vector(shown, snapshot, findings)?;
+        self.verify_text(shown, snapshot, findings)?;
+        self.verify_edges(shown, snapshot, findings)
+    }
+
+    fn verify_ordered(&self, shown: &Shown, findings: &mut Vec<String>) -> Result<(), Error> {
+        for (id, held) in &shown.entries {
+            let Some(index) = self.indexes.ordered.get(id) else { continue };
+            let mut expected = Vec::with_capacity(shown.rows.len());
+            for row in &shown.rows {
+                let order = index.order_of(&self.view(&row.row)?, &self.layout)?;
+                expected.push(entry_of(&order, &row.key));
             }
+            expected.sort_unstable();
+            self.report(*id, differences(held, &expected), findings);
         }
         Ok(())
     }
 
-    fn verify_vector(&self, findings: &mut Vec<String>) -> Result<(), Error> {
-        for (id, vector) in &self.indexes.vector {
+    fn verify_vector(
+        &self,
+        shown: &Shown,
+        snapshot: Timestamp,
+        findings: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        for (id, vector) in self.indexes.vector.iter().filter(|(id, _)| shown.others.contains(id)) {
             let mut expected = Vec::new();
-            for (record, row) in self.current()? {
+            for row in &shown.rows {
                 let mut elements = Vec::new();
-                if row.vector_into(&self.layout, vector.column, &mut elements)? {
-                    expected.push((record, elements));
+                let view = self.view(&row.row)?;
+                if view.vector_into(&self.layout, vector.column, &mut elements)? {
+                    match self.names.find(&row.key) {
+                        Some(record) => expected.push((record, elements)),
+                        None => self.report(*id, vec!["a vector has no number".into()], findings),
+                    }
                 }
             }
-            self.report(*id, vector.index.verify(LATEST, expected), findings);
+            self.report(*id, vector.index.verify(snapshot, expected), findings);
         }
         Ok(())
     }
 
-    fn verify_text(&self, findings: &mut Vec<String>) -> Result<(), Error> {
-        for (id, text) in &self.indexes.text {
+    fn verify_text(
+        &self,
+        shown: &Shown,
+        snapshot: Timestamp,
+        findings: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        for (id, text) in self.indexes.text.iter().filter(|(id, _)| shown.others.contains(id)) {
             let mut expected = Vec::new();
-            for (record, row) in self.current()? {
-                expected.push((record, texts_of(&text.fields, &row, &self.layout)?));
+            for row in &shown.rows {
+                let texts = texts_of(&text.fields, &self.view(&row.row)?, &self.layout)?;
+                if let Some(record) = self.names.find(&row.key) {
+                    expected.push((record, texts));
+                } else {
+                    self.report(*id, vec!["a record has no number".into()], findings);
+                }
             }
             let records = expected.iter().map(|(record, texts)| {
                 (*record, texts.iter().map(Option::as_deref).collect::<Vec<_>>())
             });
-            self.report(*id, text.index.verify(records, LATEST), findings);
+            self.report(*id, text.index.verify(records, snapshot), findings);
         }
         Ok(())
     }
 
     /// Edges are compared on the side of their sources: those on the other side belong to
     /// records of other shards.
-    fn verify_edges(&self, findings: &mut Vec<String>) -> Result<(), Error> {
+    fn verify_edges(
+        &self,
+        shown: &Shown,
+        snapshot: Timestamp,
+        findings: &mut Vec<String>,
+    ) -> Result<(), Error> {
         let Some(edges) = &self.indexes.edges else { return Ok(()) };
+        let types = self.table.key_types();
         let mut expected = Vec::new();
-        for (record, row) in self.current()? {
-            let (source, target) = edges.ends(&row, &self.layout)?;
-            expected.push((source, target, self.records.get(record).key.clone()));
+        for row in &shown.rows {
+            let (source, target) = edges.ends(&self.view(&row.row)?, &self.layout)?;
+            let edge = Key::from_bytes(&row.key, &types, self.table.routing)?;
+            expected.push((source, target, edge));
         }
-        let found = edges.adjacency.verify(Direction::Out, expected.into_iter(), LATEST);
+        let found = edges.adjacency.verify(Direction::Out, expected.into_iter(), snapshot);
         let name = &self.table.name;
         findings.extend(found.into_iter().map(|finding| format!("edges \"{name}\": {finding}")));
         Ok(())
-    }
-
-    /// Returns the current rows.
-    fn current(&self) -> Result<Vec<(RecordId, RowView<'_>)>, Error> {
-        self.records
-            .from(0)
-            .filter_map(|(id, record)| Some((id, record.current()?)))
-            .map(|(id, version)| Ok((id, self.view(&version.row)?)))
-            .collect()
     }
 
     fn report(&self, index: IndexId, found: Vec<String>, findings: &mut Vec<String>) {

@@ -153,6 +153,11 @@ impl CoreClock {
         Timestamp(self.shared.snapshot())
     }
 
+    /// Returns a timestamp at or above every one that was handed out.
+    pub(crate) fn latest(&self) -> Timestamp {
+        Timestamp(self.shared.next.load(SeqCst) - 1)
+    }
+
     /// Hands out a commit timestamp, which stays invisible until [`CoreClock::finish`].
     pub(crate) fn take(&self) -> Timestamp {
         let mut pending = self.pending.borrow_mut();

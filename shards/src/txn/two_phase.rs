@@ -123,7 +123,11 @@ fn rank(error: &Error) -> u8 {
         Error::StaleCatalog { .. } => 1,
         Error::Conflict { .. } => 2,
         Error::Overloaded(_) | Error::Cancelled(_) => 3,
-        Error::OutcomeUnknown(_) | Error::Corrupt(_) | Error::Storage(_) | Error::Internal(_) => 4,
+        Error::OutcomeUnknown(_)
+        | Error::Corrupt(_)
+        | Error::Storage(_)
+        | Error::NotLoaded
+        | Error::Internal(_) => 4,
     }
 }
 

@@ -61,7 +61,8 @@ fn no_increment_is_lost() {
                     client.await;
                 }
                 let before = done.load(Ordering::SeqCst);
-                let found = read_all(&core, ACCOUNTS, core.snapshot()).await?;
+                let lease = core.lease();
+                let found = read_all(&core, ACCOUNTS, lease.snapshot()).await?;
                 let after = done.load(Ordering::SeqCst) + 4 * i64::from(core.core_count());
                 let values: Vec<i64> = found.values().map(|found| found.values[1]).collect();
                 assert_eq!(values.len(), COUNTERS as usize);
@@ -97,7 +98,8 @@ fn one_insert_of_a_key_wins() {
                         Err(error) => return Err(error),
                     }
                 }
-                let found = read_all(&core, TRANSFERS, core.snapshot()).await?;
+                let lease = core.lease();
+                let found = read_all(&core, TRANSFERS, lease.snapshot()).await?;
                 for id in 0..10 {
                     let winner = found.get(&id).map(|found| found.values[1]);
                     let other = found.get(&(id + 100)).map(|found| found.values[1]);

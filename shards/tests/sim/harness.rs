@@ -11,7 +11,7 @@ use futures::future::{Either, select};
 use pieskieo_io::sim::{Outcome, SimOptions, World};
 use pieskieo_io::wal::WalOptions;
 use pieskieo_shards::Error;
-use pieskieo_shards::actor::{Boot, BootOptions, Core};
+use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions};
 
 /// Where the data directory is on the simulated disk.
 pub const DATA: &str = "/data";
@@ -31,6 +31,7 @@ pub struct Plan {
 pub struct Machine {
     pub world: World,
     plan: Plan,
+    pub storage: StorageOptions,
     /// Random state for what happens between runs.
     state: u64,
 }
@@ -104,18 +105,32 @@ impl Plan {
     /// A machine whose disk never fails.
     pub fn world(self) -> Machine {
         let world = World::new(self.seed, SimOptions::default());
-        Machine { world, plan: self, state: self.seed ^ 0xc0ff_ee00 }
+        Machine { world, plan: self, storage: small_storage(), state: self.seed ^ 0xc0ff_ee00 }
     }
 }
 
-fn boot(plan: Plan) -> Arc<Boot> {
+fn boot(plan: Plan, storage: StorageOptions) -> Arc<Boot> {
     let options = BootOptions {
         path: PathBuf::from(DATA),
         cores: plan.cores,
         shard_count: Some(plan.shards),
         wal: WalOptions::small(LOG_FILE_BYTES),
+        storage,
     };
     Arc::new(Boot::new(options).expect("there are cores"))
+}
+
+/// Runs of a few rows, written often, and a cache of a few groups.
+fn small_storage() -> StorageOptions {
+    StorageOptions {
+        flush_bytes: 6 << 10,
+        hot_bytes_max: 64 << 10,
+        log_bytes: 64 << 10,
+        cache_bytes: 16 << 10,
+        group_bytes: 256,
+        run_bytes: 12 << 10,
+        level_bytes: 48 << 10,
+    }
 }
 
 impl Machine {
@@ -139,7 +154,7 @@ impl Machine {
     where
         Fut: Future<Output = Result<(), Error>> + 'static,
     {
-        let boot = boot(self.plan);
+        let boot = boot(self.plan, self.storage);
         let main = Rc::new(main);
         self.world.run(self.plan.cores, move |id| {
             let (boot, main) = (boot.clone(), main.clone());

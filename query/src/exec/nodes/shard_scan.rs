@@ -228,8 +228,8 @@ async fn scan(
     let mut cursor = opened.map_err(&explain)?;
     loop {
         stop.check().map_err(external)?;
-        let next = core.with_shard(shard, |store| store.next_batch(&mut cursor, BATCH_ROWS));
-        let Some(batch) = next.map_err(external)?.map_err(&explain)? else { return Ok(()) };
+        let next = core.next_batch(shard, &mut cursor, BATCH_ROWS).await;
+        let Some(batch) = next.map_err(&explain)? else { return Ok(()) };
         rows.add(batch.num_rows());
         if batch.num_rows() > 0 && !outlet.send(batch).await {
             return Ok(());

@@ -10,20 +10,21 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, BooleanArray, RecordBatch};
+use pieskieo_io::sim::{SimOptions, World};
 use proptest::prelude::*;
 
-use pieskieo_shards::Error;
-use pieskieo_shards::catalog::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
-use pieskieo_shards::ids::{ColumnId, IndexId, ShardId, TableId, Timestamp, TxnId};
-use pieskieo_shards::key::{Key, KeyBounds, KeyForm, KeyRange};
-use pieskieo_shards::request::{
+use super::rig::Rig;
+use crate::Error;
+use crate::catalog::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
+use crate::ids::{ColumnId, IndexId, TableId, Timestamp, TxnId};
+use crate::key::{Key, KeyBounds, KeyForm, KeyRange};
+use crate::request::{
     Access, Direction, Expect, ReadView, RowFilter, ScanColumn, ScanSpec, Write, WriteOp,
 };
-use pieskieo_shards::row;
-use pieskieo_shards::store::Store;
-use pieskieo_shards::text::{TextNode, TextQuery};
-use pieskieo_shards::value::{ColumnType, Value};
-use pieskieo_shards::vector::Metric;
+use crate::row;
+use crate::text::{TextNode, TextQuery};
+use crate::value::{ColumnType, Value};
+use crate::vector::Metric;
 
 const NODE: TableId = TableId(1);
 const EDGE: TableId = TableId(2);
@@ -177,6 +178,10 @@ enum Step {
     Rebuild,
     /// Applies the last commit once more, as a replay would.
     Replay,
+    /// Writes what is in memory to runs.
+    Flush,
+    /// Merges runs.
+    Merge,
 }
 
 fn node() -> impl Strategy<Value = Node> {
@@ -208,12 +213,14 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..4_u64, 0..40_usize).prop_map(|(ago, steps)| Step::Maintain(ago, steps)),
         1 => Just(Step::Rebuild),
         1 => Just(Step::Replay),
+        3 => Just(Step::Flush),
+        2 => Just(Step::Merge),
     ]
 }
 
 /// The store and the list it is compared with.
 struct Run {
-    store: Store,
+    store: Rig,
     nodes: History<Node>,
     edges: History<i64>,
     staged_nodes: BTreeMap<i64, Option<Node>>,
@@ -251,9 +258,11 @@ fn visible<R: Clone>(
 }
 
 impl Run {
-    fn new() -> Self {
+    async fn new() -> Self {
+        let mut store = Rig::open(catalog(true)).on_disk().await;
+        store.serve();
         Self {
-            store: Store::open(ShardId(0), catalog(true)),
+            store,
             nodes: BTreeMap::new(),
             edges: BTreeMap::new(),
             staged_nodes: BTreeMap::new(),
@@ -264,9 +273,9 @@ impl Run {
         }
     }
 
-    fn take(&mut self, step: Step) {
+    async fn take(&mut self, step: Step) {
         match step {
-            Step::Commit(nodes, edges) => self.commit(nodes, edges),
+            Step::Commit(nodes, edges) => self.commit(nodes, edges).await,
             Step::Stage(nodes, edges) => {
                 let mut writes = Vec::new();
                 for (id, node) in nodes {
@@ -278,13 +287,14 @@ impl Run {
                     writes.extend(edge_writes(id, before.get(&id).copied(), dst));
                     self.staged_edges.insert(id, dst);
                 }
-                self.store.stage(TXN, writes, Timestamp(self.now)).expect("no check can fail");
+                let staged = self.store.stage_loading(TXN, writes, Timestamp(self.now)).await;
+                staged.expect("no check can fail");
             }
             Step::CommitStaged => {
                 self.now += 1;
                 self.last = self.store.unstage(TXN);
                 for write in &self.last {
-                    self.store.apply(write, Timestamp(self.now));
+                    self.store.apply_loading(write, Timestamp(self.now)).await;
                 }
                 for (id, node) in std::mem::take(&mut self.staged_nodes) {
                     change(&mut self.nodes, id, node, self.now);
@@ -302,19 +312,21 @@ impl Run {
                 });
             }
             Step::Rebuild => {
-                self.store.install(catalog(false)).expect("dropped");
-                self.store.install(catalog(true)).expect("built");
+                self.store.install_loading(catalog(false)).await;
+                self.store.install_loading(catalog(true)).await;
             }
+            Step::Flush => self.store.flush().await,
+            Step::Merge => self.store.merge().await,
             Step::Replay => {
                 for write in &self.last {
-                    self.store.apply(write, Timestamp(self.now));
+                    self.store.apply_loading(write, Timestamp(self.now)).await;
                 }
             }
         }
     }
 
     /// Commits; a transaction that staged edges would lose a race on them, so it is given up.
-    fn commit(&mut self, nodes: Vec<(i64, Option<Node>)>, edges: Vec<(i64, Option<i64>)>) {
+    async fn commit(&mut self, nodes: Vec<(i64, Option<Node>)>, edges: Vec<(i64, Option<i64>)>) {
         if !edges.is_empty() {
             self.store.unstage(TXN);
             self.staged_nodes.clear();
@@ -339,13 +351,14 @@ impl Run {
                 let decoy = Node { a: Some(1), words: vec![0, 2], v: Some((1, 1)) };
                 let number = write.key.decode(&[ColumnType::BigInt]).expect("a node");
                 let Value::BigInt(id) = number[0] else { panic!("{number:?}") };
-                self.store.apply(&node_write(id, Some(&decoy)), Timestamp(self.now));
+                let decoy = node_write(id, Some(&decoy));
+                self.store.apply_loading(&decoy, Timestamp(self.now)).await;
             }
-            self.store.apply(write, Timestamp(self.now));
+            self.store.apply_loading(write, Timestamp(self.now)).await;
         }
     }
 
-    fn compare(&self) {
+    async fn compare(&self) {
         for (snapshot, txn) in
             [(self.now, None), (self.watermark.max(self.now - 1), None), (self.now, Some(TXN))]
         {
@@ -356,12 +369,12 @@ impl Run {
                 store: &self.store,
                 view: ReadView { snapshot: Timestamp(snapshot), txn, validated: false },
             };
-            reader.compare_orders(&nodes);
-            reader.compare_nearest(&nodes);
-            reader.compare_matching(&nodes);
+            reader.compare_orders(&nodes).await;
+            reader.compare_nearest(&nodes).await;
+            reader.compare_matching(&nodes).await;
             reader.compare_edges(&edges);
         }
-        assert_eq!(self.store.verify(None), Vec::<String>::new());
+        assert_eq!(self.store.verify_loading().await, Vec::<String>::new());
     }
 }
 
@@ -381,13 +394,13 @@ impl RowFilter for NotThird {
 }
 
 struct Reader<'a> {
-    store: &'a Store,
+    store: &'a Rig,
     view: ReadView,
 }
 
 impl Reader<'_> {
     /// Returns ids with the measure column asked for.
-    fn read(&self, access: Access, measure: ScanColumn, filtered: bool) -> Vec<(i64, f64)> {
+    async fn read(&self, access: Access, measure: ScanColumn, filtered: bool) -> Vec<(i64, f64)> {
         let filter: Option<Arc<dyn RowFilter>> =
             if filtered { Some(Arc::new(NotThird)) } else { None };
         let spec = ScanSpec {
@@ -400,7 +413,7 @@ impl Reader<'_> {
         };
         let mut cursor = self.store.open_scan(spec).expect("a scan");
         let mut rows = Vec::new();
-        while let Some(batch) = self.store.next_batch(&mut cursor, 3).expect("a batch") {
+        while let Some(batch) = self.store.next_loading(&mut cursor, 3).await.expect("a batch") {
             let ids = batch.column(0).as_primitive::<Int64Type>();
             let measures = batch.column(1).as_primitive_opt::<Float64Type>();
             for row in 0..batch.num_rows() {
@@ -411,21 +424,25 @@ impl Reader<'_> {
         rows
     }
 
-    fn ids(&self, access: Access, filtered: bool) -> Vec<i64> {
-        self.read(access, ScanColumn::Version, filtered).into_iter().map(|row| row.0).collect()
+    async fn ids(&self, access: Access, filtered: bool) -> Vec<i64> {
+        self.read(access, ScanColumn::Version, filtered)
+            .await
+            .into_iter()
+            .map(|row| row.0)
+            .collect()
     }
 
-    fn compare_orders(&self, nodes: &BTreeMap<i64, Node>) {
+    async fn compare_orders(&self, nodes: &BTreeMap<i64, Node>) {
         let keys: Vec<i64> = nodes.keys().copied().collect();
         let passing: Vec<i64> = keys.iter().copied().filter(|id| id % 3 != 0).collect();
-        let mut all = self.ids(Access::All, false);
+        let mut all = self.ids(Access::All, false).await;
         all.sort_unstable();
         assert_eq!(all, keys);
-        assert_eq!(self.ids(Access::KeyRange(KeyRange::all(false)), true), passing);
+        assert_eq!(self.ids(Access::KeyRange(KeyRange::all(false)), true).await, passing);
         let backwards: Vec<i64> = keys.iter().rev().copied().collect();
-        assert_eq!(self.ids(Access::KeyRange(KeyRange::all(true)), false), backwards);
+        assert_eq!(self.ids(Access::KeyRange(KeyRange::all(true)), false).await, backwards);
         let wanted = (0..12).rev().map(node_key).collect();
-        assert_eq!(self.ids(Access::Keys(wanted), false), backwards);
+        assert_eq!(self.ids(Access::Keys(wanted), false).await, backwards);
         let mut by_a: Vec<(bool, Option<i64>, i64)> =
             nodes.iter().map(|(id, node)| (node.a.is_none(), node.a, *id)).collect();
         by_a.sort_unstable();
@@ -435,7 +452,7 @@ impl Reader<'_> {
             if descending {
                 expected.reverse();
             }
-            assert_eq!(self.ids(access, false), expected);
+            assert_eq!(self.ids(access, false).await, expected);
         }
         let two = Value::BigInt(2);
         let bounds = KeyBounds {
@@ -447,10 +464,10 @@ impl Reader<'_> {
         let range = KeyRange::of(bounds, &types, KeyForm::Indexed, false).expect("a range");
         let above = by_a.iter().filter(|row| row.1.is_some_and(|a| a >= 2)).map(|row| row.2);
         let expected: Vec<i64> = above.collect();
-        assert_eq!(self.ids(Access::Index { index: ORDERED, range }, false), expected);
+        assert_eq!(self.ids(Access::Index { index: ORDERED, range }, false).await, expected);
     }
 
-    fn compare_nearest(&self, nodes: &BTreeMap<i64, Node>) {
+    async fn compare_nearest(&self, nodes: &BTreeMap<i64, Node>) {
         for (k, filtered) in [(1, false), (4, false), (3, true), (100, true)] {
             let mut expected: Vec<f64> = nodes
                 .iter()
@@ -472,7 +489,7 @@ impl Reader<'_> {
                     k,
                     ef: None,
                 };
-                let found = self.read(access, ScanColumn::Distance, filtered);
+                let found = self.read(access, ScanColumn::Distance, filtered).await;
                 let distances: Vec<f64> = found.iter().map(|row| row.1).collect();
                 assert_eq!(distances.len(), expected.len(), "{found:?}");
                 for (found, expected) in distances.iter().zip(&expected) {
@@ -487,14 +504,14 @@ impl Reader<'_> {
         }
     }
 
-    fn compare_matching(&self, nodes: &BTreeMap<i64, Node>) {
+    async fn compare_matching(&self, nodes: &BTreeMap<i64, Node>) {
         let leaf = |word: usize| TextNode::Term(WORDS[word].to_owned());
         let query = TextQuery {
             source: "ash cedar".into(),
             node: TextNode::Any(vec![leaf(0), leaf(2)]),
             fields: None,
         };
-        let stats = self.store.text_stats(NODE, TEXT, &query, self.view).expect("statistics");
+        let stats = self.store.stats_loading(NODE, TEXT, &query, self.view).await;
         // A text index counts documents that have words; an empty text is one too.
         assert_eq!(stats.documents, nodes.len() as u64);
         let words: usize = nodes.values().map(|node| node.words.len()).sum();
@@ -514,11 +531,11 @@ impl Reader<'_> {
                 stats: Arc::new(stats.clone()),
                 k,
             };
-            let all = self.read(search(None), ScanColumn::Score, filtered);
+            let all = self.read(search(None), ScanColumn::Score, filtered).await;
             let mut ids: Vec<i64> = all.iter().map(|row| row.0).collect();
             ids.sort_unstable();
             assert_eq!(ids, expected);
-            let best = self.read(search(Some(2)), ScanColumn::Score, filtered);
+            let best = self.read(search(Some(2)), ScanColumn::Score, filtered).await;
             let mut scores: Vec<f64> = all.iter().map(|row| row.1).collect();
             scores.sort_by(|a, b| b.total_cmp(a));
             scores.truncate(2);
@@ -572,10 +589,15 @@ proptest! {
 
     #[test]
     fn every_index_answers_as_a_full_scan_would(steps in prop::collection::vec(step(), 1..40)) {
-        let mut run = Run::new();
-        for step in steps {
-            run.take(step);
-            run.compare();
-        }
+        World::new(1, SimOptions::default()).run(1, move |_| {
+            let steps = steps.clone();
+            async move {
+                let mut run = Run::new().await;
+                for step in steps {
+                    run.take(step).await;
+                    run.compare().await;
+                }
+            }
+        }).finished();
     }
 }

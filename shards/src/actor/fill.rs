@@ -1,0 +1,132 @@
+//! How are indexes filled from records that are there already?
+//!
+//! At start, those that stay in memory; later, those that a schema change adds. A shard fills a
+//! new index while nobody writes to the table: commits of it wait, prepares are refused, and what
+//! is committing already is waited for before the schema changes. Prepares do not wait, because
+//! somebody who is waited for may be waiting for them on another shard.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use pieskieo_io::rt;
+
+use super::loading::loaded;
+use super::shard::Shard;
+use crate::error::Error;
+use crate::ids::{TableId, Timestamp};
+use crate::request::Write;
+use crate::store::{Build, Walk};
+
+/// Pause of somebody who waits for an index to be filled, or for commits to end.
+const WAIT_MS: u64 = 2;
+
+/// Keeps writers out of some tables while it lives.
+pub(crate) struct Closed {
+    shard: Rc<Shard>,
+    tables: Vec<TableId>,
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        let mut closed = self.shard.closed.borrow_mut();
+        for table in &self.tables {
+            closed.remove(table);
+        }
+    }
+}
+
+/// Closes tables for writers and waits until nobody is committing to them.
+pub(crate) async fn close(shard: &Rc<Shard>, tables: Vec<TableId>) -> Closed {
+    shard.closed.borrow_mut().extend(tables.iter().copied());
+    let closed = Closed { shard: shard.clone(), tables };
+    let is_busy = |table: &TableId| {
+        let locks = shard.locks.borrow();
+        locks.keys().any(|place| place.table() == *table)
+    };
+    while closed.tables.iter().any(is_busy) {
+        rt::sleep(Duration::from_millis(WAIT_MS)).await;
+    }
+    closed
+}
+
+/// Returns whether one of these writes is to a closed table.
+pub(crate) fn is_closed(shard: &Shard, writes: &[Write]) -> bool {
+    let closed = shard.closed.borrow();
+    !closed.is_empty() && writes.iter().any(|write| closed.contains(&write.table))
+}
+
+/// Waits until the tables of these writes are open.
+pub(crate) async fn wait_open(shard: &Shard, writes: &[Write]) {
+    while is_closed(shard, writes) {
+        rt::sleep(Duration::from_millis(WAIT_MS)).await;
+    }
+}
+
+/// Waits until the indexes of a table are filled.
+pub(crate) async fn wait_filled(shard: &Shard, table: TableId) {
+    while shard.closed.borrow().contains(&table) {
+        rt::sleep(Duration::from_millis(WAIT_MS)).await;
+    }
+}
+
+/// Fills new indexes. Several at once begin before anything waits.
+///
+/// **Cost**: reads every record of the tables.
+/// **Errors**: `Corrupt`, `Storage`; the indexes are then incomplete.
+pub(crate) async fn build(shard: &Shard, builds: Vec<Build>) -> Result<(), Error> {
+    let mut begun = Vec::with_capacity(builds.len());
+    for build in builds {
+        let done = shard.store.borrow_mut().index_recent(&build)?;
+        begun.push((build, done));
+    }
+    for (build, done) in begun {
+        let mut walk = Walk::default();
+        loop {
+            let next = |reach: crate::tree::Reach<'_>| {
+                shard.store.borrow().walk(reach, build.table, Timestamp::MAX, &mut walk)
+            };
+            let Some(rows) = loaded(shard, next).await? else { break };
+            shard.store.borrow_mut().index_rows(&build, &rows, &done)?;
+            rt::yield_if_needed().await;
+        }
+    }
+    Ok(())
+}
+
+/// Fills the indexes that stay in memory from the runs that were opened.
+///
+/// **Errors**: as [`build`].
+pub(crate) async fn restore(shard: &Shard) -> Result<(), Error> {
+    let tables = shard.store.borrow().to_be_filled();
+    for (table, is_edge) in tables {
+        if is_edge {
+            link(shard, table.table).await?;
+        }
+        if !table.indexes.is_empty() {
+            build(shard, vec![table]).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn link(shard: &Shard, table: TableId) -> Result<(), Error> {
+    let mut walk = Walk::default();
+    loop {
+        let next = |reach: crate::tree::Reach<'_>| {
+            shard.store.borrow().walk(reach, table, Timestamp::MAX, &mut walk)
+        };
+        let Some(rows) = loaded(shard, next).await? else { break };
+        shard.store.borrow_mut().link_rows(table, &rows)?;
+        rt::yield_if_needed().await;
+    }
+    let mut walk = Walk::default();
+    loop {
+        let next = |reach: crate::tree::Reach<'_>| {
+            shard.store.borrow().walk_entries(reach, (table, None), Timestamp::MAX, &mut walk)
+        };
+        let Some(entries) = loaded(shard, next).await? else { break };
+        shard.store.borrow_mut().link_mirrors(table, &entries)?;
+        rt::yield_if_needed().await;
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! How does work that needs a group from the disk get it?
+//!
+//! Work on a shard never waits while it looks at the store: it is tried, and where a group is not
+//! in memory it stops, the group is loaded, and it is tried again from the start. What was loaded
+//! stays pinned until the work is done, so every try gets further.
+
+use std::cell::RefCell;
+
+use super::shard::Shard;
+use crate::error::Error;
+use crate::tree::{Pins, Reach, load};
+
+/// Tries until nothing is missing. Between the last try and the return nothing else runs.
+///
+/// **Errors**: those of the work, and of the disk.
+pub(crate) async fn loaded<T>(
+    shard: &Shard,
+    mut work: impl FnMut(Reach<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let pins = RefCell::new(Pins::default());
+    loop {
+        match work(Reach { cache: &shard.cache, pins: &pins }) {
+            Err(Error::NotLoaded) => load_missing(shard, &pins).await?,
+            done => return done,
+        }
+    }
+}
+
+/// Loads what a try has noted.
+pub(crate) async fn load_missing(shard: &Shard, pins: &RefCell<Pins>) -> Result<(), Error> {
+    assert!(pins.borrow().lacks(), "work that stops for want of a group says which");
+    load(&shard.cache, pins).await
+}

@@ -1,0 +1,111 @@
+//! How does what is on disk change?
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use pieskieo_io::manifest::{self, Manifest};
+use pieskieo_io::segment::{SegmentId, segment_name};
+
+use super::edit::{Checkpoint, Edit, Placed};
+use crate::error::Error;
+use crate::tree::Files;
+
+/// Bytes a manifest grows to before it is written anew.
+const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+
+/// What one shard has on disk.
+pub(crate) struct Storage {
+    pub(super) files: Files,
+    pub(super) manifest: Manifest,
+    /// Every run the manifest names.
+    pub(super) runs: RefCell<BTreeMap<SegmentId, Placed>>,
+    pub(super) checkpoint: RefCell<Option<Checkpoint>>,
+    /// Bytes of a manifest that has just been written anew.
+    pub(super) snapshot_bytes: Cell<u64>,
+}
+
+impl Storage {
+    /// Returns the files.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Returns the bytes of all runs.
+    pub fn file_bytes(&self) -> u64 {
+        self.runs.borrow().values().map(|run| run.facts.seal.file_bytes).sum()
+    }
+
+    /// Returns the number of runs.
+    pub fn run_count(&self) -> usize {
+        self.runs.borrow().len()
+    }
+
+    /// Returns the last checkpoint.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        self.checkpoint.borrow().clone()
+    }
+
+    /// Returns every run with its place.
+    pub fn placed(&self) -> Vec<Placed> {
+        self.runs.borrow().values().cloned().collect()
+    }
+
+    /// Makes an edit durable, then removes the files of removed runs: who has one open may go on
+    /// reading it.
+    ///
+    /// **Errors**: `OutcomeUnknown`: the process must stop, recovery finds out.
+    pub async fn commit(&self, edit: Edit) -> Result<(), Error> {
+        self.manifest.append(&edit.encode()).await.map_err(unknown)?;
+        let removed = edit.removed.clone();
+        self.take(edit);
+        for id in removed {
+            self.remove(id).await;
+        }
+        if self.manifest.bytes() > self.snapshot_bytes.get() + MANIFEST_BYTES_MAX {
+            self.rewrite().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the manifest anew, without what has been replaced.
+    ///
+    /// **Errors**: as [`Storage::commit`].
+    pub(super) async fn rewrite(&self) -> Result<(), Error> {
+        let added = self.placed();
+        let snapshot = Edit { checkpoint: self.checkpoint(), removed: Vec::new(), added };
+        self.manifest.rewrite(&snapshot.encode()).await.map_err(unknown)?;
+        self.snapshot_bytes.set(self.manifest.bytes());
+        Ok(())
+    }
+
+    pub(super) fn take(&self, edit: Edit) {
+        let mut runs = self.runs.borrow_mut();
+        for id in edit.removed {
+            runs.remove(&id);
+        }
+        for run in edit.added {
+            runs.insert(run.facts.seal.id, run);
+        }
+        if let Some(checkpoint) = edit.checkpoint {
+            self.checkpoint.replace(Some(checkpoint));
+        }
+    }
+
+    async fn remove(&self, id: SegmentId) {
+        let name = segment_name(id);
+        if let Err(error) = self.files.dir().remove(&name).await {
+            tracing::warn!(file = name, %error, "a replaced segment cannot be removed");
+        }
+    }
+}
+
+fn unknown(error: manifest::Error) -> Error {
+    Error::OutcomeUnknown(format!("write the manifest: {error}"))
+}
+
+pub(super) fn failed(error: manifest::Error) -> Error {
+    match error {
+        manifest::Error::Damaged(_) => Error::Corrupt(error.to_string()),
+        _ => Error::Storage(error.to_string()),
+    }
+}

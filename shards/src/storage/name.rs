@@ -1,0 +1,23 @@
+//! Which tree is meant?
+
+use crate::ids::{IndexId, TableId};
+
+/// A tree of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TreeName {
+    /// The table.
+    pub table: TableId,
+    /// What the tree is to it.
+    pub part: Part,
+}
+
+/// What a tree is to its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Part {
+    /// Its records.
+    Records,
+    /// The entries of an ordered index.
+    Ordered(IndexId),
+    /// The edges that arrive here.
+    Mirrors,
+}

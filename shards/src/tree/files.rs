@@ -1,0 +1,78 @@
+//! Where are the files of one shard's runs, and what is the next one called?
+
+use std::cell::Cell;
+
+use pieskieo_io::file::Dir;
+use pieskieo_io::segment::{Codec, SegmentId, SegmentIdentity};
+use pieskieo_io::wal::StreamId;
+
+use super::limits::{GROUP_BYTES, LEVEL_ONE_BYTES, RUN_BYTES};
+use super::run::{Run, RunFacts};
+use super::seal::RunWriter;
+use crate::error::Error;
+use crate::row::RowLayout;
+
+/// How large the pieces of trees are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Bytes a row group aims at, before compression.
+    pub group_bytes: usize,
+    /// Bytes a run aims at, as stored.
+    pub run_bytes: u64,
+    /// Bytes of level 1, as stored.
+    pub level_bytes: u64,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { group_bytes: GROUP_BYTES, run_bytes: RUN_BYTES, level_bytes: LEVEL_ONE_BYTES }
+    }
+}
+
+/// The segment files of one shard.
+pub(crate) struct Files {
+    dir: Dir,
+    database: [u8; 16],
+    stream: StreamId,
+    next: Cell<u64>,
+    shape: Shape,
+}
+
+impl Files {
+    /// Returns the files in `dir`; `next` is a number above every one that was ever used.
+    pub fn new(dir: Dir, database: [u8; 16], stream: StreamId, next: u64, shape: Shape) -> Self {
+        Self { dir, database, stream, next: Cell::new(next), shape }
+    }
+
+    /// Returns how large the pieces are.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Returns the folder.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// Opens a run.
+    ///
+    /// **Errors**: as [`Run::open`].
+    pub async fn open(&self, facts: RunFacts) -> Result<Run, Error> {
+        Run::open(&self.dir, self.identity(facts.seal.id), facts).await
+    }
+
+    pub(super) async fn create<'l>(
+        &self,
+        layout: &'l RowLayout,
+        codec: Codec,
+    ) -> Result<RunWriter<'l>, Error> {
+        let id = SegmentId(self.next.get());
+        self.next.set(id.0 + 1);
+        let pieces = (self.identity(id), self.shape.group_bytes);
+        RunWriter::create(&self.dir, pieces, layout, codec).await
+    }
+
+    fn identity(&self, id: SegmentId) -> SegmentIdentity {
+        SegmentIdentity { database: self.database, stream: self.stream, id }
+    }
+}

@@ -1,0 +1,239 @@
+//! How is a sealed run opened and searched?
+//!
+//! A run is one segment file: row groups, and the parts that tell which group to read.
+//!
+//! | part | content |
+//! | --- | --- |
+//! | 1 groups | one block per row group (`group.rs`) |
+//! | 2 fences | `u32 n`, `n` ends of keys, `n` begins (u64), the first keys of the groups |
+//! | 3 filter | `filter.rs` |
+//!
+//! Fences and filter stay in memory while the run is open.
+
+use std::rc::Rc;
+
+use pieskieo_io::file::Dir;
+use pieskieo_io::segment::{self, PartKind, Segment, SegmentId, SegmentIdentity, SegmentSeal};
+
+use super::cache::Reach;
+use super::filter::Filter;
+use super::group::Group;
+use super::version::{Found, Held};
+use crate::codec::{Reader, Writer};
+use crate::error::Error;
+use crate::ids::Timestamp;
+
+pub(super) const GROUPS: PartKind = PartKind(1);
+pub(super) const FENCES: PartKind = PartKind(2);
+pub(super) const FILTER: PartKind = PartKind(3);
+
+/// What is known of a run without opening it; kept in the manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RunFacts {
+    /// The file.
+    pub seal: SegmentSeal,
+    /// Smallest key.
+    pub first: Vec<u8>,
+    /// Largest key.
+    pub last: Vec<u8>,
+    /// Versions, deletions included.
+    pub versions: u64,
+    /// Deletions.
+    pub deletions: u64,
+    /// Bytes of the groups before compression.
+    pub raw_bytes: u64,
+    /// Latest begin of a version.
+    pub newest: Timestamp,
+}
+
+/// An open run.
+pub(crate) struct Run {
+    pub(super) facts: RunFacts,
+    pub(super) segment: Segment,
+    fences: Fences,
+    filter: Filter,
+}
+
+/// The first version of each group.
+pub(super) struct Fences {
+    ends: Vec<u32>,
+    begins: Vec<Timestamp>,
+    keys: Vec<u8>,
+}
+
+impl Run {
+    /// Opens the file of a run.
+    ///
+    /// **Cost**: reads the block table, the fences and the filter.
+    /// **Errors**: `Corrupt` naming the file when it is not the one described or is damaged.
+    pub async fn open(
+        dir: &Dir,
+        identity: SegmentIdentity,
+        facts: RunFacts,
+    ) -> Result<Self, Error> {
+        let segment = Segment::open(dir, identity, facts.seal).await.map_err(storage)?;
+        let fences = segment.read_part(FENCES).await.map_err(storage)?;
+        let fences = Fences::decode(&fences)?;
+        let filter = segment.read_part(FILTER).await.map_err(storage)?;
+        let filter = Filter::open(filter)
+            .ok_or_else(|| Error::Corrupt(format!("segment {}: bad filter", facts.seal.id.0)))?;
+        if fences.ends.len() != segment.block_count(GROUPS) as usize || fences.ends.is_empty() {
+            return Err(Error::Corrupt(format!("segment {}: bad fences", facts.seal.id.0)));
+        }
+        Ok(Self { facts, segment, fences, filter })
+    }
+
+    /// Returns the number of the run's file.
+    pub fn id(&self) -> SegmentId {
+        self.facts.seal.id
+    }
+
+    /// Returns the number of row groups.
+    pub fn group_count(&self) -> u32 {
+        self.fences.ends.len() as u32
+    }
+
+    /// Returns the bytes of the file.
+    pub fn file_bytes(&self) -> u64 {
+        self.facts.seal.file_bytes
+    }
+
+    /// Returns the bytes held in memory while the run is open.
+    pub fn memory_bytes(&self) -> usize {
+        self.segment.memory_bytes()
+            + self.fences.keys.capacity()
+            + self.fences.ends.len() * 12
+            + self.filter.bytes().len()
+    }
+
+    /// Returns whether a key lies between the run's first and last.
+    pub fn spans(&self, key: &[u8]) -> bool {
+        self.facts.first.as_slice() <= key && key <= self.facts.last.as_slice()
+    }
+
+    /// Returns the version of a key that a snapshot sees, deletions included. `hash` is the key's.
+    ///
+    /// **Errors**: `NotLoaded`.
+    pub fn get(
+        self: &Rc<Self>,
+        reach: Reach<'_>,
+        key: &[u8],
+        hash: u64,
+        snapshot: Timestamp,
+    ) -> Result<Option<Found>, Error> {
+        if !self.spans(key) || !self.filter.may_hold(hash) {
+            return Ok(None);
+        }
+        let (number, group, row) = self.seek(reach, key, snapshot, 0)?;
+        let (group, row) = if row < group.rows() {
+            (group, row)
+        } else if number + 1 < self.group_count() {
+            (reach.group(self, number + 1, 0)?, 0)
+        } else {
+            return Ok(None);
+        };
+        if group.compare(row, key).is_ne() {
+            return Ok(None);
+        }
+        let begin = group.begin(row);
+        let is_deletion = group.is_deletion(row);
+        Ok(Some(Found { begin, row: (!is_deletion).then(|| Held::Packed(group, row)) }))
+    }
+
+    /// Returns the group in which (`key`, `begin`) would be and the first version there that is
+    /// not before it; that may be the end of the group.
+    ///
+    /// **Errors**: `NotLoaded`.
+    pub(super) fn seek(
+        self: &Rc<Self>,
+        reach: Reach<'_>,
+        key: &[u8],
+        begin: Timestamp,
+        ahead: u32,
+    ) -> Result<(u32, Rc<Group>, usize), Error> {
+        let number = self.fences.find(key, begin);
+        let group = reach.group(self, number, ahead)?;
+        let row = group.seek(key, begin);
+        Ok((number, group, row))
+    }
+
+    /// Reads neighbouring groups from the disk.
+    ///
+    /// **Errors**: `Storage`; `Corrupt` naming file and offset.
+    pub(super) async fn read(&self, first: u32, count: u32) -> Result<Vec<Group>, Error> {
+        let blocks = self.segment.read_run(GROUPS, first, count).await.map_err(storage)?;
+        blocks.into_iter().map(Group::open).collect()
+    }
+}
+
+impl Fences {
+    pub fn new() -> Self {
+        Self { ends: Vec::new(), begins: Vec::new(), keys: Vec::new() }
+    }
+
+    pub fn push(&mut self, key: &[u8], begin: Timestamp) {
+        self.keys.extend_from_slice(key);
+        self.ends.push(self.keys.len() as u32);
+        self.begins.push(begin);
+    }
+
+    /// Returns the last group that begins at or before (`key`, `begin`), the first if none does.
+    fn find(&self, key: &[u8], begin: Timestamp) -> u32 {
+        let (mut low, mut high) = (0, self.ends.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let order = self.key(middle).cmp(key).then_with(|| begin.cmp(&self.begins[middle]));
+            if order.is_le() {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low.saturating_sub(1) as u32
+    }
+
+    pub(super) fn key(&self, group: usize) -> &[u8] {
+        let start = if group == 0 { 0 } else { self.ends[group - 1] as usize };
+        &self.keys[start..self.ends[group] as usize]
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::with_capacity(4 + self.ends.len() * 12 + self.keys.len());
+        out.count(self.ends.len());
+        self.ends.iter().for_each(|end| out.u32(*end));
+        self.begins.iter().for_each(|begin| out.u64(begin.0));
+        out.raw(&self.keys);
+        out.into_bytes()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut input = Reader::new(bytes, "fences of a segment");
+        let count = input.count("count")?;
+        let mut fences = Self::new();
+        let mut last = 0;
+        for _ in 0..count {
+            let end = input.u32("end")?;
+            if end < last {
+                return Err(input.corrupt("order of ends"));
+            }
+            last = end;
+            fences.ends.push(end);
+        }
+        for _ in 0..count {
+            fences.begins.push(Timestamp(input.u64("begin")?));
+        }
+        fences.keys = input.rest().to_vec();
+        if fences.keys.len() != last as usize {
+            return Err(Error::Corrupt("the fences of a segment are damaged: bad length".into()));
+        }
+        Ok(fences)
+    }
+}
+
+/// Returns what a failure of a segment file means here.
+pub(super) fn storage(error: segment::Error) -> Error {
+    match error {
+        segment::Error::Damaged(_) => Error::Corrupt(error.to_string()),
+        _ => Error::Storage(error.to_string()),
+    }
+}

@@ -1,0 +1,274 @@
+//! Does a tree answer as a plain list of versions would, wherever its versions lie?
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pieskieo_io::file::Dir;
+use pieskieo_io::sim::{SimOptions, World};
+use pieskieo_io::wal::StreamId;
+use proptest::prelude::*;
+
+use super::{Cache, Files, Group, Pins, Reach, Shape, Tree, Window, flush, load, merge};
+use crate::error::Error;
+use crate::ids::Timestamp;
+use crate::key::KeyRange;
+use crate::row::{RowLayout, encode_values};
+use crate::value::{ColumnType, Value};
+
+/// One step of a run.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Writes a row, or deletes, at the next timestamp.
+    Write(u8, Option<i64>),
+    Flush,
+    Merge,
+    /// Nobody looks further back than so many timestamps from now on.
+    Forget(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (0..24_u8, prop::option::weighted(0.8, any::<i64>()))
+            .prop_map(|(key, row)| Step::Write(key, row)),
+        2 => Just(Step::Flush),
+        1 => Just(Step::Merge),
+        1 => (0..30_u64).prop_map(Step::Forget),
+    ]
+}
+
+fn layout() -> RowLayout {
+    let types = [ColumnType::BigInt, ColumnType::Text, ColumnType::Bool];
+    RowLayout::of_types(types.iter())
+}
+
+fn row(value: i64) -> Arc<[u8]> {
+    let text = match value % 3 {
+        0 => Value::Null,
+        other => Value::Text(format!("row {other}").into()),
+    };
+    encode_values(&layout(), &[Value::BigInt(value), text, Value::Bool(value > 0)])
+}
+
+/// Some keys are prefixes of others.
+fn key(number: u8) -> Vec<u8> {
+    let mut key = vec![b'k'; 1 + usize::from(number % 3)];
+    key.push(number);
+    key
+}
+
+/// Versions by key: since when, and the row.
+type Model = BTreeMap<Vec<u8>, Vec<(u64, Option<i64>)>>;
+
+fn visible(model: &Model, snapshot: u64) -> BTreeMap<Vec<u8>, (u64, i64)> {
+    let at = |versions: &Vec<(u64, Option<i64>)>| {
+        let (begin, row) = *versions.iter().rev().find(|(begin, _)| *begin <= snapshot)?;
+        Some((begin, row?))
+    };
+    model.iter().filter_map(|(key, versions)| Some((key.clone(), at(versions)?))).collect()
+}
+
+struct Run {
+    tree: Tree,
+    files: Files,
+    cache: RefCell<Cache>,
+    model: Model,
+    now: u64,
+    watermark: u64,
+}
+
+impl Run {
+    async fn new() -> Self {
+        let dir = Dir::create("/tree").await.expect("a folder");
+        let shape = Shape { group_bytes: 120, run_bytes: 4096, level_bytes: 8192 };
+        Self {
+            tree: Tree::open(layout()),
+            files: Files::new(dir, [1; 16], StreamId(3), 1, shape),
+            cache: RefCell::new(Cache::new(4096)),
+            model: Model::new(),
+            now: 0,
+            watermark: 0,
+        }
+    }
+
+    async fn take(&mut self, step: Step) {
+        match step {
+            Step::Write(number, value) => {
+                self.now += 1;
+                let (key, at) = (key(number), Timestamp(self.now));
+                match value {
+                    Some(value) => self.tree.put(&key, at, row(value)),
+                    None => self.tree.delete(&key, at),
+                }
+                self.model.entry(key).or_default().push((self.now, value));
+            }
+            Step::Flush => self.flush().await,
+            Step::Merge => self.merge().await,
+            Step::Forget(ago) => {
+                self.watermark = self.watermark.max(self.now.saturating_sub(ago));
+                self.tree.collect(Timestamp(self.watermark), &mut || true);
+            }
+        }
+    }
+
+    async fn flush(&mut self) {
+        let is_all = self.tree.levels().is_empty();
+        let Some(memory) = self.tree.freeze() else { return };
+        let watermark = Timestamp(self.watermark);
+        let written = flush(&self.files, &layout(), &memory, watermark, is_all).await;
+        let mut runs = Vec::new();
+        for facts in written.expect("written") {
+            runs.push(Rc::new(self.files.open(facts).await.expect("a run")));
+        }
+        self.tree.flushed(runs);
+    }
+
+    async fn merge(&mut self) {
+        while let Some(plan) = self.tree.plan(8192) {
+            let written = merge(&self.files, &layout(), &plan, Timestamp(self.watermark)).await;
+            let mut runs = Vec::new();
+            for facts in written.expect("merged") {
+                runs.push(Rc::new(self.files.open(facts).await.expect("a run")));
+            }
+            self.tree.merged(&plan, runs);
+        }
+    }
+
+    async fn loaded<T>(
+        &self,
+        mut work: impl FnMut(Reach<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let pins = RefCell::new(Pins::default());
+        loop {
+            match work(Reach { cache: &self.cache, pins: &pins }) {
+                Err(Error::NotLoaded) => load(&self.cache, &pins).await?,
+                done => return done,
+            }
+        }
+    }
+
+    async fn compare(&self) {
+        for snapshot in [self.watermark, (self.watermark + self.now) / 2, self.now] {
+            let expected = visible(&self.model, snapshot);
+            for number in 0..24 {
+                let key = key(number);
+                let get = |reach: Reach<'_>| self.tree.get(reach, &key, Timestamp(snapshot));
+                let found = self.loaded(get).await.expect("readable");
+                let found = found.and_then(|found| Some((found.begin.0, found.row?)));
+                let found = found.map(|(begin, row)| (begin, row.bytes(&layout())));
+                let expected = expected.get(&key).map(|(begin, value)| (*begin, row(*value)));
+                assert_eq!(found, expected, "key {number} at {snapshot}");
+            }
+            for (low, high) in [(0, 23), (3, 17), (9, 10)] {
+                let mut ends = [key(low), key(high)];
+                ends.sort();
+                let [from, to] = ends;
+                for descending in [false, true] {
+                    let range =
+                        KeyRange { from: Some(from.clone()), to: Some(to.clone()), descending };
+                    let bounds = (Bound::Included(from.clone()), Bound::Excluded(to.clone()));
+                    let within = expected.range(bounds);
+                    let mut wanted: Vec<_> =
+                        within.map(|(key, (begin, row))| (key.clone(), *begin, *row)).collect();
+                    if descending {
+                        wanted.reverse();
+                    }
+                    assert_eq!(self.scan(&range, snapshot).await, wanted, "at {snapshot}");
+                }
+            }
+        }
+    }
+
+    /// Reads a range some rows at a time.
+    async fn scan(&self, range: &KeyRange, snapshot: u64) -> Vec<(Vec<u8>, u64, i64)> {
+        let mut found = Vec::new();
+        loop {
+            let after = found.last().map(|(key, _, _): &(Vec<u8>, u64, i64)| key.clone());
+            let window = Window { range, after: after.as_deref(), snapshot: Timestamp(snapshot) };
+            let mut step = Vec::new();
+            let scan = |reach: Reach<'_>| {
+                step.clear();
+                let mut room = 5;
+                self.tree.scan(reach, window, room, &mut |item| {
+                    item.each(&mut |key, begin, row| {
+                        let row = row.held().bytes(&layout());
+                        let value = crate::row::RowView::new(&row, &layout())?;
+                        let Value::BigInt(value) = value.value(&layout(), 0)? else {
+                            return Err(Error::Internal("no number".into()));
+                        };
+                        step.push((key.to_vec(), begin.0, value));
+                        room -= 1;
+                        Ok(room > 0)
+                    })?;
+                    Ok(room)
+                })
+            };
+            let over = self.loaded(scan).await.expect("readable");
+            found.append(&mut step);
+            if over {
+                return found;
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_tree_answers_as_a_list_of_versions(steps in prop::collection::vec(step(), 1..120)) {
+        World::new(1, SimOptions::default()).run(1, move |_| {
+            let steps = steps.clone();
+            async move {
+                let mut run = Run::new().await;
+                for (number, step) in steps.into_iter().enumerate() {
+                    let is_write = matches!(step, Step::Write(..));
+                    run.take(step).await;
+                    if !is_write || number % 8 == 0 {
+                        run.compare().await;
+                    }
+                }
+                run.compare().await;
+            }
+        }).finished();
+    }
+
+    #[test]
+    fn damaged_groups_are_errors(
+        values in prop::collection::vec(any::<i64>(), 1..20),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let layout = layout();
+        let mut writer = super::encode::GroupWriter::new(&layout, 1 << 20);
+        for (number, value) in (0..).zip(&values) {
+            let row = row(*value);
+            let content = super::version::Content::Row(super::Row::Bytes(&row));
+            writer.push(&key(number), Timestamp(9), content).expect("a row");
+        }
+        let whole = writer.finish();
+        let group = Group::open(whole.clone()).expect("a group");
+        for (number, value) in values.iter().enumerate() {
+            prop_assert_eq!(group.row(&layout, number), row(*value));
+        }
+        let mut damaged = whole;
+        let index = at.index(damaged.len());
+        damaged[index] = byte;
+        damaged.truncate(cut.index(damaged.len() + 1).max(1));
+        if let Ok(group) = Group::open(damaged) {
+            for number in 0..group.rows() {
+                let _ = (group.begin(number), group.is_deletion(number), group.key(number));
+                for column in 0..4 {
+                    let _ = group.cell(number, column);
+                }
+            }
+        }
+    }
+}
