@@ -30,6 +30,17 @@ pub(crate) struct Row {
     pub row: Arc<[u8]>,
 }
 
+/// An entry of an ordered index or of mirrors, and since when it holds.
+pub(crate) type Entry = (Vec<u8>, Timestamp);
+
+/// What happens to a record in an index that is being filled.
+struct Filling<'a> {
+    key: &'a Arc<[u8]>,
+    old: Option<&'a [u8]>,
+    new: Option<&'a [u8]>,
+    at: Timestamp,
+}
+
 /// Keys of records.
 pub(crate) type Keys = HashSet<Arc<[u8]>, ahash::RandomState>;
 
@@ -69,7 +80,7 @@ impl Store {
         (table, index): (TableId, Option<IndexId>),
         snapshot: Timestamp,
         walk: &mut Walk,
-    ) -> Result<Option<Vec<(Vec<u8>, Timestamp)>>, Error> {
+    ) -> Result<Option<Vec<Entry>>, Error> {
         let table = self.table(table)?;
         let tree = match (index, &table.indexes.edges) {
             (Some(index), _) => &table.ordered(index)?.tree,
@@ -117,7 +128,8 @@ impl Store {
             }
             known.insert(change.key.clone());
             let old = change.old.as_ref().map(|(_, row)| &**row);
-            let change = (&change.key, old, change.new.as_deref(), change.at);
+            let (key, new, at) = (&change.key, change.new.as_deref(), change.at);
+            let change = Filling { key, old, new, at };
             indexed = indexed.and_then(|()| table.index_change(&build.indexes, change));
         }
         table.recent = recent;
@@ -143,11 +155,7 @@ impl Store {
     /// Puts mirrors into the adjacency of an edge table.
     ///
     /// **Errors**: as [`Store::link_rows`].
-    pub(crate) fn link_mirrors(
-        &mut self,
-        table: TableId,
-        entries: &[(Vec<u8>, Timestamp)],
-    ) -> Result<(), Error> {
+    pub(crate) fn link_mirrors(&mut self, table: TableId, entries: &[Entry]) -> Result<(), Error> {
         let Some(table) = self.tables.get_mut(&table) else { return Ok(()) };
         let types = table.table.key_types();
         let node = &types[..1];
@@ -220,14 +228,12 @@ fn step(
 
 impl TableStore {
     fn index_row(&mut self, indexes: &[IndexId], row: &Row) -> Result<(), Error> {
-        self.index_change(indexes, (&row.key, None, Some(&row.row), row.begin))
+        let (key, new, at) = (&row.key, Some(&*row.row), row.begin);
+        self.index_change(indexes, Filling { key, old: None, new, at })
     }
 
-    fn index_change(
-        &mut self,
-        indexes: &[IndexId],
-        (key, old, new, at): (&Arc<[u8]>, Option<&[u8]>, Option<&[u8]>, Timestamp),
-    ) -> Result<(), Error> {
+    fn index_change(&mut self, indexes: &[IndexId], filling: Filling<'_>) -> Result<(), Error> {
+        let Filling { key, old, new, at } = filling;
         let id = self.indexes.numbers().then(|| self.names.intern(key));
         let types = self.table.key_types();
         let key = Key::from_bytes(key, &types, self.table.routing)?;

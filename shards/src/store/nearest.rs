@@ -70,6 +70,15 @@ struct Compared {
     bare: Vec<usize>,
 }
 
+/// Some records of a walk.
+struct Step {
+    /// Those that are to be compared.
+    candidates: Vec<Candidate>,
+    /// The last key looked at.
+    after: Option<Vec<u8>>,
+    is_over: bool,
+}
+
 /// A record on its way through a comparison.
 struct Candidate {
     key: Arc<[u8]>,
@@ -120,7 +129,8 @@ impl Cursor {
         reach: Reach<'_>,
     ) -> Result<(), Error> {
         let Source::Comparing(comparing) = &self.source else { return Ok(()) };
-        let (mut candidates, after, is_over) = self.next_candidates(table, reach, comparing)?;
+        let Step { mut candidates, after, is_over } =
+            self.next_candidates(table, reach, comparing)?;
         let passes = self.verdict(table, rows_of(&candidates))?;
         let mut passes = passes.into_iter();
         candidates.retain(|_| passes.next().unwrap_or(false));
@@ -149,14 +159,13 @@ impl Cursor {
         Ok(())
     }
 
-    /// Returns the next records that are to be compared, the last key looked at, and whether the
-    /// walk is over.
+    /// Returns the next records that are to be compared.
     fn next_candidates(
         &self,
         table: &TableStore,
         reach: Reach<'_>,
         comparing: &Comparing,
-    ) -> Result<(Vec<Candidate>, Option<Vec<u8>>, bool), Error> {
+    ) -> Result<Step, Error> {
         let (column, indexed) = (comparing.exact.column, comparing.indexed);
         let mut candidates = Vec::new();
         let mut after = comparing.after.clone();
@@ -180,8 +189,10 @@ impl Cursor {
                 .saturating_sub(candidates.len().max(looked_at / (STEP_RECORDS / STEP_ROWS))))
         });
         match over {
-            Ok(over) => Ok((candidates, after, over)),
-            Err(Error::NotLoaded) if looked_at > 0 => Ok((candidates, after, false)),
+            Ok(is_over) => Ok(Step { candidates, after, is_over }),
+            Err(Error::NotLoaded) if looked_at > 0 => {
+                Ok(Step { candidates, after, is_over: false })
+            }
             Err(error) => Err(error),
         }
     }

@@ -137,7 +137,7 @@ impl Run {
         }
         let begin = group.begin(row);
         let is_deletion = group.is_deletion(row);
-        Ok(Some(Found { begin, row: (!is_deletion).then(|| Held::Packed(group, row)) }))
+        Ok(Some(Found { begin, row: (!is_deletion).then_some(Held::Packed(group, row)) }))
     }
 
     /// Returns the group in which (`key`, `begin`) would be and the first version there that is

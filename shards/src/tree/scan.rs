@@ -43,14 +43,14 @@ pub(crate) enum Item<'a> {
     },
 }
 
+/// Takes a key, since when its row holds, and the row. Returns whether to go on.
+pub(crate) type EachRow<'v, E> = dyn FnMut(&[u8], Timestamp, Row<'_>) -> Result<bool, E> + 'v;
+
 impl Item<'_> {
     /// Visits every row, as long as `visit` says so; returns whether it was all.
     ///
     /// **Errors**: what `visit` reports.
-    pub fn each<E>(
-        &self,
-        visit: &mut dyn FnMut(&[u8], Timestamp, Row<'_>) -> Result<bool, E>,
-    ) -> Result<bool, E> {
+    pub fn each<E>(&self, visit: &mut EachRow<'_, E>) -> Result<bool, E> {
         match self {
             Self::One { key, begin, row } => visit(key, *begin, *row),
             Self::Span { group, from, to } => {
