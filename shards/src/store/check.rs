@@ -2,6 +2,7 @@
 
 use super::install::Store;
 use super::table::TableStore;
+use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::request::{Expect, Write, WriteOp};
@@ -27,21 +28,26 @@ impl Store {
         }
         match write.expect {
             Expect::Any => Ok(()),
-            Expect::Absent => table.check_absent(write, snapshot),
+            Expect::Absent => table.check_absent(&self.catalog, write, snapshot),
             Expect::Version(expected) => table.check_version(write, expected),
         }
     }
 }
 
 impl TableStore {
-    fn check_absent(&self, write: &Write, snapshot: Timestamp) -> Result<(), Error> {
+    fn check_absent(
+        &self,
+        catalog: &Catalog,
+        write: &Write,
+        snapshot: Timestamp,
+    ) -> Result<(), Error> {
         let Some((_, record)) = self.find(write.key.bytes()) else { return Ok(()) };
         let changed = record.changed();
         if changed > snapshot {
             return Err(self.conflict(Some(changed)));
         }
         if record.current().is_some() {
-            return Err(self.duplicate(write));
+            return Err(catalog.duplicate(&self.table, &write.key));
         }
         Ok(())
     }
@@ -58,9 +64,5 @@ impl TableStore {
 
     fn conflict(&self, winner: Option<Timestamp>) -> Error {
         Error::Conflict { table: self.table.name.clone(), winner }
-    }
-
-    pub(super) fn duplicate(&self, write: &Write) -> Error {
-        Error::DuplicateKey { table: self.table.name.clone(), key: write.key.display(&self.table) }
     }
 }

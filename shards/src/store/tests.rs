@@ -31,6 +31,7 @@ fn column(id: u32, name: &str, ty: ColumnType, not_null: bool) -> Column {
         default,
         hidden: false,
         generated: false,
+        always: false,
     }
 }
 
@@ -46,6 +47,8 @@ fn table(indexes: Vec<Arc<Index>>) -> Arc<Table> {
         key: vec![0],
         routing: 1,
         indexes,
+        constraints: Vec::new(),
+        referrers: Vec::new(),
     })
 }
 
@@ -62,6 +65,8 @@ fn edge_table() -> Arc<Table> {
         key: vec![0, 2],
         routing: 1,
         indexes: Vec::new(),
+        constraints: Vec::new(),
+        referrers: Vec::new(),
     })
 }
 

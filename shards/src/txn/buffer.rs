@@ -259,9 +259,7 @@ impl Buffer {
 
 fn duplicate(catalog: &Catalog, write: &Write) -> Error {
     match catalog.tables.get(&write.table) {
-        Some(table) => {
-            Error::DuplicateKey { table: table.name.clone(), key: write.key.display(table) }
-        }
+        Some(table) => catalog.duplicate(table, &write.key),
         None => Error::StaleCatalog { current: catalog.version },
     }
 }

@@ -120,6 +120,13 @@ impl Transaction {
         ReadView { snapshot: self.lease.snapshot(), txn, validated }
     }
 
+    /// As [`Transaction::view_at`], for reads that must still be so at the commit whatever the
+    /// isolation: those by which constraints are kept.
+    pub fn validated_view_at(&mut self, shards: impl IntoIterator<Item = ShardId>) -> ReadView {
+        self.read.extend(shards);
+        ReadView { snapshot: self.lease.snapshot(), txn: Some(self.id), validated: true }
+    }
+
     /// Says which catalog the writes to come are encoded with. At first it is the one that was
     /// current when the transaction began.
     pub fn planned_with(&mut self, version: CatalogVersion) {
