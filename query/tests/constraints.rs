@@ -4,9 +4,12 @@
 mod support;
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use pieskieo_query::BulkConflict;
+use pieskieo_query::bind::{IndexDefaults, bind, define, settle_unique};
+use pieskieo_query::syntax::parse;
+use pieskieo_shards::catalog::{Catalog, ConstraintKind};
 use serde_json::{Value as Json, json};
 use support::{Client, Errand, with_database, with_restarts};
 
@@ -499,4 +502,38 @@ fn record_routes_and_loads_keep_constraints() {
             client.verify();
         });
     }
+}
+
+/// A crash in the middle of CREATE UNIQUE INDEX leaves the mark of a process that is gone.
+#[test]
+fn an_index_that_a_process_left_unfinished_is_not_there() {
+    let defined = |catalog: &Catalog, text: &str| {
+        let statement = &parse(text).expect("a statement")[0].statement;
+        define(catalog, statement, IndexDefaults::default()).expect(text).expect("a change")
+    };
+    let bare = defined(&Catalog::empty(2), "CREATE TABLE t (id INT PRIMARY KEY, a INT)");
+    let mut left = defined(&bare, "CREATE UNIQUE INDEX i ON t (a)");
+    for table in left.tables.values_mut() {
+        for constraint in &mut Arc::make_mut(table).constraints {
+            if let ConstraintKind::Unique(unique) = &mut Arc::make_mut(constraint).kind {
+                // Numbers of processes are odd.
+                unique.filling = Some(2);
+            }
+        }
+    }
+    let upsert = "INSERT INTO t VALUES (1, 1) ON CONFLICT (a) DO NOTHING";
+    let bound = |catalog: &Catalog| {
+        bind(catalog, parse(upsert).expect("a statement").remove(0).statement).map(drop)
+    };
+    assert_eq!(bound(&left).expect_err("no constraint").code, "42P16");
+    let again = defined(&left, "CREATE UNIQUE INDEX i ON t (a)");
+    assert_eq!(again.tables.len(), 2, "the table and its entries");
+    assert_eq!(again.version.0, left.version.0 + 1);
+    let made = settle_unique(&again, "i", true).expect("it was being made");
+    bound(&made).expect("a constraint in force");
+    let broken = settle_unique(&again, "i", false).expect("it was being made");
+    assert_eq!(broken.tables.len(), 1);
+    assert!(broken.index_named("i").is_none());
+    let dropped = defined(&left, "DROP INDEX i");
+    assert_eq!(dropped.tables.len(), 1);
 }

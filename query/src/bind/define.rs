@@ -412,6 +412,7 @@ fn drop_tables(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
         };
         check_kind(&table, drop.kind, name)?;
         check_referrers(&mut next, &table, drop, name)?;
+        check_owned(&next, &table, drop, name)?;
         remove_table(&mut next, &table);
         changed = true;
         if let Some(edge) = next.tables.values().find(|edge| {
@@ -428,6 +429,31 @@ fn drop_tables(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
     }
     next.link();
     Ok(changed.then_some(next))
+}
+
+/// Refuses to drop a table whose sequences number columns of tables that stay.
+fn check_owned(next: &Catalog, table: &Table, drop: &Drop, name: &Name) -> Result<()> {
+    let stays = |other: &&Arc<Table>| drop.names.iter().all(|name| name.text != other.name);
+    for other in next.listed().filter(stays) {
+        for default in other.columns.iter().filter_map(|column| column.default.as_ref()) {
+            for sequence in default_sequences(next, default)? {
+                let Some(TableKind::Sequence(shape)) =
+                    next.tables.get(&sequence).map(|sequence| &sequence.kind)
+                else {
+                    continue;
+                };
+                if shape.owner == Some(table.id) {
+                    let (owner, other) = (&table.name, &other.name);
+                    let message =
+                        format!("a sequence of table \"{owner}\" numbers table \"{other}\"");
+                    return Err(Error::new(code::DEPENDENT_OBJECTS, message)
+                        .with_hint(format!("Drop table \"{other}\" first."))
+                        .at(name.position));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes a table and what the engine keeps for it.

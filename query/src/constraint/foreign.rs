@@ -57,7 +57,8 @@ pub(super) async fn follow(
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    let scope = scope(ground, txn, ground.core.shards()).await?;
+    let referrers: Vec<TableId> = jobs.iter().map(|job| job.referrer.id).collect();
+    let scope = scope(ground, txn, &referrers, ground.core.shards()).await?;
     // All are found before any is changed: what one takes may be what another loses.
     let mut followers: BTreeMap<(TableId, Vec<u8>), RowChange> = BTreeMap::new();
     for some in jobs.chunks(SEARCHES) {
@@ -137,7 +138,7 @@ pub(super) async fn check(ground: &Ground, txn: &mut Transaction, all: &[Changes
         let keys: Vec<Key> = keys.collect::<std::result::Result<_, _>>()?;
         let owners: Vec<ShardId> =
             keys.iter().map(|key| ground.catalog.shard_of(key.slot())).collect();
-        let scope = scope(ground, txn, owners).await?;
+        let scope = scope(ground, txn, &[place.id], owners).await?;
         let found = fetch(&ground.core, &scope, &place, &[], &keys).await?;
         if let Some(missing) = found.rows.iter().position(Option::is_none) {
             return Err(dangling(ground, (&table, &name, &foreign), &references[missing]));
@@ -148,7 +149,11 @@ pub(super) async fn check(ground: &Ground, txn: &mut Transaction, all: &[Changes
     if left.is_empty() {
         return Ok(());
     }
-    let scope = scope(ground, txn, ground.core.shards()).await?;
+    let mut read = Vec::with_capacity(2 * left.len());
+    for job in &left {
+        read.extend([job.referrer.id, place(ground, &job.foreign)?.id]);
+    }
+    let scope = scope(ground, txn, &read, ground.core.shards()).await?;
     for some in left.chunks(SEARCHES) {
         let still = some.iter().map(|job| is_still_referred_to(ground, &scope, job));
         let still = futures::future::try_join_all(still).await?;
@@ -266,13 +271,14 @@ fn place<'g>(ground: &'g Ground, foreign: &Foreign) -> Result<&'g Arc<Table>> {
     unique.and_then(|(_, unique)| tables.get(&unique.entries)).ok_or_else(lost)
 }
 
-/// What the transaction sees, its own writes too; validated at commit.
+/// What the transaction sees of some tables, its own writes too; validated at commit.
 async fn scope(
     ground: &Ground,
     txn: &mut Transaction,
+    tables: &[TableId],
     shards: impl IntoIterator<Item = ShardId>,
 ) -> Result<Scope> {
-    txn.flush().await?;
+    txn.flush_of(tables).await?;
     Ok(ground.scope(txn.validated_view_at(shards)))
 }
 

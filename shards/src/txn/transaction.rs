@@ -232,6 +232,17 @@ impl Transaction {
         join_all(stages).await.into_iter().try_for_each(|answer| answer.map(drop))
     }
 
+    /// As [`Transaction::flush`], unless all writes to these tables are staged already: reads of
+    /// them and of no others see the transaction's own writes.
+    ///
+    /// **Errors**: as [`Transaction::flush`].
+    pub async fn flush_of(&mut self, tables: &[TableId]) -> Result<(), Error> {
+        if tables.iter().any(|table| self.buffer.is_fresh(*table)) {
+            return self.flush().await;
+        }
+        Ok(())
+    }
+
     /// Commits. Returns the commit timestamp once the commit is durable and visible to every
     /// later read in the process; for a transaction without writes, its snapshot.
     ///
