@@ -15,6 +15,7 @@ use pieskieo_shards::request::{Reply, Request};
 
 use crate::config::Config;
 use crate::serve::{ServeError, boot};
+use pieskieo_query::{Database, SessionOptions};
 
 /// Folder of the logs within the data folder.
 const LOG_FOLDER: &str = "log";
@@ -120,6 +121,8 @@ async fn compare_on(
                 other => return Err(ServeError(format!("a shard answered {other:?}"))),
             }
         }
+        let database = Database::open(engine.clone(), SessionOptions::default());
+        faults.extend(database.verify_constraints().await.map_err(told)?);
         rt::request_shutdown();
     } else {
         rt::shutdown_requested().await;

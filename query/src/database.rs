@@ -35,6 +35,14 @@ impl Database {
         self.registry.count()
     }
 
+    /// Compares unique constraints and foreign keys with the records. Returns a line per
+    /// difference.
+    ///
+    /// **Errors**: a shard that does not answer.
+    pub async fn verify_constraints(&self) -> Result<Vec<String>> {
+        crate::constraint::verify(&self.core).await
+    }
+
     /// Returns the counters of every shard in the process, in order.
     ///
     /// **Errors**: a shard that does not answer.

@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bind;
+mod constraint;
 mod coordinator;
 mod database;
 pub mod error;
@@ -41,8 +42,8 @@ pub mod syntax;
 pub use arrow_array::RecordBatch;
 pub use bind::IndexDefaults;
 pub use coordinator::{
-    BulkConflict, BulkReport, ColumnListing, IndexListing, RowError, SearchRequest, TableListing,
-    TextSearch, TraverseRequest, VectorSearch,
+    BulkConflict, BulkReport, ColumnListing, ConstraintListing, IndexListing, RowError,
+    SearchRequest, TableListing, TextSearch, TraverseRequest, VectorSearch,
 };
 pub use database::Database;
 pub use error::{Error, Kind, Result};

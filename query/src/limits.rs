@@ -44,6 +44,16 @@ pub const INDEX_COLUMNS_MAX: usize = 32;
 /// Indexes of a table; each costs every write.
 pub const INDEXES_MAX: usize = 64;
 
+/// Constraints of a table beside its primary key; each costs every write.
+pub const CONSTRAINTS_MAX: usize = 256;
+
+/// Numbers of a sequence that a core takes at once, at most: so many are lost when it stops.
+pub const SEQUENCE_CACHE_MAX: u32 = 1 << 20;
+
+/// How far ON DELETE and ON UPDATE actions lead from one record to the next. Each level is a round
+/// of searches on all shards.
+pub const CASCADE_DEPTH_MAX: usize = 1_000;
+
 /// Components of a vector.
 pub const VECTOR_DIMENSION_MAX: u32 = 16_384;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use pieskieo_shards::catalog::Catalog;
 use pieskieo_shards::ids::CatalogVersion;
 
-use crate::bind::bind;
+use crate::bind::{bind, names_sequence};
 use crate::coordinator::{Reads, delete_query, update_query};
 use crate::error::{Error, Result};
 use crate::plan::Engine;
@@ -29,6 +29,8 @@ const TEXT_BYTES_MAX: usize = 16 * 1024;
 pub struct Item {
     /// What it says.
     pub parsed: Parsed,
+    /// Whether it may take or show numbers of sequences.
+    sequences: bool,
     ready: RefCell<Option<(CatalogVersion, Rc<Ready>)>>,
 }
 
@@ -59,9 +61,11 @@ pub fn statements(text: &str) -> Result<Rc<[Rc<Item>]>> {
     if let Some(items) = CACHE.with_borrow(|cache| cache.texts.get(text).cloned()) {
         return Ok(items);
     }
-    let items =
-        parse(text)?.into_iter().map(|parsed| Rc::new(Item { parsed, ready: RefCell::new(None) }));
-    let items: Rc<[Rc<Item>]> = items.collect();
+    let item = |parsed: Parsed| {
+        let sequences = names_sequence(text.get(parsed.text.clone()).unwrap_or(text));
+        Rc::new(Item { parsed, sequences, ready: RefCell::new(None) })
+    };
+    let items: Rc<[Rc<Item>]> = parse(text)?.into_iter().map(item).collect();
     if text.len() <= TEXT_BYTES_MAX {
         CACHE.with_borrow_mut(|cache| cache.keep(text, &items));
     }
@@ -82,6 +86,12 @@ impl Cache {
 }
 
 impl Item {
+    /// Returns whether it may take or show numbers of sequences: those are not the same at every
+    /// run.
+    pub fn calls_sequences(&self) -> bool {
+        self.sequences
+    }
+
     /// Returns the statement bound and planned for a catalog.
     ///
     /// **Errors**: names and types that do not fit.

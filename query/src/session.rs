@@ -98,7 +98,7 @@ impl Session {
             let items = statements(text)?;
             let mut request = Request::new(self.client(), params, cancel.0.clone())?;
             if let [item] = items.as_ref()
-                && kind_of(&item.parsed.statement) == StatementKind::Select
+                && is_read(item)
             {
                 let outcome = self.select(item, params, cancel).await?;
                 return Ok(vec![collect(outcome, &self.options).await?]);
@@ -162,7 +162,7 @@ impl Session {
             return Err(Error::new(code::SYNTAX_ERROR, message)
                 .with_detail(format!("The text holds {} statements.", items.len())));
         };
-        if kind_of(&item.parsed.statement) != StatementKind::Select {
+        if !is_read(item) {
             let mut outcomes = self.run_with(text, params, cancel).await?;
             return outcomes.pop().ok_or_else(|| Error::internal("a statement without an answer"));
         }
@@ -209,7 +209,8 @@ impl Session {
                 StatementKind::Select | StatementKind::Explain | StatementKind::Setting
             )
         };
-        Ok(statements(text)?.iter().all(|item| reads(&item.parsed.statement)))
+        let only = |item: &Item| reads(&item.parsed.statement) && !item.calls_sequences();
+        Ok(statements(text)?.iter().all(|item| only(item)))
     }
 
     /// Loads records given as JSON objects. Not atomic: see [`BulkReport`].
@@ -223,8 +224,8 @@ impl Session {
         on_conflict: BulkConflict,
     ) -> Result<BulkReport> {
         let stop = Stop::new(None);
-        let request = Request::new(self.client(), &[], stop)?;
-        coordinator::load(&request, table, records, on_conflict).await
+        let mut request = Request::new(self.client(), &[], stop)?;
+        coordinator::load(&mut request, table, records, on_conflict).await
     }
 
     /// Searches a table by vector, by text, or by both. The last column of the answer is
@@ -320,8 +321,14 @@ impl Session {
     }
 
     fn client(&self) -> Client<'_> {
-        Client { core: &self.core, settings: &self.settings, options: &self.options }
+        let Self { core, settings, options, registry } = self;
+        Client { core, settings, options, sequences: registry.sequences() }
     }
+}
+
+/// Returns whether a statement is a query that needs no transaction.
+fn is_read(item: &Item) -> bool {
+    kind_of(&item.parsed.statement) == StatementKind::Select && !item.calls_sequences()
 }
 
 impl Records<'_> {

@@ -15,19 +15,19 @@ fn shown(text: &str) -> String {
 fn compact(statement: &Statement) -> String {
     match statement {
         Statement::CreateTable(table) => {
-            let key: Vec<&str> = table.key.iter().map(|name| name.text.as_str()).collect();
-            let columns = columns(&table.columns);
+            let key: Vec<&str> = table.body.key.iter().map(|name| name.text.as_str()).collect();
+            let columns = columns(&table.body.columns);
             format!("table {} ({columns}) key ({})", table.name.text, key.join(", "))
         }
         Statement::CreateCollection(table) => {
-            format!("collection {} ({})", table.name.text, columns(&table.columns))
+            format!("collection {} ({})", table.name.text, columns(&table.body.columns))
         }
         Statement::CreateEdge(edge) => format!(
             "edge {} {}->{} ({})",
             edge.name.text,
             edge.source.text,
             edge.target.text,
-            columns(&edge.columns)
+            columns(&edge.body.columns)
         ),
         Statement::CreateIndex(index) => {
             let name = index.name.as_ref().map_or("-", |name| name.text.as_str());
@@ -134,8 +134,8 @@ fn indexes_say_what_they_answer() {
 fn changes_are_flattened() {
     check(
         "INSERT INTO t AS x (a, b) VALUES (1, DEFAULT), ($1, 'x') ON CONFLICT (a) DO NOTHING",
-        "Insert(Insert { table: t, alias: Some(x), columns: [a, b], source: Values([[Some(Value(\
-         ValueWithSpan { value: Number(\"1\", false), span: Span(Location(1,35)..Location(1,36)) \
+        "Insert(Insert { table: t, alias: Some(x), columns: [a, b], overriding: \
+         false, source: Values([[Some(Value(ValueWithSpan { value: Number(\"1\", false), span: Span(Location(1,35)..Location(1,36)) \
          })), None], [Some(Value(ValueWithSpan { value: Placeholder(\"$1\"), span: \
          Span(Location(1,49)..Location(1,51)) })), Some(Value(ValueWithSpan { value: \
          SingleQuotedString(\"x\"), span: Span(Location(1,53)..Location(1,56)) }))]]), \
@@ -147,9 +147,18 @@ fn changes_are_flattened() {
     );
     check(
         "DROP TABLE IF EXISTS a, b",
-        "Drop(Drop { kind: Table, names: [a, b], if_exists: true })",
+        "Drop(Drop { kind: Table, names: [a, b], if_exists: true, cascade: false })",
     );
-    check("DROP EDGE e", "Drop(Drop { kind: Edge, names: [e], if_exists: false })");
+    check("DROP EDGE e", "Drop(Drop { kind: Edge, names: [e], if_exists: false, cascade: false })");
+    check(
+        "DROP TABLE a CASCADE",
+        "Drop(Drop { kind: Table, names: [a], if_exists: false, cascade: true })",
+    );
+    check(
+        "INSERT INTO t OVERRIDING SYSTEM VALUE DEFAULT VALUES",
+        "Insert(Insert { table: t, alias: None, columns: [], overriding: true, source: Defaults, \
+         on_conflict: None, returning: [] })",
+    );
 }
 
 #[test]

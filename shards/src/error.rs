@@ -18,6 +18,8 @@ pub enum Error {
     DuplicateKey {
         /// The table.
         table: String,
+        /// The unique constraint that forbids it; `None` = the primary key.
+        constraint: Option<String>,
         /// The key as a person would write it, `(id)=(1)`.
         key: String,
     },

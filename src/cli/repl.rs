@@ -242,6 +242,13 @@ fn describe(client: &Client, name: &str) -> Result<(), Failure> {
             index["definition"].as_str().unwrap_or("")
         ));
     }
+    for one in found["constraints"].as_array().into_iter().flatten() {
+        screen::line(format_args!(
+            "constraint \"{}\": {}",
+            one["name"].as_str().unwrap_or(""),
+            one["definition"].as_str().unwrap_or("")
+        ));
+    }
     Ok(())
 }
 

@@ -99,7 +99,8 @@ fn schemas() -> Value {
         ] },
         "Tables": object(&[("tables", array(reference("Table")))]),
         "Table": object(&[("name", text()), ("kind", text()), ("columns", array(json!({}))),
-                          ("key", array(text())), ("indexes", array(json!({})))]),
+                          ("key", array(text())), ("indexes", array(json!({}))),
+                          ("constraints", array(json!({})))]),
         "Text": { "type": "string" },
         "RecordsAnswer": object(&[
             ("inserted", integer()), ("failed", integer()),

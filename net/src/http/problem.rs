@@ -33,7 +33,7 @@ pub fn no_record(message: &str) -> Error {
 pub fn status(error: &Error) -> StatusCode {
     match (error.code, error.kind) {
         ("42P01" | "P0002", _) => StatusCode::NOT_FOUND,
-        ("23505" | "25P01" | "25P02" | "25P03" | "40001" | "42P07" | "55006", _) => {
+        ("23503" | "23505" | "25P01" | "25P02" | "25P03" | "40001" | "42P07" | "55006", _) => {
             StatusCode::CONFLICT
         }
         ("54000", _) => StatusCode::PAYLOAD_TOO_LARGE,

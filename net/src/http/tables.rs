@@ -50,8 +50,14 @@ fn describe(table: &TableListing) -> Value {
                     "options": index.options, "definition": definition })
         })
         .collect();
+    let constraints: Vec<Value> = table
+        .constraints
+        .iter()
+        .map(|one| json!({ "name": one.name, "kind": one.kind, "definition": one.definition }))
+        .collect();
     let mut told = json!({ "name": table.name, "kind": table.kind, "columns": columns,
-                           "key": table.key, "indexes": indexes });
+                           "key": table.key, "indexes": indexes,
+                           "constraints": constraints });
     if let Some((source, target)) = &table.ends {
         told["from"] = json!(source);
         told["to"] = json!(target);

@@ -1,14 +1,20 @@
 //! Which catalog does a CREATE or DROP make?
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions};
-use pieskieo_shards::catalog::{Catalog, Column, Index, Table, TableKind};
+use pieskieo_shards::catalog::{
+    Catalog, Column, Constraint, ConstraintKind, Index, IndexKind, Table, TableKind,
+};
 use pieskieo_shards::ids::{CatalogVersion, ColumnId, IndexId, TableId};
 use pieskieo_shards::value::ColumnType;
 
+use super::define_constraint::{add_constraints, add_unique, check_index_free, unique_of_index};
 use super::define_index::{index_kind, index_name};
+use super::define_sequence::{
+    add_identities, create_sequence, default_sequences, drop_sequences, is_taken,
+};
 use super::pattern::ends;
 use super::query::Binder;
 use super::scope::{DOCUMENT, Scope};
@@ -16,8 +22,8 @@ use crate::error::{Error, Result, code};
 use crate::limits::{COLUMNS_MAX, INDEX_COLUMNS_MAX, INDEXES_MAX};
 use crate::suggest;
 use crate::syntax::{
-    ColumnDefinition, CreateCollection, CreateEdge, CreateIndex, CreateTable, Drop, DropKind, Name,
-    Statement, parse_expression,
+    Body, ColumnDefinition, CreateCollection, CreateEdge, CreateIndex, CreateTable, Drop, DropKind,
+    Name, Statement, parse_expression,
 };
 
 /// Names of columns that the engine makes.
@@ -56,8 +62,10 @@ pub fn define(
         Statement::CreateCollection(create) => create_collection(catalog, create),
         Statement::CreateEdge(create) => create_edge(catalog, create),
         Statement::CreateIndex(create) => create_index(catalog, create, defaults),
+        Statement::CreateSequence(create) => create_sequence(catalog, create),
         Statement::Drop(drop) => match drop.kind {
             DropKind::Index => drop_indexes(catalog, drop),
+            DropKind::Sequence => drop_sequences(catalog, drop),
             _ => drop_tables(catalog, drop),
         },
         _ => Err(Error::internal("not a statement that changes the catalog")),
@@ -65,74 +73,88 @@ pub fn define(
 }
 
 /// The next catalog, to be changed before anyone sees it.
-fn successor(catalog: &Catalog) -> Catalog {
+pub(super) fn successor(catalog: &Catalog) -> Catalog {
     Catalog { version: CatalogVersion(catalog.version.0 + 1), ..catalog.clone() }
 }
 
-fn with_table(catalog: &Catalog, mut table: Table) -> Catalog {
+/// Adds a table under the next number.
+pub(super) fn next_table(next: &mut Catalog, mut table: Table) -> TableId {
+    let id = next.table_next;
+    table.id = id;
+    next.table_next = TableId(id.0 + 1);
+    next.tables.insert(id, Arc::new(table));
+    id
+}
+
+fn with_table(catalog: &Catalog, table: Table, body: &Body) -> Result<Option<Catalog>> {
     let mut next = successor(catalog);
-    table.id = next.table_next;
-    next.table_next = TableId(next.table_next.0 + 1);
-    next.tables.insert(table.id, Arc::new(table));
-    next
+    let id = next_table(&mut next, table);
+    add_identities(&mut next, id, &body.columns)?;
+    add_constraints(&mut next, id, &body.constraints)?;
+    Ok(Some(next))
 }
 
 /// Whether the name is free; `Ok(false)` when IF NOT EXISTS makes that no error.
 fn is_free(catalog: &Catalog, name: &Name, if_not_exists: bool) -> Result<bool> {
-    match catalog.table_named(&name.text) {
-        None => Ok(true),
-        Some(_) if if_not_exists => Ok(false),
-        Some(_) => Err(Error::new(
-            code::DUPLICATE_TABLE,
-            format!("table \"{}\" already exists", name.text),
-        )
-        .with_hint("Choose another name, or write IF NOT EXISTS.")
-        .at(name.position)),
+    if !is_taken(catalog, &name.text) {
+        return Ok(true);
     }
+    let table = catalog.table_named(&name.text).is_some();
+    if if_not_exists && table {
+        return Ok(false);
+    }
+    let what = if table { "table" } else { "sequence" };
+    Err(Error::new(code::DUPLICATE_TABLE, format!("{what} \"{}\" already exists", name.text))
+        .with_hint("Choose another name, or write IF NOT EXISTS.")
+        .at(name.position))
 }
 
 fn create_table(catalog: &Catalog, create: &CreateTable) -> Result<Option<Catalog>> {
     if !is_free(catalog, &create.name, create.if_not_exists)? {
         return Ok(None);
     }
-    let mut columns = columns(catalog, &create.columns, &create.key)?;
+    let body = &create.body;
+    let mut columns = columns(catalog, &body.columns, &body.key)?;
     if columns.is_empty() {
         return Err(Error::new(code::INVALID_TABLE_DEFINITION, "a table needs a column")
             .with_hint("Use CREATE COLLECTION for records without declared columns.")
             .at(create.name.position));
     }
-    let key = if create.key.is_empty() {
-        refuse_columns(&create.columns, &["_id"])?;
+    let key = if body.key.is_empty() {
+        refuse_columns(&body.columns, &["_id"])?;
         columns.push(generated("_id", ColumnType::BigInt, true));
         vec![columns.len() - 1]
     } else {
-        key_positions(&mut columns, &create.key)?
+        key_positions(&mut columns, &body.key)?
     };
-    Ok(Some(with_table(catalog, table(&create.name, TableKind::Relation, columns, key, None))))
+    let table = table(&create.name, TableKind::Relation, columns, key, None);
+    with_table(catalog, table, body)
 }
 
 fn create_collection(catalog: &Catalog, create: &CreateCollection) -> Result<Option<Catalog>> {
     if !is_free(catalog, &create.name, create.if_not_exists)? {
         return Ok(None);
     }
-    refuse_columns(&create.columns, &[DOCUMENT])?;
-    let mut columns = columns(catalog, &create.columns, &create.key)?;
-    let key = if create.key.is_empty() {
-        refuse_columns(&create.columns, &["_id"])?;
+    let body = &create.body;
+    refuse_columns(&body.columns, &[DOCUMENT])?;
+    let mut columns = columns(catalog, &body.columns, &body.key)?;
+    let key = if body.key.is_empty() {
+        refuse_columns(&body.columns, &["_id"])?;
         columns.insert(0, generated("_id", ColumnType::Text, false));
         vec![0]
     } else {
-        key_positions(&mut columns, &create.key)?
+        key_positions(&mut columns, &body.key)?
     };
     columns.push(Column { not_null: false, ..plain(DOCUMENT, ColumnType::Json) });
-    Ok(Some(with_table(catalog, table(&create.name, TableKind::Collection, columns, key, None))))
+    let table = table(&create.name, TableKind::Collection, columns, key, None);
+    with_table(catalog, table, body)
 }
 
 fn create_edge(catalog: &Catalog, create: &CreateEdge) -> Result<Option<Catalog>> {
     if !is_free(catalog, &create.name, create.if_not_exists)? {
         return Ok(None);
     }
-    refuse_columns(&create.columns, &["src", "dst", "_id"])?;
+    refuse_columns(&create.body.columns, &["src", "dst", "_id"])?;
     let (source, source_type) = end(catalog, &create.source)?;
     let (target, target_type) = end(catalog, &create.target)?;
     let mut all = vec![
@@ -140,9 +162,9 @@ fn create_edge(catalog: &Catalog, create: &CreateEdge) -> Result<Option<Catalog>
         plain("dst", target_type),
         generated("_id", ColumnType::BigInt, true),
     ];
-    all.extend(columns(catalog, &create.columns, &[])?);
+    all.extend(columns(catalog, &create.body.columns, &[])?);
     let kind = TableKind::Edge { source, target };
-    Ok(Some(with_table(catalog, table(&create.name, kind, all, vec![0, 2], Some(1)))))
+    with_table(catalog, table(&create.name, kind, all, vec![0, 2], Some(1)), &create.body)
 }
 
 /// The table an edge joins and the type of its key.
@@ -177,7 +199,17 @@ fn table(
         column.id = ColumnId(position as u32);
     }
     let routing = routing.unwrap_or(key.len());
-    Table { id: TableId(0), name: name.text.clone(), kind, columns, key, routing, indexes: vec![] }
+    Table {
+        id: TableId(0),
+        name: name.text.clone(),
+        kind,
+        columns,
+        key,
+        routing,
+        indexes: vec![],
+        constraints: vec![],
+        referrers: vec![],
+    }
 }
 
 fn plain(name: &str, ty: ColumnType) -> Column {
@@ -189,6 +221,7 @@ fn plain(name: &str, ty: ColumnType) -> Column {
         default: None,
         hidden: false,
         generated: false,
+        always: false,
     }
 }
 
@@ -251,7 +284,8 @@ fn columns(
                     .with_hint("Write the value into the definition.")
                     .at(name.position));
             }
-            Binder::new(catalog).bind_expr(&mut expr, &Scope::default()).map_err(|mut error| {
+            let bound = Binder::new(catalog).bind_expr(&mut expr, &Scope::default());
+            bound.and_then(|_| default_sequences(catalog, default)).map_err(|mut error| {
                 error.position = None;
                 error.at(name.position)
             })?;
@@ -326,6 +360,15 @@ fn create_index(
         Some(name) => name.text.clone(),
         None => index_name(catalog, table, &create.definition),
     };
+    let left = unique_of_index(table, &name)
+        .is_some_and(|(_, unique)| unique.filling.is_some_and(|filling| filling != process()));
+    if left {
+        // A process ended while it made this index.
+        let mut without = successor(catalog);
+        drop_unique(&mut without, table, &name);
+        without.version = catalog.version;
+        return create_index(&without, create, defaults);
+    }
     if catalog.index_named(&name).is_some() {
         if create.if_not_exists {
             return Ok(None);
@@ -341,6 +384,10 @@ fn create_index(
     }
     let kind = index_kind(table, &create.definition, defaults)?;
     let mut next = successor(catalog);
+    if let (true, IndexKind::Ordered { columns }) = (create.unique, &kind) {
+        add_unique(&mut next, table.id, &name, columns.clone(), Some(process()))?;
+        return Ok(Some(next));
+    }
     let index = Index { id: next.index_next, name, kind };
     next.index_next = IndexId(next.index_next.0 + 1);
     let mut changed = table.as_ref().clone();
@@ -364,7 +411,9 @@ fn drop_tables(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
             }
         };
         check_kind(&table, drop.kind, name)?;
-        next.tables.remove(&table.id);
+        check_referrers(&mut next, &table, drop, name)?;
+        check_owned(&next, &table, drop, name)?;
+        remove_table(&mut next, &table);
         changed = true;
         if let Some(edge) = next.tables.values().find(|edge| {
             let joined = ends(edge).is_some_and(|(a, b)| a == table.id || b == table.id);
@@ -378,7 +427,72 @@ fn drop_tables(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
             .at(name.position));
         }
     }
+    next.link();
     Ok(changed.then_some(next))
+}
+
+/// Refuses to drop a table whose sequences number columns of tables that stay.
+fn check_owned(next: &Catalog, table: &Table, drop: &Drop, name: &Name) -> Result<()> {
+    let stays = |other: &&Arc<Table>| drop.names.iter().all(|name| name.text != other.name);
+    for other in next.listed().filter(stays) {
+        for default in other.columns.iter().filter_map(|column| column.default.as_ref()) {
+            for sequence in default_sequences(next, default)? {
+                let Some(TableKind::Sequence(shape)) =
+                    next.tables.get(&sequence).map(|sequence| &sequence.kind)
+                else {
+                    continue;
+                };
+                if shape.owner == Some(table.id) {
+                    let (owner, other) = (&table.name, &other.name);
+                    let message =
+                        format!("a sequence of table \"{owner}\" numbers table \"{other}\"");
+                    return Err(Error::new(code::DEPENDENT_OBJECTS, message)
+                        .with_hint(format!("Drop table \"{other}\" first."))
+                        .at(name.position));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes a table and what the engine keeps for it.
+fn remove_table(next: &mut Catalog, table: &Table) {
+    next.tables.remove(&table.id);
+    next.tables.retain(|_, hidden| match &hidden.kind {
+        TableKind::Entries { of } => *of != table.id,
+        TableKind::Sequence(shape) => shape.owner != Some(table.id),
+        _ => true,
+    });
+}
+
+/// Drops the foreign keys that refer to a table, if that was said, or refuses to leave them.
+fn check_referrers(next: &mut Catalog, table: &Table, drop: &Drop, name: &Name) -> Result<()> {
+    for id in table.referrers.iter().filter(|id| **id != table.id) {
+        let Some(referrer) = next.tables.get(id).cloned() else { continue };
+        if drop.names.iter().any(|name| name.text == referrer.name) {
+            continue;
+        }
+        let refers = |constraint: &Arc<Constraint>| {
+            let ConstraintKind::Foreign(foreign) = &constraint.kind else { return false };
+            foreign.target == table.id
+        };
+        if let Some(foreign) = referrer.constraints.iter().find(|one| refers(one))
+            && !drop.cascade
+        {
+            let message = format!(
+                "foreign key \"{}\" of table \"{}\" refers to table \"{}\"",
+                foreign.name, referrer.name, table.name
+            );
+            return Err(Error::new(code::DEPENDENT_OBJECTS, message)
+                .with_hint("Drop that table first, or write CASCADE to drop the foreign key.")
+                .at(name.position));
+        }
+        let mut without = referrer.as_ref().clone();
+        without.constraints.retain(|constraint| !refers(constraint));
+        next.tables.insert(without.id, Arc::new(without));
+    }
+    Ok(())
 }
 
 fn check_kind(table: &Table, kind: DropKind, name: &Name) -> Result<()> {
@@ -386,6 +500,7 @@ fn check_kind(table: &Table, kind: DropKind, name: &Name) -> Result<()> {
         TableKind::Relation => (DropKind::Table, "table"),
         TableKind::Collection => (DropKind::Collection, "collection"),
         TableKind::Edge { .. } => (DropKind::Edge, "edge"),
+        TableKind::Entries { .. } | TableKind::Sequence(_) => (DropKind::Sequence, "sequence"),
     };
     if kind == DropKind::Table || kind == is {
         return Ok(());
@@ -413,10 +528,65 @@ fn drop_indexes(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
             .with_suggestion(suggest::nearest(&name.text, names))
             .at(name.position));
         };
-        let mut without = table.as_ref().clone();
-        without.indexes.retain(|index| index.name != name.text);
-        next.tables.insert(without.id, Arc::new(without));
+        check_index_free(&next, &table, name)?;
+        drop_unique(&mut next, &table, &name.text);
         changed = true;
     }
     Ok(changed.then_some(next))
+}
+
+/// Removes an index, and the unique constraint it belongs to, if it does.
+fn drop_unique(next: &mut Catalog, table: &Table, name: &str) {
+    let mut without = table.clone();
+    without.indexes.retain(|index| index.name != name);
+    if let Some((_, unique)) = unique_of_index(table, name) {
+        next.tables.remove(&unique.entries);
+        without.constraints.retain(|constraint| {
+            constraint.name != name || !matches!(constraint.kind, ConstraintKind::Unique(_))
+        });
+    }
+    next.tables.insert(without.id, Arc::new(without));
+}
+
+/// Returns the catalog in which a unique constraint that was being filled is in force, or, if
+/// existing records break it, gone; `None` when it is not there any more.
+pub fn settle_unique(catalog: &Catalog, name: &str, holds: bool) -> Option<Catalog> {
+    let (table, _) = catalog.index_named(name)?;
+    let (_, unique) = unique_of_index(table, name)?;
+    unique.filling?;
+    let mut next = successor(catalog);
+    if !holds {
+        drop_unique(&mut next, table, name);
+        return Some(next);
+    }
+    let mut changed = table.as_ref().clone();
+    for constraint in &mut changed.constraints {
+        if constraint.name == name
+            && let ConstraintKind::Unique(unique) = &mut Arc::make_mut(constraint).kind
+        {
+            unique.filling = None;
+        }
+    }
+    next.tables.insert(changed.id, Arc::new(changed));
+    Some(next)
+}
+
+/// Returns the unique index that a CREATE has left to be filled.
+pub fn unfilled(catalog: &Catalog, statement: &Statement) -> Option<String> {
+    let Statement::CreateIndex(CreateIndex { table, unique: true, .. }) = statement else {
+        return None;
+    };
+    let table = catalog.table_named(&table.text)?;
+    table.constraints.iter().rev().find_map(|constraint| match &constraint.kind {
+        ConstraintKind::Unique(unique) if unique.filling == Some(process()) => {
+            Some(constraint.name.clone())
+        }
+        _ => None,
+    })
+}
+
+/// Returns a number that no other process has, for what a process leaves unfinished.
+pub fn process() -> u64 {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| pieskieo_io::time::random_u64() | 1);
+    *PROCESS
 }

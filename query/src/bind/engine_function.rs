@@ -15,7 +15,7 @@ const DISTANCE_FUNCTIONS: &[&str] =
     &["cosine_distance", "inner_product", "l1_distance", "l2_distance", "negative_inner_product"];
 
 /// Returns the arguments of a call that are plain expressions.
-pub(super) fn arguments(function: &Function) -> Vec<&Expr> {
+pub(crate) fn arguments(function: &Function) -> Vec<&Expr> {
     let FunctionArguments::List(list) = &function.args else { return Vec::new() };
     list.args
         .iter()

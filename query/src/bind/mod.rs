@@ -52,12 +52,16 @@
 //! | `traversal` | what is handed to `__traverse` |
 //! | `text_search` | how is text searched in records that are reached, not scanned |
 //! | `define` | which catalog does a CREATE or DROP make |
+//! | `define_constraint` | which constraints does a CREATE make |
+//! | `define_sequence` | which sequence does a CREATE make, and which does a default name |
 //! | `define_index` | which index does a CREATE INDEX make |
 //! | `build` | how are pieces of a syntax tree made |
 
 mod build;
 mod define;
+mod define_constraint;
 mod define_index;
+mod define_sequence;
 mod engine_function;
 mod expression;
 mod from;
@@ -73,6 +77,10 @@ mod subquery;
 mod text_search;
 mod traversal;
 
-pub use define::{IndexDefaults, define};
-pub use statement::bind;
+pub use define::{IndexDefaults, define, process, settle_unique, unfilled};
+pub(crate) use define_constraint::unique_named;
+pub use define_sequence::{called_sequence, default_sequences, names_sequence, sequence_function};
+pub(crate) use engine_function::arguments;
+
+pub use statement::{bind, bind_check};
 pub use traversal::{TRAVERSE_FUNCTION, Traversal};

@@ -124,7 +124,7 @@ fn node_tables<'c>(
         let near = near.transpose()?.map(|(near, _)| near);
         let table = match &node.table {
             Some(name) => catalog.table_named(name).ok_or_else(|| {
-                let names = catalog.tables.values().map(|table| table.name.as_str());
+                let names = catalog.listed().map(|table| table.name.as_str());
                 Error::new(code::UNDEFINED_TABLE, format!("table \"{name}\" does not exist"))
                     .with_suggestion(suggest::nearest(name, names))
                     .at(node.position)

@@ -50,7 +50,7 @@ impl<'c> Binder<'c> {
     /// **Errors**: 42P01, with a suggestion.
     pub fn table(&self, name: &Name) -> Result<&'c Arc<Table>> {
         self.catalog.table_named(&name.text).ok_or_else(|| {
-            let names = self.catalog.tables.values().map(|table| table.name.as_str());
+            let names = self.catalog.listed().map(|table| table.name.as_str());
             let ctes = self.ctes.iter().map(|cte| cte.name.as_str());
             Error::new(code::UNDEFINED_TABLE, format!("table \"{}\" does not exist", name.text))
                 .with_suggestion(suggest::nearest(&name.text, names.chain(ctes)))

@@ -1,6 +1,9 @@
 //! What does a whole statement mean?
 
-use datafusion::sql::sqlparser::ast::Expr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast::{Expr, visit_expressions};
 use pieskieo_shards::catalog::{Catalog, Table};
 
 use super::query::Binder;
@@ -24,6 +27,26 @@ const STACK_PIECE: usize = 4 * 1024 * 1024;
 /// 42P01, 42703 and other name errors with a position and, where a name is near, a suggestion.
 pub fn bind(catalog: &Catalog, statement: Statement) -> Result<Statement> {
     stacker::maybe_grow(STACK_LEFT_MIN, STACK_PIECE, || bind_whole(catalog, statement))
+}
+
+/// Binds the condition of a CHECK to the columns of its table.
+///
+/// **Errors**: 42703, and 0A000 for a subquery.
+pub fn bind_check(catalog: &Catalog, table: &Arc<Table>, condition: &mut Expr) -> Result<()> {
+    let has_query = |expr: &Expr| {
+        matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. })
+    };
+    let found = visit_expressions(condition, |expr| match has_query(expr) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    if found.is_break() {
+        return Err(Error::unsupported("a subquery in a CHECK constraint")
+            .with_hint("Use a foreign key to demand that another record exists."));
+    }
+    let mut scope = Scope::default();
+    scope.add(Relation::of_table(table, &table.name), 0)?;
+    Binder::new(catalog).bind_condition(condition, &scope)
 }
 
 fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {
@@ -59,6 +82,10 @@ fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {
         Statement::Show(Show::Indexes(Some(name))) => {
             binder.table(&name)?;
             Ok(Statement::Show(Show::Indexes(Some(name))))
+        }
+        Statement::Show(Show::Constraints(Some(name))) => {
+            binder.table(&name)?;
+            Ok(Statement::Show(Show::Constraints(Some(name))))
         }
         other => Ok(other),
     }
@@ -146,6 +173,7 @@ impl Binder<'_> {
         let mut seen: Vec<Vec<String>> = Vec::new();
         for assignment in assignments {
             check_target(table, &assignment.target)?;
+            check_always(table, assignment)?;
             let path: Vec<String> =
                 assignment.target.iter().map(|name| name.text.clone()).collect();
             if seen.contains(&path) {
@@ -235,27 +263,49 @@ fn check_insert_width(
     Ok(())
 }
 
-/// The columns of ON CONFLICT are those of the primary key, in any order.
+/// The columns of ON CONFLICT are those of the primary key or of a unique constraint, in any order.
 fn check_conflict_target(table: &Table, target: &[Name]) -> Result<()> {
     for name in target {
         if table.column_named(&name.text).is_none() {
             return Err(undefined(table, name));
         }
     }
-    let mut key: Vec<&str> =
-        table.key.iter().map(|position| table.columns[*position].name.as_str()).collect();
     let mut named: Vec<&str> = target.iter().map(|name| name.text.as_str()).collect();
-    key.sort_unstable();
     named.sort_unstable();
-    if target.is_empty() || key == named {
+    let is_named = |columns: &[usize]| {
+        let mut names: Vec<&str> =
+            columns.iter().map(|position| table.columns[*position].name.as_str()).collect();
+        names.sort_unstable();
+        names == named
+    };
+    if target.is_empty()
+        || is_named(&table.key)
+        || table.uniques().any(|(_, unique)| is_named(&unique.columns))
+    {
         return Ok(());
     }
+    let key: Vec<&str> =
+        table.key.iter().map(|position| table.columns[*position].name.as_str()).collect();
     Err(Error::new(
         code::INVALID_TABLE_DEFINITION,
         format!("ON CONFLICT ({}) is not the key of \"{}\"", named.join(", "), table.name),
     )
-    .with_hint(format!("Write ON CONFLICT ({}).", key.join(", ")))
+    .with_hint(format!("Write ON CONFLICT ({}), or name the columns of a UNIQUE.", key.join(", ")))
     .at(target.first().map_or(0, |name| name.position)))
+}
+
+/// A column that is always numbered takes nothing but its default.
+fn check_always(table: &Table, assignment: &Assignment) -> Result<()> {
+    let [name] = assignment.target.as_slice() else { return Ok(()) };
+    let position = table.column_named(&name.text);
+    let always = position.is_some_and(|position| table.columns[position].always);
+    if always && assignment.value.is_some() {
+        let message = format!("column \"{}\" can only be updated to DEFAULT", name.text);
+        return Err(Error::new(code::GENERATED_ALWAYS, message)
+            .with_detail("It is an identity column defined as GENERATED ALWAYS.")
+            .at(name.position));
+    }
+    Ok(())
 }
 
 /// What an assignment sets must be a column, or a path into a document.

@@ -1,5 +1,8 @@
 //! What do the statements of one transaction share?
 
+use std::collections::BTreeMap;
+
+use pieskieo_shards::ids::TableId;
 use pieskieo_shards::txn::{Isolation, Transaction};
 
 use crate::error::{Error, Result, code};
@@ -18,10 +21,34 @@ pub(crate) struct Block {
     pub read_only: bool,
     /// Whether it is known to write nothing.
     pub only_reads: bool,
-    /// Whether a duplicate key means that somebody came in between.
-    pub retry_duplicates: bool,
+    /// Of which duplicates it is known that they mean that somebody came in between.
+    pub retry_duplicates: RetryDuplicates,
+    /// The number each sequence gave last.
+    pub numbers: BTreeMap<TableId, i64>,
+    /// The number any sequence gave last.
+    pub last_number: Option<i64>,
     /// Whether a statement has failed: only going back helps.
     pub failed: bool,
+}
+
+/// Duplicates that were not there when the statement looked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RetryDuplicates {
+    /// Those of a primary key.
+    pub key: bool,
+    /// Those of these unique constraints.
+    pub constraints: Vec<String>,
+}
+
+impl RetryDuplicates {
+    /// Returns whether an error is such a duplicate.
+    pub fn are(&self, error: &Error) -> bool {
+        error.code == code::UNIQUE_VIOLATION.code
+            && match &error.constraint {
+                None => self.key,
+                Some(name) => self.constraints.contains(name),
+            }
+    }
 }
 
 impl Block {

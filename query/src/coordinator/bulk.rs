@@ -18,10 +18,12 @@ use pieskieo_shards::txn::Transaction;
 use pieskieo_shards::value::Value;
 use serde_json::Value as Json;
 
+use super::bulk_checked::load_checked;
 use super::conflict::existing;
-use super::insert::absent;
+use super::defaults::{Defaults, check_not_given};
 use super::request::Request;
 use super::write::{self, Old};
+use crate::constraint::Changes;
 use crate::error::{Error, Result, code};
 use crate::exec::fetch::fetch;
 use crate::exec::scope::Scope;
@@ -95,7 +97,7 @@ impl BulkReport {
         self.settle();
     }
 
-    fn refuse(&mut self, record: u64, error: Error) {
+    pub(super) fn refuse(&mut self, record: u64, error: Error) {
         self.failed += 1;
         self.errors.push(RowError { record, error });
     }
@@ -111,7 +113,7 @@ impl BulkReport {
 /// **Errors**: an unknown table, a failing log. A record that does not fit is counted, not an
 /// error.
 pub(crate) async fn load(
-    request: &Request<'_>,
+    request: &mut Request<'_>,
     table: &str,
     records: &[Json],
     on_conflict: BulkConflict,
@@ -120,8 +122,26 @@ pub(crate) async fn load(
     let mut report = BulkReport::default();
     let mut owned: BTreeMap<ShardId, Vec<Row>> = BTreeMap::new();
     let mut taken = HashSet::<Key, ahash::RandomState>::default();
+    let mut given = Vec::with_capacity(records.len());
     for (position, record) in (0u64..).zip(records) {
-        match row_of(request, &table, record) {
+        match lifted(&table, record, false) {
+            Ok(row) => given.push((position, row)),
+            Err(error) => report.refuse(position, error),
+        }
+        if position as usize % RECORDS_PER_STEP == RECORDS_PER_STEP - 1 {
+            rt::yield_if_needed().await;
+        }
+    }
+    let (positions, given): (Vec<u64>, Vec<_>) = given.into_iter().unzip();
+    let completed = complete_each(request, &table, given).await?;
+    if Changes::are_watched(&table) {
+        let rows = positions.into_iter().zip(completed);
+        load_checked(request, &table, rows, on_conflict, &mut report).await?;
+        report.settle();
+        return Ok(report);
+    }
+    for (position, values) in positions.into_iter().zip(completed) {
+        match values.and_then(|values| keyed(&table, values)) {
             Err(error) => report.refuse(position, error),
             Ok((key, _)) if on_conflict != BulkConflict::Replace && !taken.insert(key.clone()) => {
                 refuse_duplicate(&mut report, &table, position, &key, on_conflict);
@@ -135,6 +155,7 @@ pub(crate) async fn load(
             rt::yield_if_needed().await;
         }
     }
+    let request = &*request;
     let loads = owned.into_values().map(|rows| load_owned(request, &table, rows, on_conflict));
     for part in join_all(loads).await {
         report.add(part?, 0);
@@ -143,26 +164,60 @@ pub(crate) async fn load(
     Ok(report)
 }
 
-fn row_of(request: &Request<'_>, table: &Table, record: &Json) -> Result<(Key, Vec<Value>)> {
-    let values = completed(request, table, record)?;
+/// Returns the key of complete values, which fit their columns.
+///
+/// **Errors**: `23502`, and values that do not fit.
+pub(super) fn keyed(table: &Table, values: Vec<Value>) -> Result<(Key, Vec<Value>)> {
     let (key, _) = write::encode(table, &values)?;
     Ok((key, values))
 }
 
-/// Returns the values of a record: what it does not name has its default, what it says is null is
-/// null, as in an INSERT.
+/// Returns the values of a record that are given: what it does not name has its default, what it
+/// says is null is null, as in an INSERT. `addressed` says that its key is known already.
 ///
-/// **Errors**: a field that does not fit, a default that cannot be evaluated.
-pub fn completed(request: &Request<'_>, table: &Table, record: &Json) -> Result<Vec<Value>> {
-    let mut values = document::lift_json(table, record)?;
-    for (position, value) in values.iter_mut().enumerate() {
+/// **Errors**: a field that does not fit, `428C9`.
+pub fn lifted(table: &Table, record: &Json, addressed: bool) -> Result<Vec<Option<Value>>> {
+    let values = document::lift_json(table, record)?;
+    let given = values.into_iter().enumerate().map(|(position, value)| {
         let is_key = table.key.contains(&position);
         if value.is_null() && (is_key || record.get(&table.columns[position].name).is_none()) {
-            let id = || request.core().generate_id();
-            *value = absent(table, position, request.constants(), id)?;
+            return Ok(None);
         }
-    }
-    Ok(values)
+        if !(addressed && is_key) {
+            check_not_given(table, position)?;
+        }
+        Ok(Some(value))
+    });
+    given.collect()
+}
+
+/// Completes rows with the defaults of what was not given.
+///
+/// **Errors**: a default that cannot be evaluated.
+pub async fn complete(
+    request: &mut Request<'_>,
+    table: &Arc<Table>,
+    rows: Vec<Vec<Option<Value>>>,
+) -> Result<Vec<Vec<Value>>> {
+    complete_each(request, table, rows).await?.into_iter().collect()
+}
+
+async fn complete_each(
+    request: &mut Request<'_>,
+    table: &Arc<Table>,
+    rows: Vec<Vec<Option<Value>>>,
+) -> Result<Vec<Result<Vec<Value>>>> {
+    let defaults = Defaults::new(request, table)?;
+    defaults.reserve_for(request, &rows).await?;
+    let complete = |row: Vec<Option<Value>>| {
+        let values = row.into_iter().enumerate();
+        let values = values.map(|(position, value)| match value {
+            Some(value) => Ok(value),
+            None => defaults.value(request, position),
+        });
+        values.collect()
+    };
+    Ok(rows.into_iter().map(complete).collect())
 }
 
 fn refuse_duplicate(
@@ -274,7 +329,7 @@ async fn replace_edges(
         stop: request.stop().child(),
     };
     let keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
-    let found = existing(request, &scope, table, &keys).await?;
+    let found = existing(request.core(), &scope, table, &keys).await?;
     let mut current: HashMap<Key, Old, ahash::RandomState> = HashMap::default();
     for old in found.into_iter().flatten() {
         current.insert(old.key.clone(), old);

@@ -17,11 +17,12 @@ use pieskieo_shards::key::Key;
 use pieskieo_shards::request::Expect;
 use pieskieo_shards::value::{ColumnType, Value};
 
-use super::insert::absent;
+use super::defaults::Defaults;
 use super::request::Request;
 use super::returning;
 use super::syntax_tree::{column, item, select};
 use super::write::{self, Moved, Old};
+use crate::constraint::Changes;
 use crate::error::{Error, Result, code};
 use crate::exec::columns::{KEY, VERSION};
 use crate::exec::predicate::{evaluate as evaluate_expr, truth};
@@ -44,6 +45,10 @@ pub async fn update(
     let table = request.table(&update.table)?;
     let assignments = Assignments::new(&table, &update.assignments)?;
     let batches = request.collect(reads).await?;
+    let defaults = Defaults::new(request, &table)?;
+    let count = batches.iter().map(RecordBatch::num_rows).sum();
+    defaults.reserve(request, |column| assignments.count(column, count)).await?;
+    let mut changes = Changes::new(&table);
     let mut seen = HashSet::<Key, ahash::RandomState>::default();
     let mut written = Vec::new();
     let mut sources = Vec::new();
@@ -59,12 +64,13 @@ pub async fn update(
                 continue;
             }
             let change = assignments.row(&batch.columns()[first..], row)?;
-            let Assigned::Row(values) = change.apply(request, &table, &old.values)? else {
+            let Assigned::Row(values) = change.apply(request, &defaults, &old.values)? else {
                 continue;
             };
             if write::update(request.transaction(), &table, &old, &values)? == Moved::Left {
                 moved.push(written.len());
             }
+            changes.updated(&old, &values);
             written.push(values);
             sources.push((part, row));
             if written.len() % ROWS_PER_STEP == 0 {
@@ -75,6 +81,7 @@ pub async fn update(
     for position in moved {
         write::insert(request.transaction(), &table, &written[position], Expect::Absent)?;
     }
+    request.settle_changes(changes).await?;
     let affected = written.len() as u64;
     let alias = update.alias.as_ref().unwrap_or(&update.table).text.as_str();
     let joined = returning::joined(&update.returning, &table, alias);
@@ -95,6 +102,7 @@ pub async fn delete(
     let table = request.table(&delete.table)?;
     let batches = request.collect(reads).await?;
     let mut seen = HashSet::<Key, ahash::RandomState>::default();
+    let mut changes = Changes::new(&table);
     let mut gone = Vec::new();
     let mut sources = Vec::new();
     for (part, batch) in batches.iter().enumerate() {
@@ -104,6 +112,7 @@ pub async fn delete(
                 continue;
             }
             write::delete(request.transaction(), &table, &old)?;
+            changes.deleted(&old);
             gone.push(old.values);
             sources.push((part, row));
             if gone.len() % ROWS_PER_STEP == 0 {
@@ -111,6 +120,7 @@ pub async fn delete(
             }
         }
     }
+    request.settle_changes(changes).await?;
     let affected = gone.len() as u64;
     let alias = delete.alias.as_ref().unwrap_or(&delete.table).text.as_str();
     let joined = returning::joined(&delete.returning, &table, alias);
@@ -141,8 +151,8 @@ pub fn update_query(table: &Table, update: &Update) -> Result<Query> {
 /// **Errors**: none in practice.
 pub fn delete_query(table: &Table, delete: &Delete) -> Result<Query> {
     let alias = delete.alias.as_ref().unwrap_or(&delete.table).text.as_str();
-    let edge = matches!(table.kind, TableKind::Edge { .. });
-    let mut items = record_items(table, alias, edge || !delete.returning.is_empty());
+    let known = matches!(table.kind, TableKind::Edge { .. }) || Changes::are_watched(table);
+    let mut items = record_items(table, alias, known || !delete.returning.is_empty());
     items.extend(returning::items_of(&returning::joined(&delete.returning, table, alias)));
     select(&table.name, alias, &delete.using, items, delete.filter.clone())
 }
@@ -211,6 +221,14 @@ impl<'a> Assignments<'a> {
         Ok(Self { list: list.collect::<Result<_>>()? })
     }
 
+    /// Returns how many defaults of a column so many rows take.
+    pub fn count(&self, column: usize, rows: usize) -> usize {
+        let takes = |(place, assignment): &&(Place, &Assignment)| {
+            assignment.value.is_none() && matches!(place, Place::Column(at, _) if *at == column)
+        };
+        self.list.iter().filter(takes).count() * rows
+    }
+
     /// Returns the change of one row, given the arrays of the new values.
     ///
     /// **Errors**: a value that does not fit its column.
@@ -263,7 +281,12 @@ impl RowChange {
     /// Returns the row after the change.
     ///
     /// **Errors**: a path that does not lead anywhere, a default that cannot be evaluated.
-    pub fn apply(self, request: &Request<'_>, table: &Table, old: &[Value]) -> Result<Assigned> {
+    pub fn apply(
+        self,
+        request: &Request<'_>,
+        defaults: &Defaults,
+        old: &[Value],
+    ) -> Result<Assigned> {
         if !self.wanted {
             return Ok(Assigned::Unchanged);
         }
@@ -272,8 +295,7 @@ impl RowChange {
             match (place, value) {
                 (Place::Column(position, _), Some(value)) => values[position] = value,
                 (Place::Column(position, _), None) => {
-                    let id = || request.core().generate_id();
-                    values[position] = absent(table, position, request.constants(), id)?;
+                    values[position] = defaults.value(request, position)?;
                 }
                 (Place::Path(position, path), value) => {
                     let before = match &values[position] {

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use datafusion::sql::sqlparser::ast::Expr;
-use pieskieo_shards::catalog::{Column, Table, TableKind};
+use pieskieo_shards::catalog::{Table, TableKind};
 use pieskieo_shards::document::{self, Change, PathStep};
 use pieskieo_shards::request::Expect;
 use pieskieo_shards::value::{ColumnType, Value};
 
 use super::conflict;
+use super::defaults::{Defaults, check_not_given};
 use super::request::Request;
 use super::returning;
 use super::write;
+use crate::constraint::Changes;
 use crate::error::{Error, Result, code};
 use crate::outcome::{Outcome, StatementKind};
-use crate::plan::constant::Constants;
 use crate::result::column_type;
-use crate::syntax::{Insert, InsertSource, Name, parse_expression};
+use crate::syntax::{Insert, InsertSource, Name};
 
 /// Rows inserted between two chances for other tasks.
 const ROWS_PER_STEP: usize = 256;
@@ -53,7 +54,7 @@ pub async fn run(request: &mut Request<'_>, insert: &Insert) -> Result<Outcome> 
             }
             rows
         }
-        InsertSource::Defaults => vec![finish(request, &table, empty_row(&table))?],
+        InsertSource::Defaults => vec![empty_row(&table)],
         InsertSource::Query(query) => {
             let batches = Box::pin(request.collect_query(query.as_ref().clone())).await?;
             let mut rows = Vec::new();
@@ -61,12 +62,19 @@ pub async fn run(request: &mut Request<'_>, insert: &Insert) -> Result<Outcome> 
                 if !insert.columns.is_empty() || batch.num_columns() > targets.len() {
                     check_count(targets.len(), batch.num_columns())?;
                 }
-                rows_of_batch(request, &table, &targets, &batch, &mut rows)?;
+                rows_of_batch(&table, &targets, &batch, &mut rows)?;
                 pieskieo_io::rt::yield_if_needed().await;
             }
             rows
         }
     };
+    if !insert.overriding {
+        check_given(&table, &rows)?;
+    }
+    let defaults = Defaults::new(request, &table)?;
+    defaults.reserve_for(request, &rows).await?;
+    let rows = rows.into_iter().map(|row| finish(request, &table, &defaults, row));
+    let rows: Vec<Vec<Value>> = rows.collect::<Result<_>>()?;
     let (written, affected) = match &insert.on_conflict {
         None => {
             let txn = request.transaction();
@@ -76,6 +84,9 @@ pub async fn run(request: &mut Request<'_>, insert: &Insert) -> Result<Outcome> 
                     pieskieo_io::rt::yield_if_needed().await;
                 }
             }
+            let mut changes = Changes::new(&table);
+            rows.iter().for_each(|row| changes.inserted(row));
+            request.settle_changes(changes).await?;
             let affected = rows.len() as u64;
             (rows, affected)
         }
@@ -122,7 +133,7 @@ fn row_of_values(
     table: &Table,
     targets: &[Target],
     values: &[Option<Expr>],
-) -> Result<Vec<Value>> {
+) -> Result<Vec<Option<Value>>> {
     let constants = request.constants();
     let mut row = empty_row(table);
     for (target, value) in targets.iter().zip(values) {
@@ -134,15 +145,14 @@ fn row_of_values(
         let value = value.map_err(|error| in_column(table, target, error))?;
         place(table, &mut row, target, value)?;
     }
-    finish(request, table, row)
+    Ok(row)
 }
 
 fn rows_of_batch(
-    request: &Request<'_>,
     table: &Table,
     targets: &[Target],
     batch: &RecordBatch,
-    out: &mut Vec<Vec<Value>>,
+    out: &mut Vec<Vec<Option<Value>>>,
 ) -> Result<()> {
     for at in 0..batch.num_rows() {
         let mut row = empty_row(table);
@@ -159,7 +169,7 @@ fn rows_of_batch(
             let value = value.map_err(|error| in_column(table, target, error.into()))?;
             place(table, &mut row, target, value)?;
         }
-        out.push(finish(request, table, row)?);
+        out.push(row);
     }
     Ok(())
 }
@@ -222,43 +232,30 @@ fn place(table: &Table, row: &mut [Option<Value>], target: &Target, value: Value
     Ok(())
 }
 
+/// Refuses values for columns that are always numbered.
+fn check_given(table: &Table, rows: &[Vec<Option<Value>>]) -> Result<()> {
+    for position in 0..table.columns.len() {
+        if table.columns[position].always && rows.iter().any(|row| row[position].is_some()) {
+            check_not_given(table, position)?;
+        }
+    }
+    Ok(())
+}
+
 /// Fills in what was not given: defaults, fresh ids, an empty document.
 ///
 /// **Errors**: a default that cannot be evaluated.
-fn finish(request: &Request<'_>, table: &Table, row: Vec<Option<Value>>) -> Result<Vec<Value>> {
-    let constants = request.constants();
-    let id = || request.core().generate_id();
+fn finish(
+    request: &Request<'_>,
+    table: &Table,
+    defaults: &Defaults,
+    row: Vec<Option<Value>>,
+) -> Result<Vec<Value>> {
     row.into_iter()
         .enumerate()
         .map(|(position, value)| match value {
             Some(value) if !value.is_null() || !table.columns[position].generated => Ok(value),
-            _ => absent(table, position, constants, id),
+            _ => defaults.value(request, position),
         })
         .collect()
-}
-
-/// Returns the value of a column that was not given.
-///
-/// **Errors**: a default that cannot be evaluated.
-pub fn absent(
-    table: &Table,
-    position: usize,
-    constants: Constants<'_>,
-    id: impl Fn() -> i64,
-) -> Result<Value> {
-    let column: &Column = &table.columns[position];
-    if column.generated {
-        return Ok(match column.ty {
-            ColumnType::BigInt => Value::BigInt(id()),
-            _ => Value::Text(format!("{:016x}", id()).into()),
-        });
-    }
-    if let Some(default) = &column.default {
-        return constants.value(&parse_expression(default)?, &column.ty);
-    }
-    let document = table.kind == TableKind::Collection && position + 1 == table.columns.len();
-    if document {
-        return Ok(Value::Json(document::encode("{}")?));
-    }
-    Ok(Value::Null)
 }

@@ -1,6 +1,8 @@
 //! What tables, columns and indexes are there?
 
-use pieskieo_shards::catalog::{Catalog, Index, IndexKind, Table, TableKind};
+use pieskieo_shards::catalog::{
+    Action, Catalog, ConstraintKind, Index, IndexKind, Table, TableKind,
+};
 use pieskieo_shards::vector::Metric;
 
 /// A table, as a person or a client asks for it.
@@ -18,6 +20,19 @@ pub struct TableListing {
     pub key: Vec<String>,
     /// Indexes in creation order.
     pub indexes: Vec<IndexListing>,
+    /// Constraints beside the primary key, in creation order.
+    pub constraints: Vec<ConstraintListing>,
+}
+
+/// A constraint of a [`TableListing`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConstraintListing {
+    /// Its name.
+    pub name: String,
+    /// `check`, `unique` or `foreign key`.
+    pub kind: &'static str,
+    /// As it would be written in CREATE TABLE.
+    pub definition: String,
 }
 
 /// A column of a [`TableListing`].
@@ -49,7 +64,7 @@ pub struct IndexListing {
 /// Lists all tables by name.
 pub fn listing(catalog: &Catalog) -> Vec<TableListing> {
     let mut tables: Vec<TableListing> =
-        catalog.tables.values().map(|table| table_listing(catalog, table)).collect();
+        catalog.listed().map(|table| table_listing(catalog, table)).collect();
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     tables
 }
@@ -60,6 +75,7 @@ fn table_listing(catalog: &Catalog, table: &Table) -> TableListing {
         TableKind::Relation => ("table", None),
         TableKind::Collection => ("collection", None),
         TableKind::Edge { source, target } => ("edge", Some((name_of(source), name_of(target)))),
+        TableKind::Entries { .. } | TableKind::Sequence(_) => ("hidden", None),
     };
     let columns = table.columns.iter().filter(|column| !column.hidden).map(|column| {
         let type_name = crate::outcome::type_name(&column.ty.arrow());
@@ -77,7 +93,50 @@ fn table_listing(catalog: &Catalog, table: &Table) -> TableListing {
         columns: columns.collect(),
         key: table.key.iter().map(|column| table.columns[*column].name.clone()).collect(),
         indexes: table.indexes.iter().map(|index| index_listing(table, index)).collect(),
+        constraints: constraint_listings(catalog, table),
     }
+}
+
+fn constraint_listings(catalog: &Catalog, table: &Table) -> Vec<ConstraintListing> {
+    let names = |table: &Table, columns: &[usize]| {
+        let names: Vec<&str> =
+            columns.iter().map(|&column| table.columns[column].name.as_str()).collect();
+        names.join(", ")
+    };
+    let listed = table.constraints.iter().filter_map(|constraint| {
+        let (kind, definition) = match &constraint.kind {
+            ConstraintKind::Check { text } => ("check", format!("CHECK ({text})")),
+            ConstraintKind::Unique(unique) if unique.filling.is_some() => return None,
+            ConstraintKind::Unique(unique) => {
+                ("unique", format!("UNIQUE ({})", names(table, &unique.columns)))
+            }
+            ConstraintKind::Foreign(foreign) => {
+                let target = catalog.tables.get(&foreign.target)?;
+                let definition = format!(
+                    "FOREIGN KEY ({}) REFERENCES {} ({}){}{}",
+                    names(table, &foreign.columns),
+                    target.name,
+                    names(target, &foreign.target_columns),
+                    action("DELETE", foreign.on_delete),
+                    action("UPDATE", foreign.on_update)
+                );
+                ("foreign key", definition)
+            }
+        };
+        Some(ConstraintListing { name: constraint.name.clone(), kind, definition })
+    });
+    listed.collect()
+}
+
+fn action(event: &str, action: Action) -> String {
+    let word = match action {
+        Action::NoAction => return String::new(),
+        Action::Restrict => "RESTRICT",
+        Action::Cascade => "CASCADE",
+        Action::SetNull => "SET NULL",
+        Action::SetDefault => "SET DEFAULT",
+    };
+    format!(" ON {event} {word}")
 }
 
 fn index_listing(table: &Table, index: &Index) -> IndexListing {

@@ -9,6 +9,8 @@
 //! | `native` | which queries need no plan |
 //! | `shape` | what does a query look like that needs no plan |
 //! | `insert` | how do new rows become records |
+//! | `defaults` | which values do columns have that were not given |
+//! | `sequence` | how are numbers of sequences handed out |
 //! | `conflict` | what happens when an inserted key exists |
 //! | `change` | how are records updated and deleted |
 //! | `write` | how does a row become writes |
@@ -19,14 +21,17 @@
 //! | `fuse` | how do two rankings become one |
 //! | `listing` | what tables, columns and indexes are there |
 //! | `bulk` | how are many records loaded |
+//! | `bulk_checked` | how are many records loaded into a table with constraints |
 //! | `records` | how is one record read or changed by key |
 //! | `syntax_tree` | how is a query made of pieces of a changing statement |
 //! | `structured` | how do structured searches become statements |
 
 mod block;
 mod bulk;
+mod bulk_checked;
 mod change;
 mod conflict;
+pub(crate) mod defaults;
 mod explain;
 mod fuse;
 mod insert;
@@ -35,17 +40,18 @@ mod native;
 mod parts;
 mod records;
 mod request;
-mod returning;
+pub(crate) mod returning;
 mod schema;
 mod select;
+mod sequence;
 mod setting;
 mod shape;
 mod structured;
 mod syntax_tree;
-mod write;
+pub(crate) mod write;
 
 pub use bulk::{BulkConflict, BulkReport, RowError};
-pub use listing::{ColumnListing, IndexListing, TableListing, listing};
+pub use listing::{ColumnListing, ConstraintListing, IndexListing, TableListing, listing};
 pub use setting::Settings;
 pub use structured::{SearchRequest, TextSearch, TraverseRequest, VectorSearch};
 
@@ -57,4 +63,5 @@ pub(crate) use parts::outlives;
 pub(crate) use records::{Address, delete, get, patch, put};
 pub(crate) use request::{Client, Request, kind_of, within};
 pub(crate) use select::{Reads, collect};
+pub(crate) use sequence::Sequences;
 pub(crate) use structured::{Lead, Written, by_text, by_vector, traversal};

@@ -16,9 +16,11 @@ use serde_json::{Map, Value as Json};
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 
-use super::bulk::completed;
+use super::bulk::{complete, lifted};
+use super::defaults::check_not_given;
 use super::request::Request;
 use super::write::{self, Old};
+use crate::constraint::Changes;
 use crate::error::{Error, Result, code};
 use crate::exec::fetch::fetch;
 use crate::plan::graph::table_named;
@@ -54,19 +56,30 @@ pub(crate) async fn put(
         .committed(async |request| {
             let (table, key_values, key) = resolve(request, address)?;
             let given = document::lift_json(&table, record)?;
-            let mut values = completed(request, &table, record)?;
+            let mut values = lifted(&table, record, true)?;
             for (column, value) in table.key.iter().zip(key_values) {
                 if !given[*column].is_null() && given[*column] != value {
                     return Err(other_key(&table.columns[*column].name));
                 }
-                values[*column] = value;
+                values[*column] = Some(value);
             }
+            let mut rows = complete(request, &table, vec![values]).await?;
+            let values = rows.pop().unwrap_or_default();
             let old = read(request, &table, key).await?;
+            if old.is_none() {
+                table.key.iter().try_for_each(|&column| check_not_given(&table, column))?;
+            }
             request.retry_duplicates();
             match &old {
                 Some(old) => write::replace(request.transaction(), &table, old, &values)?,
                 None => write::insert(request.transaction(), &table, &values, Expect::Absent)?,
             }
+            let mut changes = Changes::new(&table);
+            match &old {
+                Some(old) => changes.updated(old, &values),
+                None => changes.inserted(&values),
+            }
+            request.settle_changes(changes).await?;
             Ok(old.is_none())
         })
         .await
@@ -86,6 +99,9 @@ pub(crate) async fn patch(
             let Some(old) = read(request, &table, key).await? else { return Ok(None) };
             let values = patched(&table, &old.values, fields)?;
             write::replace(request.transaction(), &table, &old, &values)?;
+            let mut changes = Changes::new(&table);
+            changes.updated(&old, &values);
+            request.settle_changes(changes).await?;
             to_json(&table, &values).map(Some)
         })
         .await
@@ -100,6 +116,9 @@ pub(crate) async fn delete(request: &mut Request<'_>, address: Address<'_>) -> R
             let (table, _, key) = resolve(request, address)?;
             let Some(old) = read(request, &table, key).await? else { return Ok(false) };
             write::delete(request.transaction(), &table, &old)?;
+            let mut changes = Changes::new(&table);
+            changes.deleted(&old);
+            request.settle_changes(changes).await?;
             Ok(true)
         })
         .await
@@ -165,6 +184,7 @@ fn patched(table: &Table, old: &[Value], fields: &Json) -> Result<Vec<Value>> {
     for (name, field) in fields {
         match (table.column_named(name), open) {
             (Some(column), _) if Some(column) != open => {
+                check_not_given(table, column)?;
                 values[column] = if field.is_null() {
                     Value::Null
                 } else {

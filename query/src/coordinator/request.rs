@@ -13,16 +13,19 @@ use pieskieo_io::rt;
 use pieskieo_io::time;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Table};
-use pieskieo_shards::ids::ShardId;
+use pieskieo_shards::ids::{ShardId, TableId};
 use pieskieo_shards::request::ReadView;
 use pieskieo_shards::txn::{Isolation, Lease, Transaction};
 
 use super::block::Block;
 use super::parts::{Begin, End, Part, parts};
 use super::select::{self, Reads, collect, collected};
+use super::sequence::{self, Sequences};
 use super::setting::Settings;
 use super::{change, explain, insert, native, schema, setting};
 use crate::Param;
+use crate::bind::bind;
+use crate::constraint::{Changes, Ground, settle};
 use crate::error::{Error, Result, code};
 use crate::exec::scope::{Scope, Stop};
 use crate::open::OpenTransaction;
@@ -31,7 +34,7 @@ use crate::outcome::{Outcome, StatementKind};
 use crate::plan::Engine;
 use crate::plan::constant::Constants;
 use crate::plan::graph::table_named;
-use crate::prepared::Item;
+use crate::prepared::{Item, Ready};
 use crate::syntax::{Modes, Name, Statement};
 
 /// How often a part of a request starts again after losing to another transaction. Each time the
@@ -47,6 +50,7 @@ pub(crate) struct Request<'s> {
     catalog: Arc<Catalog>,
     settings: &'s Settings,
     options: &'s SessionOptions,
+    sequences: &'s Sequences,
     params: &'s [Param],
     stop: Stop,
     block: Block,
@@ -66,6 +70,8 @@ pub(crate) struct Client<'s> {
     pub settings: &'s Settings,
     /// The session's limits.
     pub options: &'s SessionOptions,
+    /// The numbers this core has to hand out.
+    pub sequences: &'s Sequences,
 }
 
 impl<'s> Request<'s> {
@@ -81,6 +87,7 @@ impl<'s> Request<'s> {
             catalog,
             settings: client.settings,
             options: client.options,
+            sequences: client.sequences,
             params,
             stop,
             block: Block::default(),
@@ -168,7 +175,70 @@ impl<'s> Request<'s> {
     /// Says that a duplicate key means that somebody came in between, so that the transaction
     /// starts again.
     pub fn retry_duplicates(&mut self) {
-        self.block.retry_duplicates = true;
+        self.block.retry_duplicates.key = true;
+    }
+
+    /// As [`Request::retry_duplicates`], for a unique constraint.
+    pub fn retry_duplicates_of(&mut self, constraint: &str) {
+        self.block.retry_duplicates.constraints.push(constraint.to_owned());
+    }
+
+    /// Returns what keeping constraints needs.
+    pub fn ground(&self) -> Ground {
+        let (core, engine) = (self.core.clone(), self.engine.clone());
+        Ground { core, engine, catalog: self.catalog.clone(), stop: self.stop.clone() }
+    }
+
+    /// Ends a statement that changed records: keeps the constraints they are held to.
+    ///
+    /// **Errors**: 23505, 23503, 23514.
+    pub async fn settle_changes(&mut self, changes: Changes) -> Result<()> {
+        if changes.rows.is_empty() {
+            return Ok(());
+        }
+        let ground = self.ground();
+        Box::pin(settle(&ground, self.transaction(), changes)).await
+    }
+
+    /// Refuses a write where only reads are allowed.
+    ///
+    /// **Errors**: `25006`.
+    pub fn check_writable(&self) -> Result<()> {
+        self.block.check_writable()
+    }
+
+    /// Takes numbers of a sequence.
+    ///
+    /// **Errors**: 2200H at its end.
+    pub async fn take_numbers(&mut self, sequence: TableId, count: usize) -> Result<Vec<i64>> {
+        let place = (&self.catalog, sequence);
+        let numbers = self.sequences.take(&self.core, place, count).await?;
+        if let Some(last) = numbers.last() {
+            self.block.numbers.insert(sequence, *last);
+            self.block.last_number = Some(*last);
+        }
+        Ok(numbers)
+    }
+
+    /// Makes a sequence go on elsewhere.
+    ///
+    /// **Errors**: 22003 for a number outside its range.
+    pub async fn set_number(&mut self, sequence: TableId, to: (i64, bool)) -> Result<()> {
+        self.sequences.set(&self.core, (&self.catalog, sequence), to).await?;
+        if to.1 {
+            self.block.numbers.insert(sequence, to.0);
+        }
+        Ok(())
+    }
+
+    /// Returns the number a sequence gave last within the transaction.
+    pub fn current_number(&self, sequence: TableId) -> Option<i64> {
+        self.block.numbers.get(&sequence).copied()
+    }
+
+    /// Returns the number any sequence gave last within the transaction.
+    pub fn last_number(&self) -> Option<i64> {
+        self.block.last_number
     }
 
     /// Returns what a query within the transaction sees.
@@ -336,7 +406,7 @@ impl<'s> Request<'s> {
 
     /// Says what a failure means where the transaction does not start again by itself.
     fn lost(&self, error: Error) -> Error {
-        if error.code == code::UNIQUE_VIOLATION.code && self.may_retry(&error) {
+        if self.block.retry_duplicates.are(&error) {
             let message = "a concurrent transaction inserted the same key";
             let detail = error.detail.unwrap_or(error.message);
             let error = Error::new(code::SERIALIZATION_FAILURE, message).with_detail(detail);
@@ -394,13 +464,11 @@ impl<'s> Request<'s> {
     }
 
     fn may_retry(&self, error: &Error) -> bool {
-        let lost = error.code == code::SERIALIZATION_FAILURE.code;
-        let duplicate = error.code == code::UNIQUE_VIOLATION.code;
-        lost || (duplicate && self.block.retry_duplicates)
+        error.code == code::SERIALIZATION_FAILURE.code || self.block.retry_duplicates.are(error)
     }
 
     /// Waits a little, longer each time, so that contenders spread out.
-    async fn pause(&self, attempt: usize) -> Result<()> {
+    pub async fn pause(&self, attempt: usize) -> Result<()> {
         self.stop.check()?;
         let most = 50 << attempt.min(8);
         rt::sleep(Duration::from_micros(time::random_u64() % most)).await;
@@ -411,7 +479,14 @@ impl<'s> Request<'s> {
         if let Some(outcome) = self.control(&item.parsed.statement).await? {
             return Ok(outcome);
         }
-        let ready = item.ready(&self.engine, &self.catalog)?;
+        let ready = if item.calls_sequences() {
+            let mut statement = item.parsed.statement.clone();
+            Box::pin(sequence::resolve(self, &mut statement)).await?;
+            let statement = bind(&self.catalog, statement)?;
+            Rc::new(Ready::new(&self.engine, &self.catalog, statement)?)
+        } else {
+            item.ready(&self.engine, &self.catalog)?
+        };
         if changes(&ready.statement) {
             self.block.check_writable()?;
         }

@@ -1,9 +1,14 @@
 //! How does the schema change?
 
+use std::sync::Arc;
+
+use pieskieo_io::rt::{self, Queue};
 use pieskieo_shards::Error as ShardError;
+use pieskieo_shards::catalog::Catalog;
 
 use super::request::Request;
-use crate::bind::define;
+use crate::bind::{define, unfilled};
+use crate::constraint::{check_definitions, fill};
 use crate::error::{Error, Result};
 use crate::outcome::{Outcome, StatementKind};
 use crate::syntax::Statement;
@@ -16,6 +21,7 @@ pub fn is_schema(statement: &Statement) -> bool {
             | Statement::CreateCollection(_)
             | Statement::CreateEdge(_)
             | Statement::CreateIndex(_)
+            | Statement::CreateSequence(_)
             | Statement::Drop(_)
     )
 }
@@ -24,12 +30,11 @@ pub fn is_schema(statement: &Statement) -> bool {
 ///
 /// **Errors**: a definition that does not fit the catalog.
 pub async fn run(request: &Request<'_>, statement: &Statement) -> Result<Outcome> {
-    let defaults = request.settings().index_defaults();
     let mut refused = None;
     let mut nothing = false;
     let changed = request
         .core()
-        .change_catalog(|catalog| match define(catalog, statement, defaults) {
+        .change_catalog(|catalog| match defined(request, catalog, statement) {
             Ok(Some(next)) => Ok(next),
             Ok(None) => {
                 nothing = true;
@@ -43,9 +48,29 @@ pub async fn run(request: &Request<'_>, statement: &Statement) -> Result<Outcome
         })
         .await;
     match (changed, refused) {
-        (Ok(_), _) => Ok(Outcome::without_rows(StatementKind::Schema, None)),
+        (Ok(catalog), _) => {
+            if let Some(name) = unfilled(&catalog, statement) {
+                // Detached: a client that goes away must not leave the table closed to writers.
+                let fill = fill(request.core().clone(), name);
+                rt::spawn(Queue::Commit, "unique index", fill).await?;
+            }
+            Ok(Outcome::without_rows(StatementKind::Schema, None))
+        }
         (Err(_), Some(error)) => Err(error),
         (Err(_), None) if nothing => Ok(Outcome::without_rows(StatementKind::Schema, None)),
         (Err(error), None) => Err(Error::from(error)),
     }
+}
+
+/// Returns the next catalog, whose new conditions can be evaluated.
+fn defined(
+    request: &Request<'_>,
+    catalog: &Catalog,
+    statement: &Statement,
+) -> Result<Option<Catalog>> {
+    let defaults = request.settings().index_defaults();
+    let Some(next) = define(catalog, statement, defaults)? else { return Ok(None) };
+    let next = Arc::new(next);
+    check_definitions(request.engine(), catalog, &next)?;
+    Ok(Some(Arc::unwrap_or_clone(next)))
 }

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use pieskieo_shards::catalog::{Catalog, SequenceShape, TableKind};
 
-use super::listing::listing;
+use super::listing::{TableListing, listing};
 use super::request::Request;
 use crate::bind::IndexDefaults;
 use crate::error::{Error, Result, code};
@@ -21,7 +22,7 @@ use crate::limits::HNSW_EF_SEARCH;
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, Rows, StatementKind};
 use crate::suggest;
-use crate::syntax::{Setting, Show};
+use crate::syntax::{Name, Setting, Show};
 
 /// Names of the settings, sorted.
 const NAMES: &[&str] = &["ef_search", "native", "statement_timeout"];
@@ -214,7 +215,44 @@ pub fn show(request: &Request<'_>, settings: &Settings, show: &Show) -> Result<O
                 ("options", with),
             ])
         }
+        Show::Constraints(name) => constraints(&tables, name.as_ref()),
+        Show::Sequences => sequences(request.catalog()),
     }
+}
+
+fn constraints(tables: &[TableListing], of: Option<&Name>) -> Result<Outcome> {
+    let wanted = |table: &str| of.is_none_or(|name| name.text == table);
+    let found: Vec<_> = tables
+        .iter()
+        .filter(|table| wanted(&table.name))
+        .flat_map(|table| table.constraints.iter().map(|one| (&table.name, one)))
+        .collect();
+    let names = found.iter().map(|(_, one)| Some(one.name.clone())).collect();
+    let of = found.iter().map(|(table, _)| Some((*table).clone())).collect();
+    let kinds = found.iter().map(|(_, one)| Some(one.kind.to_owned())).collect();
+    let definitions = found.iter().map(|(_, one)| Some(one.definition.clone())).collect();
+    texts(&[("name", names), ("table", of), ("kind", kinds), ("definition", definitions)])
+}
+
+fn sequences(catalog: &Catalog) -> Result<Outcome> {
+    let mut found: Vec<(&str, &SequenceShape)> = Vec::new();
+    for table in catalog.tables.values() {
+        if let TableKind::Sequence(shape) = &table.kind {
+            found.push((&table.name, shape));
+        }
+    }
+    found.sort_unstable_by_key(|(name, _)| *name);
+    let names = found.iter().map(|(name, _)| Some((*name).to_owned())).collect();
+    let definition = |shape: &SequenceShape| {
+        let SequenceShape { start, increment, min, max, cycle, cache, .. } = shape;
+        let cycle = if *cycle { "CYCLE" } else { "NO CYCLE" };
+        format!(
+            "INCREMENT {increment} MINVALUE {min} MAXVALUE {max} START {start} CACHE {cache} \
+             {cycle}"
+        )
+    };
+    let definitions = found.iter().map(|(_, shape)| Some(definition(shape))).collect();
+    texts(&[("name", names), ("definition", definitions)])
 }
 
 /// Returns what PostgreSQL's drivers ask of the transaction.

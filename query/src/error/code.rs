@@ -48,6 +48,8 @@ codes! {
         "A text or bytes value is longer than allowed.";
     NUMERIC_OUT_OF_RANGE = "22003", "numeric_value_out_of_range", FixRequest,
         "A number does not fit its type.";
+    SEQUENCE_LIMIT = "2200H", "sequence_generator_limit_exceeded", FixRequest,
+        "A sequence has reached its end.";
     INVALID_DATETIME = "22007", "invalid_datetime_format", FixRequest,
         "A date or time cannot be read.";
     DIVISION_BY_ZERO = "22012", "division_by_zero", FixRequest,
@@ -59,9 +61,9 @@ codes! {
     NOT_NULL_VIOLATION = "23502", "not_null_violation", FixRequest,
         "A column that must not be null got no value.";
     FOREIGN_KEY_VIOLATION = "23503", "foreign_key_violation", FixRequest,
-        "A record refers to a record that does not exist.";
+        "A record refers, or would refer, to a record that does not exist.";
     UNIQUE_VIOLATION = "23505", "unique_violation", FixRequest,
-        "A record with this key exists.";
+        "A record with this key, or with these values of a unique constraint, exists.";
     CHECK_VIOLATION = "23514", "check_violation", FixRequest,
         "A row breaks a condition of its table.";
     ACTIVE_TRANSACTION = "25001", "active_sql_transaction", FixRequest,
@@ -93,7 +95,9 @@ codes! {
     UNDEFINED_COLUMN = "42703", "undefined_column", FixRequest,
         "No such column.";
     UNDEFINED_OBJECT = "42704", "undefined_object", FixRequest,
-        "No such type, index, setting or operator class.";
+        "No such type, index, sequence, setting or operator class.";
+    DUPLICATE_OBJECT = "42710", "duplicate_object", FixRequest,
+        "A constraint with this name exists.";
     DUPLICATE_ALIAS = "42712", "duplicate_alias", FixRequest,
         "Two items of a FROM list have the same name.";
     GROUPING_ERROR = "42803", "grouping_error", FixRequest,
@@ -102,14 +106,18 @@ codes! {
         "Two types do not go together here.";
     WRONG_OBJECT_TYPE = "42809", "wrong_object_type", FixRequest,
         "The object exists but is of another kind, such as a table where an edge is needed.";
+    INVALID_FOREIGN_KEY = "42830", "invalid_foreign_key", FixRequest,
+        "A foreign key refers to columns that are no key.";
     UNDEFINED_FUNCTION = "42883", "undefined_function", FixRequest,
         "No such function or operator for these argument types.";
+    GENERATED_ALWAYS = "428C9", "generated_always", FixRequest,
+        "A column that is always numbered was given a value.";
     UNDEFINED_TABLE = "42P01", "undefined_table", FixRequest,
         "No such table, collection or edge.";
     UNDEFINED_PARAMETER = "42P02", "undefined_parameter", FixRequest,
         "A parameter such as $2 has no value.";
     DUPLICATE_TABLE = "42P07", "duplicate_table", FixRequest,
-        "A table or index with this name exists.";
+        "A table, index or sequence with this name exists.";
     AMBIGUOUS_ALIAS = "42P09", "ambiguous_alias", FixRequest,
         "A function such as SCORE() could refer to several tables.";
     INVALID_TABLE_DEFINITION = "42P16", "invalid_table_definition", FixRequest,
@@ -130,6 +138,8 @@ codes! {
         "A table has more columns than allowed.";
     DEPENDENT_OBJECTS = "2BP01", "dependent_objects_still_exist", FixRequest,
         "Other objects need this one; drop them first.";
+    NOT_IN_STATE = "55000", "object_not_in_prerequisite_state", FixRequest,
+        "The object is not in the state that is needed, such as a sequence without a number yet.";
     OBJECT_IN_USE = "55006", "object_in_use", Retry,
         "Another request of the same transaction is being worked on.";
     QUERY_CANCELED = "57014", "query_canceled", Retry,

@@ -9,9 +9,14 @@ impl From<pieskieo_shards::Error> for Error {
         match error {
             Shard::Conflict { .. } => Self::new(code::SERIALIZATION_FAILURE, message)
                 .with_hint("Send the statement again."),
-            Shard::DuplicateKey { table, key } => {
-                Self::new(code::UNIQUE_VIOLATION, format!("duplicate key in table \"{table}\""))
-                    .with_detail(format!("Key {key} already exists."))
+            Shard::DuplicateKey { table, constraint, key } => {
+                let mut message = format!("duplicate key in table \"{table}\"");
+                if let Some(constraint) = &constraint {
+                    message += &format!(" violates unique constraint \"{constraint}\"");
+                }
+                let error = Self::new(code::UNIQUE_VIOLATION, message)
+                    .with_detail(format!("Key {key} already exists."));
+                Self { constraint, ..error }
             }
             Shard::StaleCatalog { .. } => Self::new(code::SERIALIZATION_FAILURE, message)
                 .with_hint("Send the statement again."),

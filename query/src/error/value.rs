@@ -42,6 +42,8 @@ pub struct Error {
     pub position: Option<usize>,
     /// Who can remedy it.
     pub kind: Kind,
+    /// The constraint that a row breaks, where one is named.
+    pub constraint: Option<String>,
 }
 
 impl Error {
@@ -55,6 +57,7 @@ impl Error {
             hint: None,
             position: None,
             kind: code.kind,
+            constraint: None,
         }
     }
 
@@ -66,6 +69,13 @@ impl Error {
     /// Returns an internal error: a broken promise between our own layers.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(code::INTERNAL_ERROR, message)
+    }
+
+    /// Names the constraint that a row breaks.
+    #[must_use]
+    pub fn of_constraint(mut self, name: &str) -> Self {
+        self.constraint = Some(name.to_owned());
+        self
     }
 
     /// Adds the detail sentence.

@@ -10,7 +10,7 @@ use pieskieo_io::time::{self, Monotonic};
 use pieskieo_shards::actor::Core;
 
 use super::{OpenTransaction, Token};
-use crate::coordinator::{Client, Request, Settings, within};
+use crate::coordinator::{Client, Request, Sequences, Settings, within};
 use crate::error::{Error, Result, code};
 use crate::exec::scope::Stop;
 use crate::limits::{
@@ -39,6 +39,7 @@ pub(crate) struct Registry {
     timed_out: RefCell<VecDeque<Token>>,
     /// Whether a task looks for them.
     sweeps: Cell<bool>,
+    sequences: Sequences,
 }
 
 #[derive(Debug)]
@@ -65,6 +66,7 @@ impl Registry {
             open: RefCell::default(),
             timed_out: RefCell::default(),
             sweeps: Cell::new(false),
+            sequences: Sequences::default(),
         });
         REGISTRIES.with_borrow_mut(|all| all.insert(core.id(), Rc::downgrade(&registry)));
         registry
@@ -73,6 +75,11 @@ impl Registry {
     /// Returns the registry of the core this code runs on; `None` where no database is open.
     pub fn current() -> Option<Rc<Self>> {
         REGISTRIES.with_borrow(|all| all.get(&rt::core()).and_then(Weak::upgrade))
+    }
+
+    /// Returns the numbers of sequences that this core has to hand out.
+    pub fn sequences(&self) -> &Sequences {
+        &self.sequences
     }
 
     /// Returns the number of transactions that are open here.
@@ -98,8 +105,8 @@ impl Registry {
         };
         let transaction = used.transaction.clone();
         let items = statements(text).inspect_err(|_| transaction.fail())?;
-        let client =
-            Client { core: &self.core, settings: transaction.settings(), options: &self.options };
+        let (core, settings) = (&self.core, transaction.settings());
+        let client = Client { core, settings, options: &self.options, sequences: &self.sequences };
         let run = Box::pin(async {
             let mut request = Request::within(client, params, stop.clone(), &transaction)?;
             let outcomes = request.run_all(&items).await?;

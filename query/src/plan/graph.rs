@@ -45,7 +45,7 @@ pub fn exactly_one(mut inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {
 /// **Errors**: `42P01`, with a suggestion.
 pub fn table_named<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Arc<Table>> {
     catalog.table_named(name).ok_or_else(|| {
-        let names = catalog.tables.values().map(|table| table.name.as_str());
+        let names = catalog.listed().map(|table| table.name.as_str());
         let error = Error::new(code::UNDEFINED_TABLE, format!("table \"{name}\" does not exist"));
         external(error.with_suggestion(suggest::nearest(name, names)))
     })

@@ -5,7 +5,10 @@ use datafusion::sql::sqlparser::ast::{
     SetExpr, TableFactor, TableObject, TableWithJoins, UpdateTableFromKind,
 };
 
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+
 use super::names::{name_of, names_of, single_name};
+use super::tokens::word;
 use super::{Assignment, Delete, Insert, InsertSource, Name, OnConflict, Statement, Update};
 use crate::error::{Error, Result, code};
 
@@ -31,6 +34,19 @@ pub(super) fn from_query(query: Box<Query>) -> Result<Statement> {
         }
         _ => Ok(Statement::Query(query)),
     }
+}
+
+/// Takes `OVERRIDING SYSTEM VALUE` out of an INSERT, which the parser below does not know. Returns
+/// whether it was there.
+pub(super) fn take_overriding(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let is = |at: usize, wanted: &str| word(tokens.get(at)).as_deref() == Some(wanted);
+    if !is(0, "INSERT") {
+        return false;
+    }
+    let starts = |at: &usize| is(*at, "OVERRIDING") && is(at + 1, "SYSTEM") && is(at + 2, "VALUE");
+    let Some(at) = (0..tokens.len()).find(starts) else { return false };
+    tokens.drain(at..at + 3);
+    true
 }
 
 /// `INSERT`.
@@ -64,6 +80,7 @@ pub(super) fn from_insert(insert: ast::Insert) -> Result<Statement> {
         table: single_name(table)?,
         alias: insert.table_alias.map(|alias| name_of(&alias.alias)),
         columns,
+        overriding: false,
         source,
         on_conflict: insert.on.map(from_on_insert).transpose()?,
         returning: insert.returning.unwrap_or_default(),

@@ -120,8 +120,13 @@ fn custom(
     match upper.as_str() {
         "VECTOR" => vector(arguments, name.position),
         "TIMESTAMPTZ" => Ok(ColumnType::TimestampTz),
-        "SERIAL" | "BIGSERIAL" | "SMALLSERIAL" => Err(Error::unsupported(format!("type {upper}"))
-            .with_hint("Leave the key out: a table without a key numbers its rows in \"_id\".")
+        "SERIAL" | "BIGSERIAL" => {
+            Err(Error::unsupported(format!("type {upper} outside of CREATE"))
+                .with_hint("Use INT or BIGINT.")
+                .at(name.position))
+        }
+        "SMALLSERIAL" => Err(Error::unsupported(format!("type {upper}"))
+            .with_hint("Use SERIAL.")
             .at(name.position)),
         "HALFVEC" | "SPARSEVEC" | "BIT" => Err(Error::unsupported(format!("type {upper}"))
             .with_hint("Use VECTOR(n).")

@@ -1,19 +1,19 @@
 //! What does a CREATE or DROP say?
 
 use datafusion::sql::sqlparser::ast::{
-    self, ColumnDef, ColumnOption, CreateTableOptions, Expr, IndexColumn, IndexType, ObjectName,
-    ObjectType, TableConstraint, Value,
+    self, CreateTableOptions, Expr, IndexColumn, IndexType, ObjectName, ObjectType, Value,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use pieskieo_shards::vector::Metric;
 
-use super::names::{kept_text, name_of, new_name, single_name};
+use super::constraint::{body, nulls_not_distinct};
+use super::names::{name_of, new_name, single_name};
 use super::parse::{expect_end, near, parser_error, parser_over};
 use super::{
-    ColumnDefinition, CreateCollection, CreateEdge, CreateIndex, CreateTable, Drop, DropKind,
-    IndexDefinition, IndexField, Name, Statement, column_type,
+    Body, CreateCollection, CreateEdge, CreateIndex, CreateTable, Drop, DropKind, IndexDefinition,
+    IndexField, Name, Statement,
 };
 use crate::error::{Error, Result, code};
 use crate::suggest;
@@ -52,11 +52,9 @@ pub(super) fn from_create_table(table: ast::CreateTable) -> Result<Statement> {
         return Err(Error::unsupported(thing).with_hint(*hint));
     }
     let name = new_name(single_name(&table.name)?)?;
-    let (columns, key) = body(table.columns, table.constraints)?;
     Ok(Statement::CreateTable(CreateTable {
         name,
-        columns,
-        key,
+        body: body(table.columns, table.constraints)?,
         if_not_exists: table.if_not_exists,
     }))
 }
@@ -67,9 +65,9 @@ pub(super) fn parse_collection(tokens: Vec<TokenWithSpan>) -> Result<Statement> 
     skip(&mut parser, 2);
     let if_not_exists = if_not_exists(&mut parser)?;
     let name = object(&mut parser)?;
-    let (columns, key) = optional_body(&mut parser)?;
+    let body = optional_body(&mut parser)?;
     expect_end(&mut parser)?;
-    Ok(Statement::CreateCollection(CreateCollection { name, columns, key, if_not_exists }))
+    Ok(Statement::CreateCollection(CreateCollection { name, body, if_not_exists }))
 }
 
 /// `CREATE EDGE [IF NOT EXISTS] name FROM source TO target [(columns)]`.
@@ -82,14 +80,14 @@ pub(super) fn parse_edge(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let source = object(&mut parser)?;
     expect_keyword(&mut parser, Keyword::TO)?;
     let target = object(&mut parser)?;
-    let (columns, key) = optional_body(&mut parser)?;
+    let body = optional_body(&mut parser)?;
     expect_end(&mut parser)?;
-    if let Some(column) = key.first() {
+    if let Some(column) = body.key.first() {
         return Err(Error::unsupported("PRIMARY KEY of an edge")
             .with_hint("Leave it out: several edges may join the same two records.")
             .at(column.position));
     }
-    Ok(Statement::CreateEdge(CreateEdge { name, source, target, columns, if_not_exists }))
+    Ok(Statement::CreateEdge(CreateEdge { name, source, target, body, if_not_exists }))
 }
 
 /// `DROP COLLECTION | EDGE [IF EXISTS] names`.
@@ -104,10 +102,10 @@ pub(super) fn parse_drop(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         .map_err(parser_error)?;
     expect_end(&mut parser)?;
     let names = names.iter().map(single_name).collect::<Result<_>>()?;
-    Ok(Statement::Drop(Drop { kind, names, if_exists }))
+    Ok(Statement::Drop(Drop { kind, names, if_exists, cascade: false }))
 }
 
-/// `DROP TABLE | INDEX`.
+/// `DROP TABLE | INDEX | SEQUENCE`.
 pub(super) fn from_drop(
     object_type: ObjectType,
     names: Vec<ObjectName>,
@@ -117,26 +115,25 @@ pub(super) fn from_drop(
     let kind = match object_type {
         ObjectType::Table => DropKind::Table,
         ObjectType::Index => DropKind::Index,
+        ObjectType::Sequence => DropKind::Sequence,
         other => {
             return Err(Error::unsupported(format!("DROP {other}"))
-                .with_hint("DROP removes a TABLE, COLLECTION, EDGE or INDEX."));
+                .with_hint("DROP removes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."));
         }
     };
-    if cascade {
-        return Err(Error::unsupported("DROP ... CASCADE")
-            .with_hint("Drop the edges that need the table first."));
+    if cascade && kind != DropKind::Table {
+        return Err(Error::unsupported("DROP ... CASCADE of anything but a table")
+            .with_hint("Drop what needs it first."));
     }
     let names = names.iter().map(single_name).collect::<Result<_>>()?;
-    Ok(Statement::Drop(Drop { kind, names, if_exists }))
+    Ok(Statement::Drop(Drop { kind, names, if_exists, cascade }))
 }
 
 /// `CREATE INDEX`.
 pub(super) fn from_create_index(index: ast::CreateIndex) -> Result<Statement> {
     let refused = [
-        (index.unique, "CREATE UNIQUE INDEX", "Make the columns the table's PRIMARY KEY."),
         (index.predicate.is_some(), "a partial index", "Leave WHERE out."),
         (!index.include.is_empty(), "INCLUDE of an index", "Add the columns to the index."),
-        (index.nulls_distinct.is_some(), "NULLS DISTINCT", "Leave it out."),
         (
             !index.index_options.is_empty() || !index.alter_options.is_empty(),
             "an index option after the columns",
@@ -145,6 +142,9 @@ pub(super) fn from_create_index(index: ast::CreateIndex) -> Result<Statement> {
     ];
     if let Some((_, thing, hint)) = refused.iter().find(|(refused, _, _)| *refused) {
         return Err(Error::unsupported(thing).with_hint(*hint));
+    }
+    if index.nulls_distinct == Some(false) {
+        return Err(nulls_not_distinct());
     }
     let name = index.name.as_ref().map(single_name).transpose()?.map(new_name).transpose()?;
     let table = single_name(&index.table_name)?;
@@ -175,10 +175,15 @@ pub(super) fn from_create_index(index: ast::CreateIndex) -> Result<Statement> {
             });
         }
     };
+    if index.unique && !matches!(definition, IndexDefinition::Ordered { .. }) {
+        return Err(Error::unsupported(format!("a unique index USING {method}"))
+            .with_hint("Leave USING out."));
+    }
     Ok(Statement::CreateIndex(CreateIndex {
         name,
         table,
         definition,
+        unique: index.unique,
         if_not_exists: index.if_not_exists,
     }))
 }
@@ -357,110 +362,10 @@ fn option_error(expr: &Expr) -> Error {
         .with_hint("Write WITH (name = value).")
 }
 
-/// Columns and key of a table from its columns and constraints.
-fn body(
-    columns: Vec<ColumnDef>,
-    constraints: Vec<TableConstraint>,
-) -> Result<(Vec<ColumnDefinition>, Vec<Name>)> {
-    let mut key = Vec::new();
-    let columns = columns
-        .into_iter()
-        .map(|column| {
-            let column = column_definition(column)?;
-            if column.primary_key {
-                if !key.is_empty() {
-                    return Err(second_key(column.name.position));
-                }
-                key.push(column.name.clone());
-            }
-            Ok(column)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    for constraint in constraints {
-        match constraint {
-            TableConstraint::PrimaryKey(primary) => {
-                let names = primary.columns.iter().map(key_column).collect::<Result<Vec<_>>>()?;
-                if !key.is_empty() {
-                    return Err(second_key(names.first().map_or(0, |name| name.position)));
-                }
-                key = names;
-            }
-            TableConstraint::Unique(_) => return Err(no_unique()),
-            TableConstraint::ForeignKey(_) => return Err(no_foreign_key()),
-            TableConstraint::Check(_) => return Err(no_check()),
-            other => return Err(Error::unsupported(format!("{other}"))),
-        }
-    }
-    Ok((columns, key))
-}
-
-fn key_column(column: &IndexColumn) -> Result<Name> {
-    match &column.column.expr {
-        Expr::Identifier(ident) => Ok(name_of(ident)),
-        other => Err(Error::new(
-            code::INVALID_TABLE_DEFINITION,
-            format!("a key is made of columns, not of {other}"),
-        )),
-    }
-}
-
-fn second_key(position: usize) -> Error {
-    Error::new(code::INVALID_TABLE_DEFINITION, "a table has one primary key")
-        .with_hint("Write PRIMARY KEY (a, b) for a key of several columns.")
-        .at(position)
-}
-
-fn no_unique() -> Error {
-    Error::unsupported("a UNIQUE constraint beside the primary key")
-        .with_hint("Make the columns the table's PRIMARY KEY.")
-}
-
-fn no_foreign_key() -> Error {
-    Error::unsupported("a foreign key")
-        .with_hint("Use CREATE EDGE to relate records, or leave REFERENCES out.")
-}
-
-fn no_check() -> Error {
-    Error::unsupported("a CHECK constraint").with_hint("Leave CHECK out.")
-}
-
-fn column_definition(column: ColumnDef) -> Result<ColumnDefinition> {
-    let name = new_name(name_of(&column.name))?;
-    let position = name.position;
-    let ty = column_type(&column.data_type).map_err(|error| error.at(position))?;
-    let mut definition =
-        ColumnDefinition { name, ty, not_null: false, default: None, primary_key: false };
-    for option in column.options {
-        match option.option {
-            ColumnOption::Null => {}
-            ColumnOption::NotNull => definition.not_null = true,
-            ColumnOption::Default(expr) => definition.default = Some(kept_text(&expr)),
-            ColumnOption::PrimaryKey(_) => {
-                definition.primary_key = true;
-                definition.not_null = true;
-            }
-            ColumnOption::Unique(_) => return Err(no_unique().at(position)),
-            ColumnOption::ForeignKey(_) => return Err(no_foreign_key().at(position)),
-            ColumnOption::Check(_) => return Err(no_check().at(position)),
-            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
-                return Err(Error::unsupported("a GENERATED column")
-                    .with_hint(
-                        "Leave the key out: a table without a key numbers its rows in \"_id\".",
-                    )
-                    .at(position));
-            }
-            other => {
-                return Err(Error::unsupported(format!("column option {other}")).at(position));
-            }
-        }
-    }
-    Ok(definition)
-}
-
-/// Columns and key in brackets, if there are any.
-fn optional_body(parser: &mut Parser<'_>) -> Result<(Vec<ColumnDefinition>, Vec<Name>)> {
+/// Columns, key and constraints in brackets, if there are any.
+fn optional_body(parser: &mut Parser<'_>) -> Result<Body> {
     if parser.peek_token_ref().token == Token::EOF {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(Body::default());
     }
     if parser.peek_token_ref().token != Token::LParen {
         return Err(near(parser.peek_token_ref(), "( or the end of the statement"));

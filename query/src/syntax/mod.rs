@@ -22,6 +22,8 @@
 //! | `tokens` | what are the tokens, where is each, and are they within the limits |
 //! | `dialect` | which grammar is underneath ours |
 //! | `definition` | what does a CREATE or DROP say |
+//! | `constraint` | what does a constraint of a CREATE say |
+//! | `sequence` | what does a statement about a sequence say |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
 //! | `column_type` | which type does a type name mean |
 //! | `setting` | what does a SET, SHOW or EXPLAIN say |
@@ -33,6 +35,7 @@
 
 mod change;
 mod column_type;
+mod constraint;
 mod definition;
 mod dialect;
 mod names;
@@ -40,6 +43,7 @@ mod parse;
 mod pattern;
 mod pattern_parse;
 mod pipeline;
+mod sequence;
 mod setting;
 mod statement;
 mod tokens;
@@ -51,9 +55,11 @@ pub use parse::{parse, parse_expression};
 pub use pattern::{MATCH_FUNCTION, Pattern, PatternEdge, PatternNode};
 pub(crate) use pattern::{direction_name, direction_named};
 pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
+pub use sequence::sequence_argument;
 pub use statement::{
-    Assignment, ColumnDefinition, CreateCollection, CreateEdge, CreateIndex, CreateTable, Delete,
-    Drop, DropKind, Explain, IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict,
-    Parsed, Setting, Show, Statement, Update,
+    Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateCollection, CreateEdge,
+    CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain, Identity,
+    IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Parsed, Rule,
+    SequenceOptions, Setting, Show, Statement, Update,
 };
 pub use transaction::Modes;

@@ -6,7 +6,9 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
-use super::{Parsed, Statement, change, definition, pattern_parse, pipeline, setting, transaction};
+use super::{
+    Parsed, Statement, change, definition, pattern_parse, pipeline, sequence, setting, transaction,
+};
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;
 use crate::suggest;
@@ -40,7 +42,7 @@ const FIRST_WORDS: &[&str] = &[
 ];
 
 /// Words that follow CREATE and DROP, for "did you mean".
-const OBJECT_WORDS: &[&str] = &["COLLECTION", "EDGE", "INDEX", "TABLE", "UNIQUE"];
+const OBJECT_WORDS: &[&str] = &["COLLECTION", "EDGE", "INDEX", "SEQUENCE", "TABLE", "UNIQUE"];
 
 /// Stack for a statement of the deepest shape the limits allow: 128 levels of some 40 KiB.
 const STACK_PIECE: usize = 16 * 1024 * 1024;
@@ -91,6 +93,7 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         (Some("QUERY"), _) => pipeline::parse(tokens).map(|p| Statement::Pipeline(Box::new(p))),
         (Some("CREATE"), Some("COLLECTION")) => definition::parse_collection(tokens),
         (Some("CREATE"), Some("EDGE")) => definition::parse_edge(tokens),
+        (Some("CREATE"), Some("SEQUENCE")) => sequence::parse_sequence(tokens),
         (Some("DROP"), Some("COLLECTION" | "EDGE")) => definition::parse_drop(tokens),
         (Some("EXPLAIN"), _) => setting::parse_explain(tokens),
         (Some("SHOW" | "DESCRIBE" | "DESC"), _) => setting::parse_show(tokens),
@@ -192,14 +195,19 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     check_first_words(&tokens)?;
     let end = tokens.last().map_or(0, |token| token.span.end.column);
     let words: Vec<String> = tokens.iter().take(3).map(|token| token.token.to_string()).collect();
-    let tokens = pattern_parse::replace_patterns(tokens)?;
+    let mut tokens = pattern_parse::replace_patterns(tokens)?;
+    let overriding = change::take_overriding(&mut tokens);
     let mut parser = parser_over(tokens);
     let statement = parser
         .parse_statement()
         .map_err(parser_error)
         .and_then(|statement| expect_end(&mut parser).map(|()| statement))
         .map_err(|error| error.at(usize::try_from(end).unwrap_or(0)))?;
-    convert(statement, &words)
+    let mut statement = convert(statement, &words)?;
+    if let Statement::Insert(insert) = &mut statement {
+        insert.overriding = overriding;
+    }
+    Ok(statement)
 }
 
 fn check_first_words(tokens: &[TokenWithSpan]) -> Result<()> {
@@ -261,8 +269,8 @@ fn unsupported(words: &[String]) -> Error {
         ("CREATE MATERIALIZED", 3, "Create a table and fill it with INSERT INTO ... SELECT."),
         ("CREATE EXTENSION", 2, "Vectors and text search are built in; leave the statement out."),
         ("CREATE SCHEMA", 2, "Use table names without a schema."),
-        ("CREATE", 2, "CREATE makes a TABLE, COLLECTION, EDGE or INDEX."),
-        ("DROP", 2, "DROP removes a TABLE, COLLECTION, EDGE or INDEX."),
+        ("CREATE", 2, "CREATE makes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."),
+        ("DROP", 2, "DROP removes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."),
         ("COPY", 1, "Load rows with POST /v1/tables/{table}/records or `pieskieo import`."),
         ("MERGE", 1, "Use INSERT ... ON CONFLICT DO UPDATE."),
         ("ROLLBACK", 1, "Send the statements that belong together in one request."),

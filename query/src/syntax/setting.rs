@@ -167,6 +167,15 @@ pub(super) fn parse_show(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
             let from = parser.parse_keyword(Keyword::FROM) || parser.parse_keyword(Keyword::ON);
             Show::Indexes(if from { Some(table(&mut parser)?) } else { None })
         }
+        Some("CONSTRAINTS") => {
+            parser.next_token();
+            let from = parser.parse_keyword(Keyword::FROM) || parser.parse_keyword(Keyword::ON);
+            Show::Constraints(if from { Some(table(&mut parser)?) } else { None })
+        }
+        Some("SEQUENCES") => {
+            parser.next_token();
+            Show::Sequences
+        }
         Some("TIME") => {
             parser.next_token();
             parser.next_token();

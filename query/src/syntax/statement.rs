@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins};
+use pieskieo_shards::catalog::Action;
 use pieskieo_shards::value::ColumnType;
 use pieskieo_shards::vector::Metric;
 
@@ -42,6 +43,8 @@ pub enum Statement {
     CreateEdge(CreateEdge),
     /// `CREATE INDEX`.
     CreateIndex(CreateIndex),
+    /// `CREATE SEQUENCE`.
+    CreateSequence(CreateSequence),
     /// `DROP TABLE`, `DROP INDEX` and so on.
     Drop(Drop),
     /// `INSERT`.
@@ -89,6 +92,99 @@ pub struct ColumnDefinition {
     pub default: Option<String>,
     /// `PRIMARY KEY` after the column.
     pub primary_key: bool,
+    /// `SERIAL`, or `GENERATED … AS IDENTITY`.
+    pub identity: Option<Identity>,
+}
+
+/// A column that a sequence of its own numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Whether it takes no other values.
+    pub always: bool,
+    /// How the sequence counts.
+    pub options: SequenceOptions,
+}
+
+/// What a table is made of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Body {
+    /// Declared columns.
+    pub columns: Vec<ColumnDefinition>,
+    /// Columns of the primary key in order; empty when none is declared.
+    pub key: Vec<Name>,
+    /// The other constraints, in the order they were written.
+    pub constraints: Vec<ConstraintDefinition>,
+}
+
+/// A constraint as declared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConstraintDefinition {
+    /// Its name; one is made when absent.
+    pub name: Option<Name>,
+    /// Where it stood.
+    pub position: usize,
+    /// What it demands.
+    pub rule: Rule,
+}
+
+/// The kinds of constraint as declared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rule {
+    /// `CHECK (condition)`.
+    Check {
+        /// Text of the condition.
+        text: String,
+        /// The column it stood at, if it did.
+        column: Option<Name>,
+    },
+    /// `UNIQUE (columns)`.
+    Unique {
+        /// The columns.
+        columns: Vec<Name>,
+    },
+    /// `FOREIGN KEY (columns) REFERENCES target (columns)`.
+    Foreign {
+        /// The referencing columns.
+        columns: Vec<Name>,
+        /// The table referred to.
+        target: Name,
+        /// The columns referred to; empty = its primary key.
+        target_columns: Vec<Name>,
+        /// `ON DELETE`.
+        on_delete: Action,
+        /// `ON UPDATE`.
+        on_update: Action,
+    },
+}
+
+/// How a sequence counts, as far as it was said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SequenceOptions {
+    /// `AS type`.
+    pub ty: Option<ColumnType>,
+    /// `START`.
+    pub start: Option<i64>,
+    /// `INCREMENT`.
+    pub increment: Option<i64>,
+    /// `MINVALUE`.
+    pub min: Option<i64>,
+    /// `MAXVALUE`.
+    pub max: Option<i64>,
+    /// `CACHE`.
+    pub cache: Option<i64>,
+    /// `CYCLE`.
+    pub cycle: bool,
+}
+
+/// `CREATE SEQUENCE name options`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateSequence {
+    /// The sequence.
+    pub name: Name,
+    /// How it counts.
+    pub options: SequenceOptions,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
 }
 
 /// `CREATE TABLE name (columns, PRIMARY KEY (key))`.
@@ -96,10 +192,8 @@ pub struct ColumnDefinition {
 pub struct CreateTable {
     /// The table.
     pub name: Name,
-    /// Declared columns.
-    pub columns: Vec<ColumnDefinition>,
-    /// Columns of the primary key in order; empty when none is declared.
-    pub key: Vec<Name>,
+    /// Its columns, key and constraints.
+    pub body: Body,
     /// `IF NOT EXISTS`.
     pub if_not_exists: bool,
 }
@@ -109,10 +203,8 @@ pub struct CreateTable {
 pub struct CreateCollection {
     /// The collection.
     pub name: Name,
-    /// Declared columns, lifted out of the documents.
-    pub columns: Vec<ColumnDefinition>,
-    /// Columns of the primary key in order; empty for `_id`.
-    pub key: Vec<Name>,
+    /// Declared columns, lifted out of the documents, the key if it is not `_id`, constraints.
+    pub body: Body,
     /// `IF NOT EXISTS`.
     pub if_not_exists: bool,
 }
@@ -126,8 +218,8 @@ pub struct CreateEdge {
     pub source: Name,
     /// Table where edges end.
     pub target: Name,
-    /// Declared columns beside `src` and `dst`.
-    pub columns: Vec<ColumnDefinition>,
+    /// Declared columns beside `src` and `dst`, and constraints.
+    pub body: Body,
     /// `IF NOT EXISTS`.
     pub if_not_exists: bool,
 }
@@ -141,6 +233,8 @@ pub struct CreateIndex {
     pub table: Name,
     /// What is indexed and how.
     pub definition: IndexDefinition,
+    /// `UNIQUE`.
+    pub unique: bool,
     /// `IF NOT EXISTS`.
     pub if_not_exists: bool,
 }
@@ -191,6 +285,8 @@ pub struct Drop {
     pub names: Vec<Name>,
     /// `IF EXISTS`.
     pub if_exists: bool,
+    /// `CASCADE`: foreign keys that need a table are dropped with it.
+    pub cascade: bool,
 }
 
 /// What DROP can drop.
@@ -204,6 +300,8 @@ pub enum DropKind {
     Edge,
     /// `DROP INDEX`.
     Index,
+    /// `DROP SEQUENCE`.
+    Sequence,
 }
 
 /// `INSERT INTO table (columns) source ON CONFLICT … RETURNING …`.
@@ -216,6 +314,8 @@ pub struct Insert {
     /// Named columns; empty = all that are not hidden, in order (for a collection: one document
     /// per row). In a collection an undeclared name is a field of the document.
     pub columns: Vec<Name>,
+    /// Whether values replace those of columns that are always numbered: `OVERRIDING SYSTEM VALUE`.
+    pub overriding: bool,
     /// Where rows come from.
     pub source: InsertSource,
     /// What happens when the key exists.
@@ -325,6 +425,10 @@ pub enum Show {
     Columns(Name),
     /// `SHOW INDEXES [FROM table]`.
     Indexes(Option<Name>),
+    /// `SHOW CONSTRAINTS [FROM table]`.
+    Constraints(Option<Name>),
+    /// `SHOW SEQUENCES`.
+    Sequences,
     /// `SHOW ALL`: every setting.
     Settings,
     /// `SHOW name`: one setting.

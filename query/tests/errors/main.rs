@@ -39,6 +39,7 @@ fn run(catalog: &Catalog, text: &str) -> Result<Vec<Statement>, Error> {
             | Statement::CreateCollection(_)
             | Statement::CreateEdge(_)
             | Statement::CreateIndex(_)
+            | Statement::CreateSequence(_)
             | Statement::Drop(_) => {
                 define(catalog, &parsed.statement, IndexDefaults::default())?;
                 Ok(parsed.statement)
@@ -146,6 +147,50 @@ fn names_are_checked_with_suggestions() {
 }
 
 #[test]
+fn constraints_and_sequences_are_checked() {
+    let catalog = catalog();
+    for (text, code, message, hint) in [
+        ("CREATE TABLE t (^a JSON UNIQUE)", "42P17", "JSON", ""),
+        ("CREATE TABLE t (a INT, UNIQUE (^b))", "42703", "\"b\"", "\"a\""),
+        ("CREATE TABLE t (a INT, UNIQUE (a, ^a))", "42701", "twice", ""),
+        ("CREATE TABLE t (a INT, UNIQUE NULLS NOT DISTINCT (^a))", "0A000", "NULLS", "NOT NULL"),
+        ("CREATE TABLE t (^a INT UNIQUE DEFERRABLE)", "0A000", "DEFERRABLE", "statement ends"),
+        (
+            "CREATE TABLE t (a INT CONSTRAINT c UNIQUE, b INT CONSTRAINT ^c CHECK (b > 0))",
+            "42710",
+            "\"c\"",
+            "",
+        ),
+        ("CREATE TABLE t (^a INT REFERENCES person)", "42804", "cannot refer", "same type"),
+        ("CREATE TABLE t (a BIGINT REFERENCES ^persn)", "42P01", "persn", "\"person\""),
+        ("CREATE TABLE t (a TEXT REFERENCES person (^nam))", "42703", "nam", "\"name\""),
+        ("CREATE TABLE t (a TEXT REFERENCES ^person (name))", "42830", "no key", "UNIQUE"),
+        ("CREATE TABLE t (^a BIGINT REFERENCES pair)", "42830", "as many", ""),
+        ("CREATE TABLE t (a BIGINT REFERENCES ^knows)", "42809", "is an edge", ""),
+        ("CREATE TABLE t (^a BIGINT REFERENCES person MATCH FULL)", "0A000", "FULL", ""),
+        (
+            "CREATE TABLE t (^a BIGINT NOT NULL REFERENCES person ON DELETE SET NULL)",
+            "42P16",
+            "NOT NULL",
+            "",
+        ),
+        ("CREATE TABLE t (^a TEXT GENERATED ALWAYS AS IDENTITY)", "42804", "INT or BIGINT", ""),
+        ("CREATE TABLE t (^a INT GENERATED ALWAYS AS (1 + 1) STORED)", "0A000", "computed", ""),
+        ("CREATE TABLE t (^a INT DEFAULT nextval('nothing'))", "42704", "nothing", ""),
+        ("CREATE TABLE t (^a INT DEFAULT currval('nothing'))", "0A000", "currval", "nextval"),
+        ("CREATE SEQUENCE ^person", "42P07", "already exists", "IF NOT EXISTS"),
+        ("CREATE SEQUENCE ^s INCREMENT 0", "22023", "must not be 0", ""),
+        ("CREATE SEQUENCE ^s MINVALUE 5 MAXVALUE 4", "22023", "no numbers", ""),
+        ("CREATE SEQUENCE ^s START 0", "22023", "START 0", ""),
+        ("CREATE SEQUENCE ^s CACHE 0", "22023", "CACHE 0", ""),
+        ("CREATE SEQUENCE s ^BACKWARDS", "42601", "BACKWARDS", ""),
+        ("DROP SEQUENCE ^s", "42704", "\"s\"", ""),
+    ] {
+        check(&catalog, text, code, message, hint);
+    }
+}
+
+#[test]
 fn definitions_are_checked() {
     let catalog = catalog();
     for (text, code, message, hint) in [
@@ -153,12 +198,9 @@ fn definitions_are_checked() {
         ("CREATE TABLE t (a INT, ^a TEXT)", "42701", "declared twice", ""),
         ("CREATE TABLE t (a INT, PRIMARY KEY (^b))", "42703", "\"b\" of the key", ""),
         ("CREATE TABLE t (a ^INTT)", "42704", "type \"intt\"", "Did you mean INT?"),
-        ("CREATE TABLE t (a ^SERIAL)", "0A000", "SERIAL", "_id"),
+        ("CREATE TABLE t (a ^SMALLSERIAL)", "0A000", "SMALLSERIAL", "SERIAL"),
         ("CREATE TABLE t (a ^VECTOR)", "42601", "dimension", "VECTOR(n)"),
         ("CREATE TABLE t (a ^VECTOR(20000))", "22023", "VECTOR(20000)", ""),
-        ("CREATE TABLE t (^a INT UNIQUE)", "0A000", "UNIQUE", "PRIMARY KEY"),
-        ("CREATE TABLE t (^a INT REFERENCES person)", "0A000", "foreign key", "CREATE EDGE"),
-        ("CREATE TABLE t (^a INT CHECK (a > 0))", "0A000", "CHECK", ""),
         ("CREATE TABLE t (a JSON, PRIMARY KEY (^a))", "42P17", "JSON", ""),
         ("CREATE TABLE t (^_score INT)", "42701", "made by the server", ""),
         ("CREATE TABLE t (^a INT DEFAULT b + 1)", "42703", "\"b\"", ""),
@@ -171,7 +213,7 @@ fn definitions_are_checked() {
         ("CREATE INDEX i ON ^nothing (a)", "42P01", "nothing", ""),
         ("CREATE INDEX i ON person (^nme)", "42703", "nme", "\"name\""),
         ("CREATE INDEX note_body ON person (name)", "42P07", "already exists", ""),
-        ("CREATE UNIQUE INDEX i ON person (name)", "0A000", "UNIQUE", "PRIMARY KEY"),
+        ("CREATE UNIQUE INDEX i ON note USING text (body)", "0A000", "unique index", "USING"),
         ("CREATE INDEX i ON person USING hnsw (^name)", "42P17", "not a vector", "VECTOR(n)"),
         ("CREATE INDEX i ON note USING hnsw (v ^vector_l3_ops)", "42704", "l3", "vector_l2_ops"),
         ("CREATE INDEX i ON note USING hnsw (^v) WITH (m = 1000)", "22023", "m = 1000", "2 to 128"),
@@ -252,7 +294,11 @@ fn the_reference_lists_every_code() {
 #[test]
 fn shard_errors_keep_their_meaning() {
     use pieskieo_shards::Error as Shard;
-    let duplicate = Error::from(Shard::DuplicateKey { table: "t".into(), key: "(id)=(1)".into() });
+    let duplicate = Error::from(Shard::DuplicateKey {
+        table: "t".into(),
+        constraint: None,
+        key: "(id)=(1)".into(),
+    });
     assert_eq!(duplicate.code, "23505");
     assert_eq!(duplicate.detail.as_deref(), Some("Key (id)=(1) already exists."));
     let conflict = Error::from(Shard::Conflict { table: "t".into(), winner: None });

@@ -14,7 +14,9 @@ use pieskieo_io::rt::{self, CoreId, Queue, RuntimeOptions, Stopper};
 use pieskieo_io::wal::WalOptions;
 use pieskieo_query::outcome::ColumnInfo;
 use pieskieo_query::result::json::write_rows;
-use pieskieo_query::{Database, Error, Outcome, Param, Session, SessionOptions, Token};
+use pieskieo_query::{
+    BulkConflict, BulkReport, Database, Error, Outcome, Param, Session, SessionOptions, Token,
+};
 use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions};
 use serde_json::Value as Json;
 
@@ -51,8 +53,39 @@ impl Answer {
 /// All answers to a text, and the transaction that goes on.
 type Said = Result<(Vec<Answer>, Option<Token>), Error>;
 
+/// What a client asks for.
+enum Question {
+    Statements(Asked),
+    Errand(Errand, flume::Sender<Result<Told, Error>>),
+}
+
+/// What is asked for without a text.
+pub enum Errand {
+    /// Compares constraints with records.
+    Verify,
+    /// Loads records into a table.
+    Load(&'static str, Vec<Json>, BulkConflict),
+    /// Stores a record.
+    Put(&'static str, &'static str, Json),
+    /// Changes fields of a record.
+    Patch(&'static str, &'static str, Json),
+    /// Deletes a record.
+    Delete(&'static str, &'static str),
+}
+
+/// What an errand gives.
+#[derive(Debug)]
+pub enum Told {
+    /// Differences.
+    Findings(Vec<String>),
+    /// What a load did.
+    Report(BulkReport),
+    /// Whether there was, or is now, a record.
+    Record(bool),
+}
+
 /// A text, its parameters, and where the answers go.
-struct Question {
+struct Asked {
     text: String,
     params: Vec<Param>,
     transaction: Option<Token>,
@@ -72,11 +105,37 @@ impl Client {
         let (reply, answers) = flume::bounded(1);
         let params = params.iter().cloned().map(Param::Json).collect();
         let transaction = self.transaction();
-        let question = Question { text: text.to_owned(), params, transaction, reply };
-        self.questions.send(question).expect("the database runs as long as the test");
+        let asked = Asked { text: text.to_owned(), params, transaction, reply };
+        self.questions
+            .send(Question::Statements(asked))
+            .expect("the database runs as long as the test");
         let (answers, transaction) = answers.recv().expect("every question is answered")?;
         self.join(transaction);
         Ok(answers)
+    }
+
+    /// Runs an errand.
+    pub fn run(&self, errand: Errand) -> Result<Told, Error> {
+        let (reply, told) = flume::bounded(1);
+        let question = Question::Errand(errand, reply);
+        self.questions.send(question).expect("the database runs as long as the test");
+        told.recv().expect("every errand is run")
+    }
+
+    /// Compares constraints with records.
+    pub fn verify(&self) {
+        match self.run(Errand::Verify) {
+            Ok(Told::Findings(findings)) => assert!(findings.is_empty(), "{findings:#?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Loads records.
+    pub fn load(&self, table: &'static str, records: Vec<Json>, how: BulkConflict) -> BulkReport {
+        match self.run(Errand::Load(table, records, how)) {
+            Ok(Told::Report(report)) => report,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Returns the transaction the client is in.
@@ -134,7 +193,26 @@ pub fn with_options<T>(
     sessions_have: SessionOptions,
     talk: impl FnOnce(&dyn Fn() -> Client) -> T,
 ) -> T {
+    talk_to(&Folder::fresh(), shards, sessions_have, talk)
+}
+
+/// A conversation with a database that opens sessions.
+pub type Talk<'t> = &'t dyn Fn(&dyn Fn() -> Client);
+
+/// Runs conversations one after the other, each with the database restarted over the same folder.
+pub fn with_restarts(shards: u16, talks: &[Talk<'_>]) {
     let folder = Folder::fresh();
+    for talk in talks {
+        talk_to(&folder, shards, SessionOptions::default(), talk);
+    }
+}
+
+fn talk_to<T>(
+    folder: &Folder,
+    shards: u16,
+    sessions_have: SessionOptions,
+    talk: impl FnOnce(&dyn Fn() -> Client) -> T,
+) -> T {
     let cores = shards.min(CORES_MAX);
     let wal = WalOptions { file_bytes: 4 << 20, ..WalOptions::default() };
     let (path, storage) = (folder.0.clone(), StorageOptions::default());
@@ -180,7 +258,8 @@ async fn serve(
     drop(rt::spawn(Queue::Net, "sessions", async move {
         while let Ok(questions) = opened.recv_async().await {
             let session = database.session();
-            drop(rt::spawn(Queue::Net, "session", converse(session, questions)));
+            let talk = converse(database.clone(), session, questions);
+            drop(rt::spawn(Queue::Net, "session", talk));
         }
     }));
     rt::shutdown_requested().await;
@@ -188,9 +267,15 @@ async fn serve(
 }
 
 /// Answers one client until it goes away.
-async fn converse(session: Session, questions: flume::Receiver<Question>) {
+async fn converse(database: Database, session: Session, questions: flume::Receiver<Question>) {
     while let Ok(question) = questions.recv_async().await {
-        let Question { text, params, transaction, reply } = question;
+        let Asked { text, params, transaction, reply } = match question {
+            Question::Statements(asked) => asked,
+            Question::Errand(errand, reply) => {
+                reply.send(run(&database, &session, errand).await).ok();
+                continue;
+            }
+        };
         let cancel = session.cancel_handle();
         let answers = match session.run_in(transaction, &text, &params, &cancel).await {
             Ok(answer) => gather(answer.outcomes).await.map(|all| (all, answer.transaction)),
@@ -199,6 +284,25 @@ async fn converse(session: Session, questions: flume::Receiver<Question>) {
         // A test that failed no longer listens.
         reply.send(answers).ok();
     }
+}
+
+async fn run(database: &Database, session: &Session, errand: Errand) -> Result<Told, Error> {
+    Ok(match errand {
+        Errand::Verify => Told::Findings(database.verify_constraints().await?),
+        Errand::Load(table, records, how) => {
+            Told::Report(session.insert_records(table, &records, how).await?)
+        }
+        Errand::Put(table, key, record) => {
+            Told::Record(session.records().put(table, &[key.to_owned()], &record).await?)
+        }
+        Errand::Patch(table, key, fields) => {
+            let found = session.records().patch(table, &[key.to_owned()], &fields).await?;
+            Told::Record(found.is_some())
+        }
+        Errand::Delete(table, key) => {
+            Told::Record(session.records().delete(table, &[key.to_owned()]).await?)
+        }
+    })
 }
 
 async fn gather(outcomes: Vec<Outcome>) -> Result<Vec<Answer>, Error> {

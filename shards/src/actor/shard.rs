@@ -289,5 +289,7 @@ fn unknown(shard: ShardId, error: &wal::Error) -> Error {
 
 /// Rows of both tables have the same bytes for the same values.
 fn same_shape(old: &Table, new: &Table) -> bool {
-    old.columns == new.columns && old.key == new.key && old.routing == new.routing
+    let same_rows = old.columns == new.columns && old.key == new.key && old.routing == new.routing;
+    // Writes that did not know of a constraint, or of who refers to their records, did not keep it.
+    same_rows && old.constraints == new.constraints && old.referrers == new.referrers
 }

@@ -1,27 +1,37 @@
 //! How is a catalog written to the log?
 //!
 //! ```text
-//! catalog  u8 format = 1 | u64 version | u16 shard_count | u32 table_next | u32 index_next
+//! catalog  u8 format = 2 | u64 version | u16 shard_count | u32 table_next | u32 index_next
 //!          | u32 n | n tables
 //! table    u32 id | text name | kind | u32 n | n columns | positions key | u32 routing
-//!          | u32 n | n indexes
+//!          | u32 n | n indexes | u32 n | n constraints
 //! kind     u8 1 relation | u8 2 collection | u8 3 edge, u32 source, u32 target
+//!          | u8 4 entries of a unique constraint, u32 table
+//!          | u8 5 sequence: u64 start, u64 increment, u64 min, u64 max (two's complement),
+//!                           u8 cycle, u32 cache, u32 owner (0 none)
 //! column   u32 id | text name | type | u8 flags (1 not null, 2 hidden, 4 generated,
-//!          8 a default follows) | [text default]
+//!          8 a default follows, 16 takes only its default) | [text default]
 //! type     u8 tag | numeric: u8 precision, u8 scale as i8 | vector: u32 dimension
 //! index    u32 id | text name | u8 1 ordered: positions
 //!                             | u8 2 vector: u32 column, u8 metric, u32 m, u32 ef_construction,
 //!                                            u32 ef_search
 //!                             | u8 3 text: u8 stem, u32 n, n fields
 //! field    u32 column | u32 n | n texts (the path)
+//! constraint  text name | u8 1 check: text condition
+//!                       | u8 2 unique: positions, u32 entries, u32 index, u64 filling (0 no)
+//!                       | u8 3 foreign: positions, u32 target, positions, action of delete,
+//!                                       action of update
+//! action   u8 1 no action | u8 2 restrict | u8 3 cascade | u8 4 set null | u8 5 set default
 //! positions  u32 n | n times u32
 //! ```
-//! Numbers are little-endian (`codec`). A reader refuses formats it does not know. Names and
-//! tags are never reused for another meaning.
+//! Numbers are little-endian (`codec`). Format 1 is read as well: it has no constraints, kinds 4
+//! and 5 and flag 16 do not occur. A reader refuses formats it does not know. Names and tags are
+//! never reused for another meaning.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::encode_constraint::{put_constraint, put_sequence, take_constraint, take_sequence};
 use super::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
@@ -29,11 +39,15 @@ use crate::ids::{CatalogVersion, ColumnId, IndexId, TableId};
 use crate::value::ColumnType;
 use crate::vector::Metric;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// The format without constraints.
+const FORMAT_BARE: u8 = 1;
 
 const KIND_RELATION: u8 = 1;
 const KIND_COLLECTION: u8 = 2;
 const KIND_EDGE: u8 = 3;
+const KIND_ENTRIES: u8 = 4;
+const KIND_SEQUENCE: u8 = 5;
 
 const INDEX_ORDERED: u8 = 1;
 const INDEX_VECTOR: u8 = 2;
@@ -43,6 +57,7 @@ const FLAG_NOT_NULL: u8 = 1;
 const FLAG_HIDDEN: u8 = 2;
 const FLAG_GENERATED: u8 = 4;
 const FLAG_DEFAULT: u8 = 8;
+const FLAG_ALWAYS: u8 = 16;
 
 /// Returns the bytes of a catalog.
 pub(crate) fn encode(catalog: &Catalog) -> Vec<u8> {
@@ -65,7 +80,8 @@ pub(crate) fn encode(catalog: &Catalog) -> Vec<u8> {
 /// **Errors**: `Corrupt` for anything that [`encode`] does not write.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Catalog, Error> {
     let mut input = Reader::new(bytes, "catalog snapshot");
-    if input.u8("format")? != FORMAT {
+    let format = input.u8("format")?;
+    if format != FORMAT && format != FORMAT_BARE {
         return Err(input.corrupt("format"));
     }
     let version = CatalogVersion(input.u64("version")?);
@@ -77,15 +93,17 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Catalog, Error> {
     }
     let mut tables = BTreeMap::new();
     for _ in 0..input.count("table count")? {
-        let table = take_table(&mut input)?;
+        let table = take_table(&mut input, format)?;
         tables.insert(table.id, Arc::new(table));
     }
     input.finish()?;
-    Ok(Catalog { version, shard_count, table_next, index_next, tables })
+    let mut catalog = Catalog { version, shard_count, table_next, index_next, tables };
+    catalog.link();
+    Ok(catalog)
 }
 
 fn put_table(out: &mut Writer, table: &Table) {
-    let Table { id, name, kind, columns, key, routing, indexes } = table;
+    let Table { id, name, kind, columns, key, routing, indexes, constraints, .. } = table;
     out.u32(id.0);
     out.text(name);
     match kind {
@@ -95,6 +113,14 @@ fn put_table(out: &mut Writer, table: &Table) {
             out.u8(KIND_EDGE);
             out.u32(source.0);
             out.u32(target.0);
+        }
+        TableKind::Entries { of } => {
+            out.u8(KIND_ENTRIES);
+            out.u32(of.0);
+        }
+        TableKind::Sequence(shape) => {
+            out.u8(KIND_SEQUENCE);
+            put_sequence(out, shape);
         }
     }
     out.count(columns.len());
@@ -107,9 +133,13 @@ fn put_table(out: &mut Writer, table: &Table) {
     for index in indexes {
         put_index(out, index);
     }
+    out.count(constraints.len());
+    for constraint in constraints {
+        put_constraint(out, constraint);
+    }
 }
 
-fn take_table(input: &mut Reader<'_>) -> Result<Table, Error> {
+fn take_table(input: &mut Reader<'_>, format: u8) -> Result<Table, Error> {
     let id = TableId(input.u32("table id")?);
     let name = input.text("table name")?.to_owned();
     let kind = match input.u8("table kind")? {
@@ -119,6 +149,8 @@ fn take_table(input: &mut Reader<'_>) -> Result<Table, Error> {
             source: TableId(input.u32("edge source")?),
             target: TableId(input.u32("edge target")?),
         },
+        KIND_ENTRIES => TableKind::Entries { of: TableId(input.u32("table of entries")?) },
+        KIND_SEQUENCE => TableKind::Sequence(take_sequence(input)?),
         _ => return Err(input.corrupt("table kind")),
     };
     let mut columns = Vec::new();
@@ -131,17 +163,23 @@ fn take_table(input: &mut Reader<'_>) -> Result<Table, Error> {
     for _ in 0..input.count("index count")? {
         indexes.push(Arc::new(take_index(input)?));
     }
+    let count = if format == FORMAT_BARE { 0 } else { input.count("constraint count")? };
+    let mut constraints = Vec::new();
+    for _ in 0..count {
+        constraints.push(Arc::new(take_constraint(input, columns.len())?));
+    }
     let sound = !key.is_empty()
         && key.iter().all(|&position| position < columns.len())
         && (1..=key.len()).contains(&routing);
     if !sound {
         return Err(input.corrupt("table key"));
     }
-    Ok(Table { id, name, kind, columns, key, routing, indexes })
+    let referrers = Vec::new();
+    Ok(Table { id, name, kind, columns, key, routing, indexes, constraints, referrers })
 }
 
 fn put_column(out: &mut Writer, column: &Column) {
-    let Column { id, name, ty, not_null, default, hidden, generated } = column;
+    let Column { id, name, ty, not_null, default, hidden, generated, always } = column;
     out.u32(id.0);
     out.text(name);
     put_type(out, ty);
@@ -149,6 +187,7 @@ fn put_column(out: &mut Writer, column: &Column) {
     out.u8(flag(*not_null, FLAG_NOT_NULL)
         | flag(*hidden, FLAG_HIDDEN)
         | flag(*generated, FLAG_GENERATED)
+        | flag(*always, FLAG_ALWAYS)
         | flag(default.is_some(), FLAG_DEFAULT));
     if let Some(text) = default {
         out.text(text);
@@ -160,7 +199,8 @@ fn take_column(input: &mut Reader<'_>) -> Result<Column, Error> {
     let name = input.text("column name")?.to_owned();
     let ty = take_type(input)?;
     let flags = input.u8("column flags")?;
-    if flags & !(FLAG_NOT_NULL | FLAG_HIDDEN | FLAG_GENERATED | FLAG_DEFAULT) != 0 {
+    let known = FLAG_NOT_NULL | FLAG_HIDDEN | FLAG_GENERATED | FLAG_DEFAULT | FLAG_ALWAYS;
+    if flags & !known != 0 {
         return Err(input.corrupt("column flags"));
     }
     let default = match flags & FLAG_DEFAULT {
@@ -175,6 +215,7 @@ fn take_column(input: &mut Reader<'_>) -> Result<Column, Error> {
         default,
         hidden: flags & FLAG_HIDDEN != 0,
         generated: flags & FLAG_GENERATED != 0,
+        always: flags & FLAG_ALWAYS != 0,
     })
 }
 
@@ -304,14 +345,14 @@ fn take_text_index(input: &mut Reader<'_>) -> Result<IndexKind, Error> {
     Ok(IndexKind::Text { fields, stem })
 }
 
-fn put_positions(out: &mut Writer, positions: &[usize]) {
+pub(super) fn put_positions(out: &mut Writer, positions: &[usize]) {
     out.count(positions.len());
     for &position in positions {
         out.count(position);
     }
 }
 
-fn take_positions(input: &mut Reader<'_>) -> Result<Vec<usize>, Error> {
+pub(super) fn take_positions(input: &mut Reader<'_>) -> Result<Vec<usize>, Error> {
     let mut positions = Vec::new();
     for _ in 0..input.count("position count")? {
         positions.push(input.count("position")?);

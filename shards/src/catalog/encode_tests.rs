@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::catalog::{Action, Constraint, ConstraintKind, Foreign, SequenceShape, Unique};
 
 fn any_type() -> impl Strategy<Value = ColumnType> {
     prop_oneof![
@@ -25,9 +26,9 @@ fn any_type() -> impl Strategy<Value = ColumnType> {
 }
 
 fn any_column() -> impl Strategy<Value = Column> {
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     (any::<u32>(), "\\PC{0,8}", any_type(), proptest::option::of("\\PC{0,8}"), flags).prop_map(
-        |(id, name, ty, default, (not_null, hidden, generated))| Column {
+        |(id, name, ty, default, (not_null, hidden, generated, always))| Column {
             id: ColumnId(id),
             name,
             ty,
@@ -35,6 +36,7 @@ fn any_column() -> impl Strategy<Value = Column> {
             default,
             hidden,
             generated,
+            always,
         },
     )
 }
@@ -61,19 +63,73 @@ fn any_index() -> impl Strategy<Value = Arc<Index>> {
         .prop_map(|(id, name, kind)| Arc::new(Index { id: IndexId(id), name, kind }))
 }
 
+fn any_sequence() -> impl Strategy<Value = SequenceShape> {
+    let numbers = (any::<i64>(), 1i64.., any::<i64>(), any::<i64>());
+    (numbers, any::<bool>(), 1u32.., any::<u32>()).prop_map(
+        |((start, increment, a, b), cycle, cache, owner)| SequenceShape {
+            start,
+            increment: if cycle { -increment } else { increment },
+            min: start.min(a).min(b),
+            max: start.max(a).max(b),
+            cycle,
+            cache,
+            owner: Some(TableId(owner)).filter(|owner| owner.0 != 0),
+        },
+    )
+}
+
+fn any_constraint() -> impl Strategy<Value = Arc<Constraint>> {
+    let action = || {
+        prop_oneof![
+            Just(Action::NoAction),
+            Just(Action::Restrict),
+            Just(Action::Cascade),
+            Just(Action::SetNull),
+            Just(Action::SetDefault),
+        ]
+    };
+    let kind = prop_oneof![
+        "\\PC{0,9}".prop_map(|text| ConstraintKind::Check { text }),
+        (any::<u32>(), any::<u32>(), any::<u64>()).prop_map(|(entries, index, filling)| {
+            ConstraintKind::Unique(Unique {
+                columns: vec![0],
+                entries: TableId(entries),
+                index: IndexId(index),
+                filling: Some(filling).filter(|filling| *filling != 0),
+            })
+        }),
+        (0u32..5, 0usize..9, action(), action()).prop_map(|(target, at, on_delete, on_update)| {
+            ConstraintKind::Foreign(Foreign {
+                columns: vec![0],
+                target: TableId(target),
+                target_columns: vec![at],
+                on_delete,
+                on_update,
+            })
+        }),
+    ];
+    ("\\PC{0,8}", kind).prop_map(|(name, kind)| Arc::new(Constraint { name, kind }))
+}
+
 fn any_table() -> impl Strategy<Value = Table> {
     let kind = prop_oneof![
         Just(TableKind::Relation),
         Just(TableKind::Collection),
         (any::<u32>(), any::<u32>())
             .prop_map(|(s, t)| TableKind::Edge { source: TableId(s), target: TableId(t) }),
+        any::<u32>().prop_map(|of| TableKind::Entries { of: TableId(of) }),
+        any_sequence().prop_map(TableKind::Sequence),
     ];
     let columns = prop::collection::vec(any_column(), 1..5);
     let indexes = prop::collection::vec(any_index(), 0..4);
-    ("\\PC{0,8}", kind, columns, indexes).prop_map(|(name, kind, columns, indexes)| {
-        let key: Vec<usize> = (0..columns.len()).rev().collect();
-        Table { id: TableId(0), name, kind, columns, routing: key.len(), key, indexes }
-    })
+    let constraints = prop::collection::vec(any_constraint(), 0..4);
+    ("\\PC{0,8}", kind, columns, indexes, constraints).prop_map(
+        |(name, kind, columns, indexes, constraints)| {
+            let key: Vec<usize> = (0..columns.len()).rev().collect();
+            let (id, routing, referrers) = (TableId(0), key.len(), Vec::new());
+            Table { id, name, kind, columns, routing, key, indexes, constraints, referrers }
+        },
+    )
 }
 
 fn any_catalog() -> impl Strategy<Value = Catalog> {
@@ -85,6 +141,7 @@ fn any_catalog() -> impl Strategy<Value = Catalog> {
                 table.id = TableId(position as u32 + 1);
                 catalog.tables.insert(table.id, Arc::new(table));
             }
+            catalog.link();
             catalog
         },
     )
@@ -124,4 +181,24 @@ fn unknown_format_is_refused() {
     let mut bytes = encode(&Catalog::empty(2));
     bytes[0] = 9;
     assert!(matches!(decode(&bytes), Err(Error::Corrupt(_))));
+}
+
+/// The bytes of the first format, put together by hand from its table: one relation `t (id INT)`.
+#[test]
+fn the_format_without_constraints_is_read() {
+    let mut bytes = vec![1];
+    bytes.extend(7u64.to_le_bytes());
+    bytes.extend(2u16.to_le_bytes());
+    for number in [2u32, 1, 1, 1, 1] {
+        bytes.extend(number.to_le_bytes());
+    }
+    bytes.extend(*b"t\x01");
+    bytes.extend([1u32, 0, 2].map(u32::to_le_bytes).concat());
+    bytes.extend(*b"id\x02\x01");
+    bytes.extend([1u32, 0, 1, 0].map(u32::to_le_bytes).concat());
+    let catalog = decode(&bytes).expect("a catalog of the first format");
+    let table = catalog.table_named("t").expect("its table");
+    assert_eq!((catalog.version, table.key.as_slice()), (CatalogVersion(7), [0].as_slice()));
+    assert!(table.columns[0].not_null && !table.columns[0].always);
+    assert!(table.constraints.is_empty());
 }

@@ -3,11 +3,16 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `schema` | what tables, columns and indexes are there |
+//! | `constraint` | which rules a table holds its records to, and what keeps them |
 //! | `encode` | how a catalog is written to shard 0's log |
+//! | `encode_constraint` | how constraints and sequences are written in it |
 
+mod constraint;
 mod encode;
+mod encode_constraint;
 mod schema;
 
+pub use constraint::{Action, Constraint, ConstraintKind, Foreign, SequenceShape, Unique};
 pub use schema::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
 
 pub(crate) use encode::{decode as decode_catalog, encode as encode_catalog};

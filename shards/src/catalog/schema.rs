@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::constraint::{Constraint, SequenceShape};
 use crate::ids::{CatalogVersion, ColumnId, IndexId, ShardId, Slot, TableId};
 use crate::value::ColumnType;
 use crate::vector::Metric;
@@ -44,6 +45,11 @@ pub struct Table {
     pub routing: usize,
     /// Indexes in creation order.
     pub indexes: Vec<Arc<Index>>,
+    /// Rules for its records, in creation order.
+    pub constraints: Vec<Arc<Constraint>>,
+    /// Tables with foreign keys to this one, by id. Follows from their constraints
+    /// ([`Catalog::link`]) and is not stored.
+    pub referrers: Vec<TableId>,
 }
 
 /// The kinds of table.
@@ -60,6 +66,13 @@ pub enum TableKind {
         /// Table whose key `dst` refers to.
         target: TableId,
     },
+    /// Hidden: the entries of a unique constraint, whose name it has.
+    Entries {
+        /// The table whose records it is about.
+        of: TableId,
+    },
+    /// Hidden: a sequence. Its one record, once there is one, holds the next number.
+    Sequence(SequenceShape),
 }
 
 /// One column.
@@ -79,6 +92,8 @@ pub struct Column {
     pub hidden: bool,
     /// Filled with a fresh unique number when absent (`_id`).
     pub generated: bool,
+    /// `GENERATED ALWAYS AS IDENTITY`: takes no value but its default.
+    pub always: bool,
 }
 
 /// A derived structure over one table.
@@ -143,9 +158,9 @@ impl Catalog {
         }
     }
 
-    /// Returns the table with this name.
+    /// Returns the table with this name, unless it is hidden.
     pub fn table_named(&self, name: &str) -> Option<&Arc<Table>> {
-        self.tables.values().find(|table| table.name == name)
+        self.listed().find(|table| table.name == name)
     }
 
     /// Returns the table and index with this index name.

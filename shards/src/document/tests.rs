@@ -169,6 +169,7 @@ fn collection() -> Table {
         default: None,
         hidden: false,
         generated: false,
+        always: false,
     };
     Table {
         id: TableId(1),
@@ -183,6 +184,8 @@ fn collection() -> Table {
         key: vec![0],
         routing: 1,
         indexes: Vec::new(),
+        constraints: Vec::new(),
+        referrers: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::apply::Before;
 use super::install::Store;
 use super::table::TableStore;
+use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::request::{Expect, Write, WriteOp};
@@ -33,7 +34,7 @@ impl Store {
         }
         match write.expect {
             Expect::Any => Ok(()),
-            Expect::Absent => table.check_absent(write, before, snapshot),
+            Expect::Absent => table.check_absent(&self.catalog, write, before, snapshot),
             Expect::Version(expected) => table.check_version(before, expected),
         }
     }
@@ -42,13 +43,16 @@ impl Store {
 impl TableStore {
     fn check_absent(
         &self,
+        catalog: &Catalog,
         write: &Write,
         before: Option<&Before>,
         snapshot: Timestamp,
     ) -> Result<(), Error> {
         match before {
             Some(before) if before.begin > snapshot => Err(self.conflict(Some(before.begin))),
-            Some(before) if before.row.is_some() => Err(self.duplicate(write)),
+            Some(before) if before.row.is_some() => {
+                Err(catalog.duplicate(&self.table, &write.key))
+            }
             _ => Ok(()),
         }
     }
@@ -62,9 +66,5 @@ impl TableStore {
 
     fn conflict(&self, winner: Option<Timestamp>) -> Error {
         Error::Conflict { table: self.table.name.clone(), winner }
-    }
-
-    pub(super) fn duplicate(&self, write: &Write) -> Error {
-        Error::DuplicateKey { table: self.table.name.clone(), key: write.key.display(&self.table) }
     }
 }

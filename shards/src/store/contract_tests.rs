@@ -54,6 +54,7 @@ fn column(id: u32, name: &str, ty: ColumnType, not_null: bool) -> Column {
         default: None,
         hidden: false,
         generated: false,
+        always: false,
     }
 }
 
@@ -88,6 +89,8 @@ fn node_table(indexes: Vec<Arc<Index>>) -> Arc<Table> {
         key: vec![0],
         routing: 1,
         indexes,
+        constraints: Vec::new(),
+        referrers: Vec::new(),
     })
 }
 
@@ -104,6 +107,8 @@ fn edge_table() -> Arc<Table> {
         key: vec![0, 2],
         routing: 1,
         indexes: Vec::new(),
+        constraints: Vec::new(),
+        referrers: Vec::new(),
     })
 }
 

@@ -51,7 +51,9 @@ impl Store {
                 Some(earlier) => {
                     let is_put = matches!(earlier.op, WriteOp::Put(_));
                     if is_put && write.expect == Expect::Absent {
-                        return Err(self.table(write.table)?.duplicate(write));
+                        return Err(self
+                            .catalog
+                            .duplicate(&self.table(write.table)?.table, &write.key));
                     }
                 }
                 None => self.check(write, before[position].as_ref(), snapshot)?,

@@ -32,6 +32,7 @@ fn column(id: u32, name: &str, ty: ColumnType, not_null: bool) -> Column {
         default,
         hidden: false,
         generated: false,
+        always: false,
     }
 }
 
@@ -47,6 +48,8 @@ fn table(indexes: Vec<Arc<Index>>) -> Arc<Table> {
         key: vec![0],
         routing: 1,
         indexes,
+        constraints: Vec::new(),
+        referrers: Vec::new(),
     })
 }
 
@@ -63,6 +66,8 @@ fn edge_table() -> Arc<Table> {
         key: vec![0, 2],
         routing: 1,
         indexes: Vec::new(),
+        constraints: Vec::new(),
+        referrers: Vec::new(),
     })
 }
 

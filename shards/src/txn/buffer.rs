@@ -9,7 +9,7 @@
 //!
 //! While there are savepoints, what a write replaces is kept, so that it can be put back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ahash::AHashMap;
 
@@ -40,6 +40,8 @@ pub(crate) struct Buffer {
     entries: Vec<Option<Entry>>,
     /// Where each place's entry is.
     positions: AHashMap<Place, usize>,
+    /// Tables with writes that no owner has staged yet.
+    fresh: BTreeSet<TableId>,
     /// Estimated bytes of all entries ever added.
     bytes: usize,
     /// Savepoints that may still be gone back to.
@@ -132,6 +134,7 @@ impl Buffer {
         if self.bytes > TXN_BYTES_MAX {
             return Err(too_large("bytes", TXN_BYTES_MAX));
         }
+        self.fresh.insert(write.table);
         let place = Place::of(&write);
         match self.positions.get(&place) {
             Some(&position) => self.replace(catalog, place, position, write),
@@ -219,12 +222,19 @@ impl Buffer {
         }
         for entry in self.entries.iter_mut().flatten() {
             (entry.staged, entry.known_to_owner) = (false, false);
+            self.fresh.insert(entry.write.table);
         }
         self.bytes = mark.bytes;
     }
 
+    /// Returns whether a table has writes that no owner has staged yet.
+    pub(crate) fn is_fresh(&self, table: TableId) -> bool {
+        self.fresh.contains(&table)
+    }
+
     /// Returns the writes no owner has staged yet, by owner, and marks them staged.
     pub(crate) fn unstaged(&mut self, catalog: &Catalog) -> BTreeMap<ShardId, Vec<Write>> {
+        self.fresh.clear();
         let mut parts: BTreeMap<ShardId, Vec<Write>> = BTreeMap::new();
         for entry in self.entries.iter_mut().flatten().filter(|entry| !entry.staged) {
             let mut write = entry.write.clone();
@@ -259,9 +269,7 @@ impl Buffer {
 
 fn duplicate(catalog: &Catalog, write: &Write) -> Error {
     match catalog.tables.get(&write.table) {
-        Some(table) => {
-            Error::DuplicateKey { table: table.name.clone(), key: write.key.display(table) }
-        }
+        Some(table) => catalog.duplicate(table, &write.key),
         None => Error::StaleCatalog { current: catalog.version },
     }
 }

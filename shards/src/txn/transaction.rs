@@ -120,6 +120,13 @@ impl Transaction {
         ReadView { snapshot: self.lease.snapshot(), txn, validated }
     }
 
+    /// As [`Transaction::view_at`], for reads that must still be so at the commit whatever the
+    /// isolation: those by which constraints are kept.
+    pub fn validated_view_at(&mut self, shards: impl IntoIterator<Item = ShardId>) -> ReadView {
+        self.read.extend(shards);
+        ReadView { snapshot: self.lease.snapshot(), txn: Some(self.id), validated: true }
+    }
+
     /// Says which catalog the writes to come are encoded with. At first it is the one that was
     /// current when the transaction began.
     pub fn planned_with(&mut self, version: CatalogVersion) {
@@ -223,6 +230,17 @@ impl Transaction {
             .into_iter()
             .map(|(shard, writes)| core.call(shard, Request::Stage { txn, snapshot, writes }));
         join_all(stages).await.into_iter().try_for_each(|answer| answer.map(drop))
+    }
+
+    /// As [`Transaction::flush`], unless all writes to these tables are staged already: reads of
+    /// them and of no others see the transaction's own writes.
+    ///
+    /// **Errors**: as [`Transaction::flush`].
+    pub async fn flush_of(&mut self, tables: &[TableId]) -> Result<(), Error> {
+        if tables.iter().any(|table| self.buffer.is_fresh(*table)) {
+            return self.flush().await;
+        }
+        Ok(())
     }
 
     /// Commits. Returns the commit timestamp once the commit is durable and visible to every

@@ -42,10 +42,21 @@ fn table(id: TableId, name: &str, kind: TableKind, columns: &[&str], key: Vec<us
             default: None,
             hidden: *name == "_id",
             generated: *name == "_id",
+            always: false,
         })
         .collect();
     let routing = 1;
-    Table { id, name: name.into(), kind, columns, key, routing, indexes: Vec::new() }
+    Table {
+        id,
+        name: name.into(),
+        kind,
+        columns,
+        key,
+        routing,
+        indexes: Vec::new(),
+        constraints: Vec::new(),
+        referrers: Vec::new(),
+    }
 }
 
 /// Returns the scenarios' schema as the successor of `current`.
