@@ -36,6 +36,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting { key: "statement_timeout_ms", variable: "PIESKIEO_STATEMENT_TIMEOUT_MS", default: "30000", unit: "ms, 1..=86400000", meaning: "time a statement may take" },
     Setting { key: "transaction_idle_timeout_ms", variable: "PIESKIEO_TRANSACTION_IDLE_TIMEOUT_MS", default: "60000", unit: "ms, 1..=3600000", meaning: "time a transaction may wait for its client's next request" },
     Setting { key: "wal_sync", variable: "PIESKIEO_WAL_SYNC", default: "auto", unit: "auto, dsync, fdatasync", meaning: "how the log reaches the disk; auto measures once per folder" },
+    Setting { key: "flush_bytes", variable: "PIESKIEO_FLUSH_BYTES", default: "67108864", unit: "bytes, 4096..=4294967296", meaning: "what is written to a shard before it is made into segments; four times as much makes writers wait" },
+    Setting { key: "cache_bytes", variable: "PIESKIEO_CACHE_BYTES", default: "268435456", unit: "bytes, 65536..=1099511627776", meaning: "what a shard keeps in memory of its segments" },
     Setting { key: "log", variable: "PIESKIEO_LOG", default: "info", unit: "tracing filter", meaning: "which events are logged" },
     Setting { key: "log_format", variable: "PIESKIEO_LOG_FORMAT", default: "text", unit: "text, json", meaning: "how events are written" },
 ];
@@ -80,6 +82,10 @@ pub struct Config {
     pub transaction_idle_timeout_ms: u64,
     /// Sync method: `auto`, `dsync` or `fdatasync`.
     pub wal_sync: String,
+    /// Bytes written to a shard before they are made into segments.
+    pub flush_bytes: usize,
+    /// Bytes of its segments a shard keeps in memory.
+    pub cache_bytes: usize,
     /// Filter of log events.
     pub log: String,
     /// Whether log events are JSON.
@@ -165,6 +171,8 @@ impl Settings {
                 3_600_000,
             )?,
             wal_sync: self.choice("wal_sync", &["auto", "dsync", "fdatasync"])?,
+            flush_bytes: self.number("flush_bytes", 4096, 1 << 32)? as usize,
+            cache_bytes: self.number("cache_bytes", 1 << 16, 1 << 40)? as usize,
             log: self.text("log").to_owned(),
             log_json: self.choice("log_format", &["text", "json"])? == "json",
         })

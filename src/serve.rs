@@ -116,12 +116,18 @@ pub(crate) fn boot(config: &Config) -> Result<(usize, Boot), ServeError> {
         "fdatasync" => SyncMethod::AfterWrite,
         _ => SyncMethod::Calibrated,
     };
+    let storage = StorageOptions {
+        flush_bytes: config.flush_bytes,
+        hot_bytes_max: config.flush_bytes.saturating_mul(4),
+        cache_bytes: config.cache_bytes,
+        ..StorageOptions::default()
+    };
     let options = BootOptions {
         path: config.data.clone(),
         cores: u16::try_from(cores).unwrap_or(u16::MAX),
         shard_count: config.shards.or(Some(u16::try_from(shards).unwrap_or(u16::MAX))),
         wal: WalOptions { sync, ..WalOptions::default() },
-        storage: StorageOptions::default(),
+        storage,
     };
     let boot = Boot::new(options).map_err(|error| ServeError(error.to_string()))?;
     Ok((cores, boot))

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Bytes of a request body that is read whole. A bulk load streams and is not bound by it.
 /// Cost: held in memory once per request.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
-/// Bytes of a refused HTTP/1.1 body that are still read, so that the client can read the answer.
+/// Bytes of a refused body that are still read, so that the client can read the answer.
 pub const DISCARD_BYTES_MAX: usize = 64 << 20;
 /// Bytes of one NDJSON line.
 pub const LINE_BYTES_MAX: usize = 16 << 20;

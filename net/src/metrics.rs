@@ -67,6 +67,17 @@ fn describe() {
     describe_counter!("pieskieo_connections_refused_total", "connections over the limit");
     describe_gauge!("pieskieo_shard_records", "current records, by shard");
     describe_gauge!("pieskieo_shard_memory_bytes", "estimated memory, by shard");
+    describe_gauge!("pieskieo_shard_segment_bytes", "bytes of segment files, by shard");
+    describe_gauge!("pieskieo_shard_segments", "segment files, by shard");
+    describe_gauge!("pieskieo_shard_cache_bytes", "bytes of row groups in memory, by shard");
+    describe_gauge!(
+        "pieskieo_shard_cache_hits",
+        "row groups found in memory since start, by shard"
+    );
+    describe_gauge!(
+        "pieskieo_shard_cache_misses",
+        "row groups read from disk since start, by shard"
+    );
     describe_gauge!("pieskieo_shard_log_bytes", "bytes logged since start, by shard");
     describe_gauge!("pieskieo_shard_log_flushes", "log flushes since start, by shard");
     describe_gauge!("pieskieo_shard_commits", "transactions committed since start, by shard");

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::Stream;
-use http::{Request, Version, header};
+use http::{Request, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -79,10 +79,10 @@ impl HttpBody for Body {
 
 /// What a client sends, read as it comes.
 ///
-/// A client of HTTP/1.1 that is refused in the middle of sending may never read why, because a
-/// closed connection discards what it has not read. So the rest is read and thrown away, within
-/// bounds, while the answer is on its way. HTTP/2 ends one stream and keeps the connection, and a
-/// client that asked before sending (`Expect`) sends nothing.
+/// A client that is refused in the middle of sending may never read why: a closed connection of
+/// HTTP/1.1 discards what it has not read, and a stream of HTTP/2 that is reset is gone with the
+/// answer that was on its way. So the rest is read and thrown away, within bounds. A client that
+/// asked before sending (`Expect`) sends nothing.
 pub struct Upload {
     body: Option<Incoming>,
     lingers: bool,
@@ -92,7 +92,7 @@ impl Upload {
     /// Takes over the body of a request.
     pub fn of(request: Request<Incoming>) -> Request<Self> {
         let asks_first = request.headers().contains_key(header::EXPECT);
-        let lingers = request.version() < Version::HTTP_2 && !asks_first;
+        let lingers = !asks_first;
         request.map(|body| Self { body: Some(body), lingers })
     }
 

@@ -41,6 +41,11 @@ fn publish(stats: &pieskieo_query::ShardStats) {
     let values = [
         ("pieskieo_shard_records", records as f64),
         ("pieskieo_shard_memory_bytes", stats.memory_bytes as f64),
+        ("pieskieo_shard_segment_bytes", stats.segment_bytes as f64),
+        ("pieskieo_shard_segments", stats.segments as f64),
+        ("pieskieo_shard_cache_bytes", stats.cache_bytes as f64),
+        ("pieskieo_shard_cache_hits", stats.cache_hits as f64),
+        ("pieskieo_shard_cache_misses", stats.cache_misses as f64),
         ("pieskieo_shard_log_bytes", stats.log_bytes as f64),
         ("pieskieo_shard_log_flushes", stats.log_flushes as f64),
         ("pieskieo_shard_commits", stats.commits as f64),

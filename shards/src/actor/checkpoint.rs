@@ -35,11 +35,24 @@ const LOOK_MS: u64 = 20;
 /// Pause after segments could not be written.
 const RETRY_MS: u64 = 1000;
 
-/// Writes runs and merges them until the task is cancelled.
+/// Writes runs until the task is cancelled.
 pub(crate) async fn run(core: Rc<Core>, shard: Rc<Shard>) {
+    repeat(&core, &shard, async || {
+        shard.measure();
+        if shard.is_checkpoint_due() { checkpoint(&core, &shard).await } else { Ok(()) }
+    })
+    .await;
+}
+
+/// Merges runs until the task is cancelled. Beside [`run`]: a long merge keeps nobody from writing.
+pub(crate) async fn run_merges(core: Rc<Core>, shard: Rc<Shard>) {
+    repeat(&core, &shard, async || merge_due(&core, &shard).await).await;
+}
+
+async fn repeat(core: &Rc<Core>, shard: &Rc<Shard>, step: impl AsyncFn() -> Result<(), Error>) {
     loop {
         rt::sleep(Duration::from_millis(LOOK_MS)).await;
-        match step(&core, &shard).await {
+        match step().await {
             Ok(()) => {}
             // Whether the manifest has it is unknown: recovery finds out.
             Err(error @ Error::OutcomeUnknown(_)) => {
@@ -55,22 +68,13 @@ pub(crate) async fn run(core: Rc<Core>, shard: Rc<Shard>) {
     }
 }
 
-async fn step(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<(), Error> {
-    shard.measure();
-    if shard.is_checkpoint_due() {
-        checkpoint(core, shard).await?;
-    }
+async fn merge_due(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<(), Error> {
     loop {
         let level_bytes = shard.storage.files().shape().level_bytes;
         let next = shard.store.borrow_mut().plan_merge(level_bytes);
-        let Some((tree, plan)) = next else { break };
+        let Some((tree, plan)) = next else { return Ok(()) };
         merge_runs(core, shard, tree, plan).await?;
-        shard.measure();
-        if shard.is_checkpoint_due() {
-            break;
-        }
     }
-    Ok(())
 }
 
 /// Writes everything that is in memory into runs.

@@ -25,6 +25,7 @@ pub(crate) async fn run(core: Rc<Core>, shard: Rc<Shard>) {
         while step(&shard) {
             rt::yield_now().await;
         }
+        shard.measure();
         rt::sleep(Duration::from_millis(MAINTENANCE_REST_MS)).await;
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Storage {
     pub(super) checkpoint: RefCell<Option<Checkpoint>>,
     /// Bytes of a manifest that has just been written anew.
     pub(super) snapshot_bytes: Cell<u64>,
+    /// Held by who changes the manifest.
+    pub(super) turn: futures::lock::Mutex<()>,
 }
 
 impl Storage {
@@ -55,6 +57,7 @@ impl Storage {
     ///
     /// **Errors**: `OutcomeUnknown`: the process must stop, recovery finds out.
     pub async fn commit(&self, edit: Edit) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
         self.manifest.append(&edit.encode()).await.map_err(unknown)?;
         let removed = edit.removed.clone();
         self.take(edit);

@@ -46,6 +46,7 @@ pub(crate) async fn open(
         runs: RefCell::default(),
         checkpoint: RefCell::default(),
         snapshot_bytes: Cell::new(0),
+        turn: futures::lock::Mutex::new(()),
     };
     match content {
         Some(content) => {

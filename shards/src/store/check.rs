@@ -50,9 +50,7 @@ impl TableStore {
     ) -> Result<(), Error> {
         match before {
             Some(before) if before.begin > snapshot => Err(self.conflict(Some(before.begin))),
-            Some(before) if before.row.is_some() => {
-                Err(catalog.duplicate(&self.table, &write.key))
-            }
+            Some(before) if before.row.is_some() => Err(catalog.duplicate(&self.table, &write.key)),
             _ => Ok(()),
         }
     }
