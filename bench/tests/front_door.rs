@@ -605,7 +605,8 @@ fn metrics_tell_statements_by_kind_and_shards_by_number() {
         }
         let route = "pieskieo_request_seconds_count{route=\"/v1/query\"}";
         assert!(series(&after, route).unwrap() >= 6.0, "{after}");
-        assert_eq!(series(&after, "pieskieo_connections_open"), Some(1.0), "{after}");
+        // The other tests of this process have connections of their own.
+        assert!(series(&after, "pieskieo_connections_open").unwrap() >= 1.0, "{after}");
         for line in after.lines().filter(|line| line.starts_with("# TYPE")) {
             let name = line.split(' ').nth(2).unwrap();
             assert!(after.contains(&format!("# HELP {name} ")), "{name} is not explained");
