@@ -81,7 +81,7 @@ impl Rows {
         let mut left = count;
         self.pieces.retain_mut(|piece| {
             if let Piece::Span { from, to, .. } = piece {
-                *to = (*to).min(*from + left);
+                *to = (*to).min(from.saturating_add(left));
             }
             let kept = piece.len().min(left);
             left -= kept;

@@ -73,7 +73,7 @@ impl Rig {
     /// simulator.
     pub async fn on_disk(mut self) -> Self {
         let dir = Dir::create("/segments").await.expect("a folder");
-        let shape = Shape { group_bytes: 96, run_bytes: 4096, level_bytes: 8192 };
+        let shape = Shape { group_bytes: 256, run_bytes: 6 << 10, level_bytes: 24 << 10 };
         self.files = Some(Files::new(dir, [7; 16], StreamId(0), 1, shape));
         self.store.cache().borrow_mut().resize(8 << 10);
         self

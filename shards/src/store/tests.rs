@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{BooleanArray, RecordBatch};
+use pieskieo_io::sim::{SimOptions, World};
 
 use super::Cursor;
 use super::rig::Rig as Store;
@@ -257,6 +258,36 @@ fn limits_count_rows_that_pass_the_filter() {
     let batch = store.next_batch(&mut cursor, 100).expect("a batch").expect("rows");
     assert_eq!((batch.num_rows(), batch.num_columns()), (4, 0));
     assert!(store.next_batch(&mut cursor, 100).expect("the end").is_none());
+}
+
+/// Groups whose rows are all shown are passed on whole, and then cut by filter and limit.
+#[test]
+fn whole_groups_pass_filters_and_limits() {
+    World::new(1, SimOptions::default())
+        .run(1, |_| async {
+            let catalog = catalog(vec![table(vec![by_a()]), edge_table()]);
+            let mut store = Store::open(catalog).on_disk().await;
+            for id in 0..60 {
+                store.apply(&put(id, id, Expect::Absent), Timestamp(1));
+            }
+            store.flush().await;
+            for (limit, filtered) in
+                [(None, true), (None, false), (Some(7), true), (Some(7), false)]
+            {
+                let mut wanted = spec(Access::All, at(1));
+                wanted.filter = filtered.then(|| Arc::new(Odd) as Arc<dyn RowFilter>);
+                wanted.limit = limit;
+                let mut cursor = store.open_scan(wanted).expect("a scan");
+                let mut rows = Vec::new();
+                while let Some(batch) = store.next_loading(&mut cursor, 9).await.expect("a batch") {
+                    rows.extend(pairs(&batch));
+                }
+                let all = (0..60).filter(|id| !filtered || id % 2 == 1).map(|id| (id, id));
+                let expected: Vec<_> = all.take(limit.unwrap_or(usize::MAX)).collect();
+                assert_eq!(rows, expected, "limit {limit:?}, filtered {filtered}");
+            }
+        })
+        .finished();
 }
 
 #[test]

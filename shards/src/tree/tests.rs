@@ -82,7 +82,7 @@ struct Run {
 impl Run {
     async fn new() -> Self {
         let dir = Dir::create("/tree").await.expect("a folder");
-        let shape = Shape { group_bytes: 120, run_bytes: 4096, level_bytes: 8192 };
+        let shape = Shape { group_bytes: 120, run_bytes: 6 << 10, level_bytes: 24 << 10 };
         Self {
             tree: Tree::open(layout()),
             files: Files::new(dir, [1; 16], StreamId(3), 1, shape),
@@ -126,7 +126,7 @@ impl Run {
     }
 
     async fn merge(&mut self) {
-        while let Some(plan) = self.tree.plan(8192) {
+        while let Some(plan) = self.tree.plan(24 << 10) {
             let written = merge(&self.files, &layout(), &plan, Timestamp(self.watermark)).await;
             let mut runs = Vec::new();
             for facts in written.expect("merged") {
