@@ -17,6 +17,7 @@
 //! are carried over in the checkpoint: a decision is needed until every participant has a durable
 //! outcome, which [`settled`] tells.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::request::{Reply, Request};
 use crate::storage::{Checkpoint, Edit, Part, Placed, TreeName};
+use crate::store::Frozen;
 use crate::tree::{Plan, Run, flush, merge};
 
 /// Milliseconds between two looks at what there is to write.
@@ -77,51 +79,85 @@ async fn merge_due(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<(), Error> {
     }
 }
 
-/// Writes everything that is in memory into runs.
+/// A checkpoint that was begun. Until it is in the manifest it is tried again as it is: what was
+/// written since its moment is not in it.
+pub(crate) struct Begun {
+    frozen: Vec<Frozen>,
+    checkpoint: Checkpoint,
+    watermark: Timestamp,
+    /// Outcomes that were lost by then: what they tell is contained.
+    outcomes_lost: BTreeSet<Timestamp>,
+    /// Trees that are written.
+    done: usize,
+    added: Vec<Placed>,
+}
+
+/// Writes everything that is in memory into runs, or goes on with what was begun.
 ///
-/// **Errors**: `Storage` when the disk fails or is full.
+/// **Errors**: `Storage` when the disk fails or is full: nothing has changed, try again;
+/// `OutcomeUnknown`: the process must stop.
 pub(crate) async fn checkpoint(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<(), Error> {
+    let before = shard.begun.borrow_mut().take();
+    let begun = match before {
+        Some(begun) => Some(begun),
+        None => begin(core, shard).await?,
+    };
+    let Some(mut begun) = begun else { return Ok(()) };
+    match carry_out(core, shard, &mut begun).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            shard.begun.replace(Some(begun));
+            Err(error)
+        }
+    }
+}
+
+/// Freezes what is in memory; `None` when this is not the moment for it.
+async fn begin(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<Option<Begun>, Error> {
     let needed = needed_decisions(core).await?;
     if !shard.closed.borrow().is_empty() {
         // An index that is being filled is not what the catalog says it is.
-        return Ok(());
+        return Ok(None);
     }
-    // From here to the end of the block nothing else runs: one moment for all trees.
-    let (frozen, checkpoint, watermark) = {
-        let mut store = shard.store.borrow_mut();
-        let lsn = shard.contained();
-        let decisions = {
-            let mut decisions = shard.decisions.borrow_mut();
-            decisions.retain(|_, commit| *commit > needed);
-            decisions.iter().map(|(txn, commit)| (*txn, *commit)).collect()
-        };
-        let checkpoint = Checkpoint {
-            lsn,
-            last: core.clock().latest(),
-            txn_last: core.latest_txn(),
-            catalog: store.catalog().clone(),
-            live: store.stats().records,
-            decisions,
-        };
-        shard.outcome_lost.set(Timestamp::MAX);
-        (store.freeze(), checkpoint, core.clock().watermark())
+    // From here to the end nothing else runs: one moment for all trees.
+    let mut store = shard.store.borrow_mut();
+    let lsn = shard.contained();
+    let mut decisions = shard.decisions.borrow_mut();
+    decisions.retain(|_, commit| *commit > needed);
+    let checkpoint = Checkpoint {
+        lsn,
+        last: core.clock().latest(),
+        txn_last: core.latest_txn(),
+        catalog: store.catalog().clone(),
+        live: store.stats().records,
+        decisions: decisions.iter().map(|(txn, commit)| (*txn, *commit)).collect(),
     };
-    let mut added = Vec::new();
-    for frozen in &frozen {
-        let layout = frozen.layout.clone();
-        let files = shard.storage.files();
-        let facts = flush(files, &layout, &frozen.memory, watermark, frozen.is_all).await?;
-        added.extend(facts.into_iter().map(|facts| Placed { tree: frozen.tree, level: 0, facts }));
+    Ok(Some(Begun {
+        frozen: store.freeze(),
+        checkpoint,
+        watermark: core.clock().watermark(),
+        outcomes_lost: shard.outcomes_lost.borrow().clone(),
+        done: 0,
+        added: Vec::new(),
+    }))
+}
+
+async fn carry_out(core: &Rc<Core>, shard: &Rc<Shard>, begun: &mut Begun) -> Result<(), Error> {
+    let files = shard.storage.files();
+    while let Some(Frozen { tree, layout, memory, is_all }) = begun.frozen.get(begun.done) {
+        let facts = flush(files, layout, memory, begun.watermark, *is_all).await?;
+        begun.added.extend(facts.into_iter().map(|facts| Placed { tree: *tree, level: 0, facts }));
+        begun.done += 1;
     }
-    let lsn = checkpoint.lsn;
+    let lsn = begun.checkpoint.lsn;
     if lsn.0 > 0 {
         shard.durable(core, lsn).await?;
     }
     let mut runs = Vec::new();
-    for placed in &added {
-        let run = Rc::new(shard.storage.files().open(placed.facts.clone()).await?);
-        runs.push((placed.tree, run));
+    for placed in &begun.added {
+        runs.push((placed.tree, Rc::new(files.open(placed.facts.clone()).await?)));
     }
+    let checkpoint = begun.checkpoint.clone();
     let names = shard.store.borrow().tree_names();
     let removed: Vec<_> = shard
         .storage
@@ -132,12 +168,13 @@ pub(crate) async fn checkpoint(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<(),
         .filter(|run| !names.contains(&run.tree) && !has_tree(&checkpoint, run.tree))
         .map(|run| run.facts.seal.id)
         .collect();
-    let edit = Edit { checkpoint: Some(checkpoint), removed, added };
-    shard.storage.commit(edit).await?;
-    shard.store.borrow_mut().flushed(&frozen, runs);
+    let added = begun.added.clone();
+    shard.storage.commit(Edit { checkpoint: Some(checkpoint), removed, added }).await?;
+    shard.store.borrow_mut().flushed(&begun.frozen, runs);
+    shard.outcomes_lost.borrow_mut().retain(|commit| !begun.outcomes_lost.contains(commit));
     shard.wal.release(lsn.next());
     shard.checkpointed();
-    tracing::debug!(shard = %shard.id, %lsn, trees = frozen.len(), "checkpoint");
+    tracing::debug!(shard = %shard.id, %lsn, trees = begun.frozen.len(), "checkpoint");
     Ok(())
 }
 
@@ -194,8 +231,9 @@ pub(crate) async fn settled(core: Rc<Core>, shard: Rc<Shard>) -> Result<Reply, E
     if last.0 > 0 {
         shard.durable(&core, last).await?;
     }
-    let lost = shard.outcome_lost.get();
-    Ok(Reply::Settled(snapshot.min(Timestamp(lost.0.saturating_sub(1)))))
+    let lost = shard.outcomes_lost.borrow().first().copied();
+    let upto = lost.map_or(snapshot, |lost| snapshot.min(Timestamp(lost.0 - 1)));
+    Ok(Reply::Settled(upto))
 }
 
 impl Shard {

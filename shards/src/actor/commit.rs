@@ -211,7 +211,7 @@ pub(crate) async fn finish(
     if let Err(error) = shard.append_settling(&core, &txn::encode_outcome(txn, commit)) {
         tracing::warn!(shard = %shard.id, %txn, %error, "outcome not logged, recovery will ask");
         if let Some(commit) = commit {
-            shard.outcome_lost.set(shard.outcome_lost.get().min(commit));
+            shard.outcomes_lost.borrow_mut().insert(commit);
         }
     }
     shard.work.notify();

@@ -138,9 +138,15 @@ impl Core {
             tracing::warn!(core = self.id().0, "closing without waiting for the other cores");
         }
         shared.clock.stop();
+        // An edit of a manifest that has begun is not cut off.
+        let mut turns = Vec::new();
+        for shard in self.shards_here() {
+            turns.push(shard.storage.turn().await);
+        }
         for task in self.take_tasks() {
             task.cancel().await;
         }
+        drop(turns);
         self.mailbox().clear();
         let closes = self.shards_here().map(|shard| shard.wal.close());
         for closed in join_all(closes).await {

@@ -15,6 +15,7 @@ use pieskieo_io::rt;
 use pieskieo_io::wal::{self, Lsn, Wal};
 
 use super::boot::StorageOptions;
+use super::checkpoint::Begun;
 use super::core::Core;
 use super::fill;
 use super::signal::Signal;
@@ -50,8 +51,10 @@ pub(crate) struct Shard {
     pub(crate) applying: RefCell<BTreeSet<Lsn>>,
     /// Decisions of transactions whose home this is, until nobody needs them.
     pub(crate) decisions: RefCell<BTreeMap<TxnId, Timestamp>>,
-    /// The lowest commit whose outcome could not be logged since the last checkpoint.
-    pub(crate) outcome_lost: Cell<Timestamp>,
+    /// Commits whose outcome could not be logged and that no checkpoint contains.
+    pub(crate) outcomes_lost: RefCell<BTreeSet<Timestamp>>,
+    /// A checkpoint that could not be carried out yet.
+    pub(crate) begun: RefCell<Option<Begun>>,
     /// Bytes written since the last checkpoint that are only in memory and in the log.
     hot_bytes: Cell<usize>,
     /// Bytes of the log when the last checkpoint was made.
@@ -114,7 +117,8 @@ impl Shard {
             closed: RefCell::default(),
             applying: RefCell::default(),
             decisions: RefCell::default(),
-            outcome_lost: Cell::new(Timestamp::MAX),
+            outcomes_lost: RefCell::default(),
+            begun: RefCell::default(),
             hot_bytes: Cell::new(0),
             log_bytes: Cell::new(0),
             limits,

@@ -57,7 +57,7 @@ impl Storage {
     ///
     /// **Errors**: `OutcomeUnknown`: the process must stop, recovery finds out.
     pub async fn commit(&self, edit: Edit) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.turn().await;
         self.manifest.append(&edit.encode()).await.map_err(unknown)?;
         let removed = edit.removed.clone();
         self.take(edit);
@@ -92,6 +92,11 @@ impl Storage {
         if let Some(checkpoint) = edit.checkpoint {
             self.checkpoint.replace(Some(checkpoint));
         }
+    }
+
+    /// Waits until nobody changes the manifest, and keeps it so.
+    pub async fn turn(&self) -> futures::lock::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     async fn remove(&self, id: SegmentId) {

@@ -67,4 +67,5 @@ pub(crate) use install::Build;
 pub use install::Store;
 pub use maintain::StoreStats;
 pub(crate) use reads::Others;
+pub(crate) use trees::Frozen;
 pub(crate) use verify::Shown;

@@ -3,7 +3,9 @@
 use std::cell::Cell;
 
 use pieskieo_io::file::Dir;
-use pieskieo_io::segment::{Codec, SegmentId, SegmentIdentity};
+use pieskieo_io::segment::{
+    Codec, SegmentId, SegmentIdentity, parse_segment_draft_name, parse_segment_name,
+};
 use pieskieo_io::wal::StreamId;
 
 use super::limits::{GROUP_BYTES, LEVEL_ONE_BYTES, RUN_BYTES};
@@ -65,11 +67,25 @@ impl Files {
         &self,
         layout: &'l RowLayout,
         codec: Codec,
-    ) -> Result<RunWriter<'l>, Error> {
+    ) -> Result<(SegmentId, RunWriter<'l>), Error> {
         let id = SegmentId(self.next.get());
         self.next.set(id.0 + 1);
         let pieces = (self.identity(id), self.shape.group_bytes);
-        RunWriter::create(&self.dir, pieces, layout, codec).await
+        Ok((id, RunWriter::create(&self.dir, pieces, layout, codec).await?))
+    }
+
+    /// Removes files that nothing names, finished or not. What cannot be removed is left to the
+    /// next start.
+    pub(super) async fn remove_all(&self, ids: &[SegmentId]) {
+        let names = self.dir.list().await.unwrap_or_default();
+        for name in names {
+            let id = parse_segment_name(&name).or_else(|| parse_segment_draft_name(&name));
+            if id.is_some_and(|id| ids.contains(&id))
+                && let Err(error) = self.dir.remove(&name).await
+            {
+                tracing::warn!(file = name, %error, "an unfinished segment cannot be removed");
+            }
+        }
     }
 
     fn identity(&self, id: SegmentId) -> SegmentIdentity {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use pieskieo_io::rt;
-use pieskieo_io::segment::Codec;
+use pieskieo_io::segment::{Codec, SegmentId};
 
 use super::files::Files;
 use super::group::Group;
@@ -36,6 +36,13 @@ pub(crate) async fn flush(
     is_all: bool,
 ) -> Result<Vec<RunFacts>, Error> {
     let mut output = Output::new(files, layout, Codec::Lz4, watermark, is_all);
+    match flush_into(&mut output, memory).await {
+        Ok(()) => Ok(output.into_runs()),
+        Err(error) => Err(output.discard(error).await),
+    }
+}
+
+async fn flush_into(output: &mut Output<'_>, memory: &Memory) -> Result<(), Error> {
     let mut since_yield = 0;
     for (key, chain) in &memory.chains {
         for version in chain {
@@ -51,7 +58,7 @@ pub(crate) async fn flush(
             rt::yield_if_needed().await;
         }
     }
-    output.finish().await
+    output.finish_run().await
 }
 
 /// Carries out a merge and returns the new runs.
@@ -66,6 +73,13 @@ pub(crate) async fn merge(
 ) -> Result<Vec<RunFacts>, Error> {
     let codec = if plan.level >= 2 { Codec::Zstd } else { Codec::Lz4 };
     let mut output = Output::new(files, layout, codec, watermark, plan.is_bottom);
+    match merge_into(&mut output, plan).await {
+        Ok(()) => Ok(output.into_runs()),
+        Err(error) => Err(output.discard(error).await),
+    }
+}
+
+async fn merge_into(output: &mut Output<'_>, plan: &Plan) -> Result<(), Error> {
     let mut inputs = Vec::with_capacity(plan.inputs.len());
     for runs in &plan.inputs {
         let mut input = Input::new(runs);
@@ -90,7 +104,7 @@ pub(crate) async fn merge(
             rt::yield_if_needed().await;
         }
     }
-    output.finish().await
+    output.finish_run().await
 }
 
 /// Returns the input whose version is next; of equal ones the newer input's.
@@ -169,6 +183,8 @@ struct Output<'l> {
     is_bottom: bool,
     writer: Option<RunWriter<'l>>,
     done: Vec<RunFacts>,
+    /// Every file that was begun.
+    begun: Vec<SegmentId>,
     key: Vec<u8>,
     has_key: bool,
     last: Timestamp,
@@ -192,6 +208,7 @@ impl<'l> Output<'l> {
             is_bottom,
             writer: None,
             done: Vec::new(),
+            begun: Vec::new(),
             key: Vec::new(),
             has_key: false,
             last: Timestamp(0),
@@ -229,7 +246,11 @@ impl<'l> Output<'l> {
         }
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            None => self.writer.insert(self.files.create(self.layout, self.codec).await?),
+            None => {
+                let (id, writer) = self.files.create(self.layout, self.codec).await?;
+                self.begun.push(id);
+                self.writer.insert(writer)
+            }
         };
         writer.push(key, begin, content).await
     }
@@ -241,8 +262,17 @@ impl<'l> Output<'l> {
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<Vec<RunFacts>, Error> {
-        self.finish_run().await?;
-        Ok(self.done)
+    /// Returns the runs, all of them finished.
+    fn into_runs(self) -> Vec<RunFacts> {
+        self.done
+    }
+
+    /// Removes what was written before an error, and returns that.
+    async fn discard(self, error: Error) -> Error {
+        if let Some(writer) = self.writer {
+            writer.discard().await;
+        }
+        self.files.remove_all(&self.begun).await;
+        error
     }
 }

@@ -117,6 +117,13 @@ impl<'l> RunWriter<'l> {
         })
     }
 
+    /// Stops writing. The file is left unfinished.
+    pub async fn discard(self) {
+        if let Err(error) = self.segment.discard().await {
+            tracing::debug!(%error, "an unfinished segment is left");
+        }
+    }
+
     async fn finish_group(&mut self) -> Result<(), Error> {
         let bytes = self.group.finish();
         self.raw_bytes += bytes.len() as u64;

@@ -22,4 +22,5 @@ mod faults;
 mod harness;
 mod model;
 mod schema;
+mod segments;
 mod skew;
