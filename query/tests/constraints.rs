@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pieskieo_query::BulkConflict;
@@ -318,28 +319,47 @@ fn races_on_eight_shards() {
     race(8);
 }
 
+/// Inserts a row after the other until it is told to stop; while the index is made it may be
+/// refused.
+fn write_until(done: &AtomicBool, client: &Client, number: i32) {
+    for id in (1_000_000 * number..).take_while(|_| !done.load(Ordering::Relaxed)) {
+        let said = client.ask(&format!("INSERT INTO t VALUES ({id}, {id})"));
+        if let Err(error) = said {
+            assert_eq!(error.code, "40001", "{error:?}");
+        }
+    }
+}
+
 #[test]
 fn an_index_made_among_writers_is_complete() {
-    with_database(8, |open| {
-        let clients: Vec<Client> = (0..CLIENTS).map(|_| open()).collect();
-        clients[0].ask("CREATE TABLE t (id INT PRIMARY KEY, a INT)").expect("a table");
-        for round in 0..6 {
-            let refused = at_once(&clients, |number| match number {
-                0 => format!("CREATE UNIQUE INDEX i{round} ON t (a)"),
-                _ => {
-                    let first = round * 1_000 + number as i32 * 100;
-                    let rows: Vec<String> =
-                        (first..first + 50).map(|id| format!("({id}, {id})")).collect();
-                    format!("INSERT INTO t VALUES {}", rows.join(", "))
+    for shards in [1, 8] {
+        with_database(shards, |open| {
+            let clients: Vec<Client> = (0..CLIENTS).map(|_| open()).collect();
+            let (first, writers) = clients.split_first().expect("there are clients");
+            first.ask("CREATE TABLE t (id INT PRIMARY KEY, a INT)").expect("a table");
+            // So many that making their entries takes several commits.
+            let rows = (0..8_000).map(|id| json!({"id": id, "a": id})).collect();
+            assert_eq!(first.load("t", rows, BulkConflict::Error).inserted, 8_000);
+            let done = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                for (number, client) in (1..).zip(writers) {
+                    let done = &done;
+                    scope.spawn(move || write_until(done, client, number));
                 }
+                for round in 0..3 {
+                    let made = first.ask(&format!("CREATE UNIQUE INDEX i{round} ON t (a)"));
+                    if made.is_err() {
+                        done.store(true, Ordering::Relaxed);
+                    }
+                    made.expect("an index");
+                }
+                done.store(true, Ordering::Relaxed);
             });
-            assert_eq!(refused, [""; 0]);
-            clients[0].verify();
-            let again =
-                clients[1].ask(&format!("INSERT INTO t VALUES (-1, {})", round * 1_000 + 100));
+            first.verify();
+            let again = first.ask("INSERT INTO t VALUES (-1, 7999)");
             assert_eq!(again.expect_err("the value is there").code, "23505");
-        }
-    });
+        });
+    }
 }
 
 #[test]
