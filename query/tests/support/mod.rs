@@ -215,7 +215,9 @@ fn talk_to<T>(
 ) -> T {
     let cores = shards.min(CORES_MAX);
     let wal = WalOptions { file_bytes: 4 << 20, ..WalOptions::default() };
-    let (path, storage) = (folder.0.clone(), StorageOptions::default());
+    // Small, so that what is asked is read from segments too.
+    let storage = StorageOptions { flush_bytes: 16 << 10, ..StorageOptions::default() };
+    let path = folder.0.clone();
     let options = BootOptions { path, cores, shard_count: Some(shards), wal, storage };
     let boot = Arc::new(Boot::new(options).expect("there are cores"));
     let options = RuntimeOptions { pin: false, ..RuntimeOptions::cores(cores) };
