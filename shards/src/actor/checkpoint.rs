@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use pieskieo_io::rt;
 
+use super::admit::Work;
 use super::core::Core;
 use super::shard::{Prepared, Shard};
 use crate::error::Error;
@@ -39,7 +40,7 @@ const RETRY_MS: u64 = 1000;
 
 /// Writes runs until the task is cancelled.
 pub(crate) async fn run(core: Rc<Core>, shard: Rc<Shard>) {
-    repeat(&core, &shard, async || {
+    repeat(&core, &shard, Work::Checkpoint, async || {
         shard.measure();
         if shard.is_checkpoint_due() { checkpoint(&core, &shard).await } else { Ok(()) }
     })
@@ -48,13 +49,20 @@ pub(crate) async fn run(core: Rc<Core>, shard: Rc<Shard>) {
 
 /// Merges runs until the task is cancelled. Beside [`run`]: a long merge keeps nobody from writing.
 pub(crate) async fn run_merges(core: Rc<Core>, shard: Rc<Shard>) {
-    repeat(&core, &shard, async || merge_due(&core, &shard).await).await;
+    repeat(&core, &shard, Work::Merges, async || merge_due(&core, &shard).await).await;
 }
 
-async fn repeat(core: &Rc<Core>, shard: &Rc<Shard>, step: impl AsyncFn() -> Result<(), Error>) {
+async fn repeat(
+    core: &Rc<Core>,
+    shard: &Rc<Shard>,
+    work: Work,
+    step: impl AsyncFn() -> Result<(), Error>,
+) {
     loop {
         rt::sleep(Duration::from_millis(LOOK_MS)).await;
-        match step().await {
+        let outcome = step().await;
+        shard.note_room(work, &outcome);
+        match outcome {
             Ok(()) => {}
             // Whether the manifest has it is unknown: recovery finds out.
             Err(error @ Error::OutcomeUnknown(_)) => {
@@ -94,7 +102,7 @@ pub(crate) struct Begun {
 
 /// Writes everything that is in memory into runs, or goes on with what was begun.
 ///
-/// **Errors**: `Storage` when the disk fails or is full: nothing has changed, try again;
+/// **Errors**: `Storage`, `DiskFull`: nothing has changed, try again;
 /// `OutcomeUnknown`: the process must stop.
 pub(crate) async fn checkpoint(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<(), Error> {
     let before = shard.begun.borrow_mut().take();
@@ -203,7 +211,14 @@ async fn merge_runs(
     }
     let inputs: Vec<Rc<Run>> = plan.inputs.iter().flatten().cloned().collect();
     let removed = inputs.iter().map(|run| run.id()).collect();
-    shard.storage.commit(Edit { checkpoint: None, removed, added }).await?;
+    let ids: Vec<_> = added.iter().map(|placed| placed.facts.seal.id).collect();
+    let edit = Edit { checkpoint: None, removed, added };
+    let committed = shard.storage.commit(edit).await;
+    if let Err(error @ Error::DiskFull(_)) = committed {
+        shard.storage.files().remove_all(&ids).await;
+        return Err(error);
+    }
+    committed?;
     shard.store.borrow_mut().merged(tree, &plan, runs);
     for run in &inputs {
         shard.cache.borrow_mut().forget(run);

@@ -76,7 +76,7 @@ impl Files {
 
     /// Removes files that nothing names, finished or not. What cannot be removed is left to the
     /// next start.
-    pub(super) async fn remove_all(&self, ids: &[SegmentId]) {
+    pub async fn remove_all(&self, ids: &[SegmentId]) {
         let names = self.dir.list().await.unwrap_or_default();
         for name in names {
             let id = parse_segment_name(&name).or_else(|| parse_segment_draft_name(&name));
