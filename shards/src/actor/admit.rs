@@ -128,8 +128,10 @@ impl Shard {
         self.limits.hot_bytes_max.min(self.flush_bytes().saturating_mul(4))
     }
 
+    /// What writes do not need now, and will not until it is looked again.
     fn cache_bytes(&self) -> usize {
-        let left = self.free_bytes().saturating_sub(self.written_bytes_max());
+        let soon = self.pressure.written.get().saturating_add(self.flush_bytes());
+        let left = self.free_bytes().saturating_sub(soon.min(self.written_bytes_max()));
         self.limits.cache_bytes.min(left.max(CACHE_BYTES_MIN))
     }
 }
