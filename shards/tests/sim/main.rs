@@ -21,6 +21,8 @@ mod conflicts;
 mod edges;
 mod faults;
 mod harness;
+#[path = "../../../bench/src/model/history/mod.rs"]
+mod history;
 mod model;
 mod schema;
 mod segments;
