@@ -139,7 +139,9 @@ fn deed(operation: &Operation) -> String {
                 .map(|(RecordId(record), elements)| format!("{record} = {}", list(elements)))
                 .collect();
             let found = found.join(", ");
-            format!("search {records:?} of length {lengths:?} = {{{found}}}")
+            let (least, most) = (lengths.start(), lengths.end());
+            let most = if *most == usize::MAX { String::new() } else { format!(" to {most}") };
+            format!("search {records:?} of length {least}{most} = {{{found}}}")
         }
     }
 }
