@@ -322,3 +322,131 @@ fn the_power_can_go_at_a_time() {
     world.change(|options| options.crash_after = None);
     world.run(1, |_| rt::sleep(Duration::from_secs(1))).finished();
 }
+
+/// Writes blocks of one value over blocks of another, durable before.
+fn overwrite(world: &mut World, value: u8) {
+    let run = world.run(1, move |_| async move {
+        let (_, file) = fresh().await;
+        file.write_at(AlignedBuffer::copy_of(&[1; 4 * BLOCK]), 0).await.unwrap();
+        file.sync_data().await.unwrap();
+        file.write_at(AlignedBuffer::copy_of(&vec![value; 4 * BLOCK]), 0).await.unwrap();
+        file.sync_data().await.unwrap();
+    });
+    run.finished();
+}
+
+#[test]
+fn a_lying_sync_loses_what_it_promised() {
+    let (mut lost, mut kept) = (0, 0);
+    for seed in 0..200 {
+        let lies = SimOptions { sync_lie_ppm: 500_000, ..SimOptions::default() };
+        let mut world = World::new(seed, lies);
+        overwrite(&mut world, 2);
+        assert_eq!(blocks(&world), [2; 4], "until the power goes nobody notices");
+        world.crash();
+        let found = blocks(&world);
+        lost += u32::from(found != [2; 4]);
+        kept += u32::from(found == [2; 4]);
+    }
+    assert!(lost > 30 && kept > 30, "{lost} {kept}");
+}
+
+#[test]
+fn an_honest_sync_makes_up_for_one_that_lied() {
+    for seed in 0..100 {
+        let mut world = World::new(seed, SimOptions::default());
+        overwrite(&mut world, 1);
+        world.change(|options| options.sync_lie_ppm = 1_000_000);
+        overwrite(&mut world, 2);
+        world.change(|options| options.sync_lie_ppm = 0);
+        let run = world.run(1, |_| async {
+            let dir = Dir::open("/data").await.unwrap();
+            let file = dir.open_file("a", OpenOptions::default()).await.unwrap();
+            file.sync_data().await.unwrap();
+            dir.sync().await.unwrap();
+        });
+        run.finished();
+        world.crash();
+        assert_eq!(blocks(&world), [2; 4], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_lost_write_leaves_what_was_there() {
+    let (mut lost, mut kept) = (0, 0);
+    for seed in 0..100 {
+        let loses = SimOptions { write_loss_ppm: 300_000, ..SimOptions::default() };
+        let mut world = World::new(seed, loses);
+        overwrite(&mut world, 2);
+        let found = blocks(&world);
+        assert!([vec![], vec![1; 4], vec![2; 4]].contains(&found), "whole or not at all");
+        lost += u32::from(found != [2; 4]);
+        kept += u32::from(found == [2; 4]);
+    }
+    assert!(lost > 10 && kept > 10, "{lost} {kept}");
+}
+
+#[test]
+fn a_slow_device_slows_its_files_only() {
+    let slow = SimOptions {
+        slow_files: Some(FILE.to_owned()),
+        slow_time: Duration::from_secs(1),
+        stall_ppm: 0,
+        ..SimOptions::default()
+    };
+    let run = World::new(1, slow).run(1, |_| async {
+        let (dir, file) = fresh().await;
+        let other = dir.create_file("b", 0).await.unwrap();
+        let begin = time::now();
+        other.write_at(block(1), 0).await.unwrap();
+        other.sync_data().await.unwrap();
+        let quick = begin.elapsed();
+        file.write_at(block(1), 0).await.unwrap();
+        (quick, begin.elapsed())
+    });
+    let (quick, slow) = run.finished()[0];
+    assert!(quick < Duration::from_millis(5) && slow >= Duration::from_secs(1), "{quick:?}");
+}
+
+#[test]
+fn the_power_can_go_at_every_poll() {
+    let steps = |crash_at_poll| {
+        let mut world = World::new(9, SimOptions { crash_at_poll, ..SimOptions::default() });
+        let run = world.run(2, |_| async {
+            for _ in 0..5 {
+                rt::yield_now().await;
+            }
+        });
+        (matches!(run, Outcome::Crashed), world.polls())
+    };
+    let (crashed, all) = steps(None);
+    assert!(!crashed && all >= 12, "{all}");
+    for poll in 0..all {
+        assert_eq!(steps(Some(poll)), (true, poll));
+    }
+    assert!(!steps(Some(all + 1)).0);
+}
+
+#[test]
+fn clocks_jump_when_they_are_told_to() {
+    let options = SimOptions {
+        wall_jump_ppm: 1_000_000,
+        pause_ppm: 200_000,
+        pause_time: Duration::from_secs(10),
+        ..SimOptions::default()
+    };
+    let run = World::new(1, options).run(1, |_| async {
+        let (mut back, mut ahead) = (false, false);
+        let (begin, mut longest) = (time::now(), Duration::ZERO);
+        for _ in 0..100 {
+            let (wall, now) = (time::wall(), time::now());
+            rt::yield_now().await;
+            back |= time::wall() < wall;
+            ahead |= time::wall().0 > wall.0 + 3_600_000_000;
+            longest = longest.max(now.elapsed());
+        }
+        assert!(begin.elapsed() >= longest, "it never goes back");
+        back && ahead && longest > Duration::from_secs(1)
+    });
+    assert_eq!(run.finished(), [true]);
+}

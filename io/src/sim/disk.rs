@@ -45,6 +45,8 @@ struct Inode {
     len_durable: u64,
     /// Names that lead here.
     linked: bool,
+    /// Where it was made, or renamed to.
+    path: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +148,8 @@ impl Disk {
         let before = self.find(folder, name).ok();
         let id = InodeId(self.inode_next);
         self.inode_next += 1;
-        self.inodes.insert(id, Inode { len, linked: true, ..Inode::default() });
+        let path = folder.join(name);
+        self.inodes.insert(id, Inode { len, linked: true, path, ..Inode::default() });
         self.folder_mut(folder)?.change(Change::Link(name.to_owned(), Entry::File(id)));
         before.into_iter().for_each(|before| self.unlink(before));
         Ok(id)
@@ -170,6 +173,7 @@ impl Disk {
     pub(crate) fn rename(&mut self, folder: &Path, from: &str, to: &str) -> io::Result<()> {
         let id = self.find(folder, from)?;
         let before = self.find(folder, to).ok().filter(|before| *before != id);
+        self.inode_mut(id)?.path = folder.join(to);
         self.folder_mut(folder)?.change(Change::Rename(from.to_owned(), to.to_owned()));
         before.into_iter().for_each(|before| self.unlink(before));
         Ok(())
@@ -199,6 +203,12 @@ impl Disk {
 
     pub(crate) fn len(&self, id: InodeId) -> u64 {
         self.inodes.get(&id).map_or(0, |inode| inode.len)
+    }
+
+    /// Returns whether a file's path begins with a text.
+    pub(crate) fn is_below(&self, id: InodeId, beginning: &str) -> bool {
+        let inode = self.inodes.get(&id);
+        inode.is_some_and(|inode| inode.path.to_string_lossy().starts_with(beginning))
     }
 
     /// Returns up to `count` bytes from `position`, fewer at the end of the file.

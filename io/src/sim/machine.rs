@@ -40,6 +40,10 @@ pub(crate) struct Machine {
     pub(crate) crashed: Cell<bool>,
     /// Disk operations of this run.
     pub(crate) operations: Cell<u64>,
+    /// Polls of this run.
+    pub(crate) polls: Cell<u64>,
+    /// Microseconds by which the wall clock was set.
+    wall_offset: Cell<i64>,
     nanos: Cell<u64>,
     generator: RefCell<ChaCha12Rng>,
     trace: Cell<u64>,
@@ -82,6 +86,8 @@ impl Machine {
             options: RefCell::new(options),
             crashed: Cell::new(false),
             operations: Cell::new(0),
+            polls: Cell::new(0),
+            wall_offset: Cell::new(0),
             nanos: Cell::new(0),
             generator: RefCell::new(seeded_by(seed, 0)),
             trace: Cell::new(0xcbf2_9ce4_8422_2325),
@@ -97,7 +103,17 @@ impl Machine {
     }
 
     pub(crate) fn wall(&self) -> WallTime {
-        WallTime(WALL_START_US + self.now() / 1000)
+        let (ppm, most) = {
+            let options = self.options.borrow();
+            (options.wall_jump_ppm, options.wall_jump)
+        };
+        if self.chance(ppm) {
+            let most = u64::try_from(most.as_micros()).unwrap_or(u64::MAX >> 2);
+            let micros = self.pick(2 * most + 1) as i64 - most as i64;
+            self.wall_offset.set(self.wall_offset.get() + micros);
+        }
+        let right = WALL_START_US + self.now() / 1000;
+        WallTime(right.saturating_add_signed(self.wall_offset.get()))
     }
 
     /// Moves the clock forward to `nanos`, if it is not there yet.
@@ -163,7 +179,9 @@ impl Machine {
                 .map(|entry| (entry.core.clone(), entry.record.clone(), entry.signal.clone()))
         };
         let Some((core, record, signal)) = found else { return true };
+        self.polls.set(self.polls.get() + 1);
         self.advance_to(self.now() + 1 + self.pick(POLL_NANOS_MAX));
+        self.pause();
         self.note(task);
         self.note(u64::from(core.id.0) << 48 | self.now());
         signal.listed.store(false, Ordering::Release);
@@ -177,6 +195,17 @@ impl Machine {
         }
         self.timers.fire(self.now());
         true
+    }
+
+    fn pause(&self) {
+        let (ppm, most) = {
+            let options = self.options.borrow();
+            (options.pause_ppm, options.pause_time)
+        };
+        if self.chance(ppm) {
+            let most = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX - 1);
+            self.advance_to(self.now().saturating_add(self.pick(most + 1)));
+        }
     }
 
     /// Forgets every task, timer and connection; the disk stays.

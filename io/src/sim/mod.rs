@@ -5,10 +5,12 @@
 //! nothing waits for it and jumps when everything does. Two runs of one seed take the same steps,
 //! which [`World::trace_hash`] shows.
 //!
-//! What the disk promises is what disks promise, not more: a write is durable after a sync (or
+//! What the disk promises, unless its options make it a bad one, is what disks promise, not more: a write is durable after a sync (or
 //! when the file was opened with `dsync`); of what was not synced, any 4 KiB sectors may survive a
 //! crash and others not; a failed sync leaves any part durable and will not be repaired by another
-//! one; names are durable after their directory was synced, in the order they were made.
+//! one; names are durable after their directory was synced, in the order they were made. A bad
+//! one says that a write or a sync was done which was not (`write_loss_ppm`, `sync_lie_ppm`), or
+//! holds other bits than were written ([`World::flip_bit`]).
 //!
 //! | file | question |
 //! | --- | --- |

@@ -27,37 +27,47 @@ enum Kind {
 struct Operation {
     rest: Duration,
     fails: bool,
+    /// It will be said to be done and is not.
+    lies: bool,
 }
 
 impl Machine {
     /// Counts an operation and lets half of its time pass. Never returns when the power goes.
-    async fn begin(&self, kind: Kind, subject: u64, torn: impl FnOnce(&Self)) -> Operation {
+    async fn begin(
+        &self,
+        kind: Kind,
+        file: Option<InodeId>,
+        subject: u64,
+        torn: impl FnOnce(&Self),
+    ) -> Operation {
         let number = self.operations.get() + 1;
         self.operations.set(number);
         self.note((kind as u64) << 56 ^ subject);
-        let (span, fault_ppm, stall_ppm, stall, cut) = {
-            let options = self.options.borrow();
-            let (span, fault) = match kind {
-                Kind::Read => (options.read_time, options.read_fault_ppm),
-                Kind::Write => (options.write_time, options.write_fault_ppm),
-                Kind::Sync => (options.sync_time, options.sync_fault_ppm),
-                Kind::Name => (options.write_time, 0),
-            };
-            let cut = options.crash_at_operation == Some(number);
-            (span, fault, options.stall_ppm, options.stall_time, cut)
+        let options = self.options.borrow().clone();
+        let (span, fault_ppm, lie_ppm) = match kind {
+            Kind::Read => (options.read_time, options.read_fault_ppm, 0),
+            Kind::Write => (options.write_time, options.write_fault_ppm, options.write_loss_ppm),
+            Kind::Sync => (options.sync_time, options.sync_fault_ppm, options.sync_lie_ppm),
+            Kind::Name => (options.write_time, 0, 0),
         };
         let mut time = self.between(span.0, span.1);
-        if self.chance(stall_ppm) {
-            time += self.between(Duration::ZERO, stall);
+        if self.chance(options.stall_ppm) {
+            time += self.between(Duration::ZERO, options.stall_time);
         }
-        let fails = self.chance(fault_ppm);
+        if let (Some(file), Some(beginning)) = (file, &options.slow_files)
+            && self.disk.borrow().is_below(file, beginning)
+        {
+            time += options.slow_time;
+        }
+        let (fails, lies) = (self.chance(fault_ppm), self.chance(lie_ppm));
+        let cut = options.crash_at_operation == Some(number);
         sleep(time / 2).await;
         if cut {
             torn(self);
             self.crashed.set(true);
             std::future::pending::<()>().await;
         }
-        Operation { rest: time - time / 2, fails }
+        Operation { rest: time - time / 2, fails, lies }
     }
 
     fn between(&self, from: Duration, to: Duration) -> Duration {
@@ -76,7 +86,7 @@ impl Machine {
         position: u64,
         count: usize,
     ) -> io::Result<Vec<u8>> {
-        let operation = self.begin(Kind::Read, position ^ count as u64, |_| {}).await;
+        let operation = self.begin(Kind::Read, Some(id), position ^ count as u64, |_| {}).await;
         sleep(operation.rest).await;
         if operation.fails {
             return Err(io::Error::other("input/output error (simulated)"));
@@ -97,14 +107,14 @@ impl Machine {
             // The power is gone: whether there was room for it no longer matters.
             machine.write_sectors(id, position, bytes, &mut || machine.coin()).ok();
         };
-        let operation = self.begin(Kind::Write, subject, tear).await;
+        let operation = self.begin(Kind::Write, Some(id), subject, tear).await;
         if operation.fails {
             self.write_sectors(id, position, bytes, &mut || self.coin())?;
             return Err(io::Error::other("input/output error (simulated)"));
         }
-        self.write_sectors(id, position, bytes, &mut || true)?;
+        self.write_sectors(id, position, bytes, &mut || !operation.lies)?;
         sleep(operation.rest).await;
-        if dsync {
+        if dsync && !self.chance(self.options.borrow().sync_lie_ppm) {
             if self.chance(self.options.borrow().sync_fault_ppm) {
                 self.disk.borrow_mut().fail_sync(id, &mut |bound| self.pick(bound))?;
                 return Err(io::Error::other("input/output error (simulated)"));
@@ -129,23 +139,27 @@ impl Machine {
 
     /// Makes everything written to the file durable.
     pub(crate) async fn sync(&self, id: InodeId) -> io::Result<()> {
-        let operation = self.begin(Kind::Sync, 0, |_| {}).await;
+        let operation = self.begin(Kind::Sync, Some(id), 0, |_| {}).await;
         if operation.fails {
             self.disk.borrow_mut().fail_sync(id, &mut |bound| self.pick(bound))?;
             return Err(io::Error::other("input/output error (simulated)"));
         }
-        self.disk.borrow_mut().sync(id, 0..u64::MAX)?;
+        if !operation.lies {
+            self.disk.borrow_mut().sync(id, 0..u64::MAX)?;
+        }
         sleep(operation.rest).await;
         Ok(())
     }
 
     /// Makes the names of a directory durable.
     pub(crate) async fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        let operation = self.begin(Kind::Sync, 1, |_| {}).await;
+        let operation = self.begin(Kind::Sync, None, 1, |_| {}).await;
         if operation.fails {
             return Err(io::Error::other("input/output error (simulated)"));
         }
-        self.disk.borrow_mut().sync_folder(folder)?;
+        if !operation.lies {
+            self.disk.borrow_mut().sync_folder(folder)?;
+        }
         sleep(operation.rest).await;
         Ok(())
     }
@@ -155,7 +169,7 @@ impl Machine {
         &self,
         change: impl FnOnce(&mut Disk) -> io::Result<T>,
     ) -> io::Result<T> {
-        let operation = self.begin(Kind::Name, 0, |_| {}).await;
+        let operation = self.begin(Kind::Name, None, 0, |_| {}).await;
         let result = change(&mut self.disk.borrow_mut());
         sleep(operation.rest).await;
         result

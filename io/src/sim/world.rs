@@ -69,6 +69,7 @@ impl World {
         assert!(cores > 0, "a machine has a core");
         self.machine.crashed.set(false);
         self.machine.operations.set(0);
+        self.machine.polls.set(0);
         let results: Rc<RefCell<Vec<Option<T>>>> =
             Rc::new(RefCell::new((0..cores).map(|_| None).collect()));
         let stop = Stop::new(cores);
@@ -110,15 +111,16 @@ impl World {
     }
 
     fn drive(&self, cores: &[Rc<Core>], done: impl Fn() -> bool) -> Ending {
-        let (time_max, crash_after) = {
+        let (time_max, crash_after, crash_at_poll) = {
             let options = self.machine.options.borrow();
-            (options.time_max, options.crash_after)
+            (options.time_max, options.crash_after, options.crash_at_poll.unwrap_or(u64::MAX))
         };
         let begun = self.machine.now();
         let end = begun.saturating_add(nanos(time_max));
         let cut = crash_after.map_or(u64::MAX, |after| begun.saturating_add(nanos(after)));
         loop {
-            if self.machine.crashed.get() || self.machine.now() >= cut {
+            let polled = self.machine.polls.get() >= crash_at_poll;
+            if self.machine.crashed.get() || self.machine.now() >= cut || polled {
                 return Ending::Crashed;
             }
             if done() || cores.iter().any(|core| core.failure().is_some()) {
@@ -161,6 +163,11 @@ impl World {
     /// Returns the disk operations of the last run.
     pub fn operations(&self) -> u64 {
         self.machine.operations.get()
+    }
+
+    /// Returns the polls of tasks in the last run.
+    pub fn polls(&self) -> u64 {
+        self.machine.polls.get()
     }
 
     /// Returns the bytes a file has now; `None` if there is no such file.

@@ -247,7 +247,12 @@ pub(crate) fn log_error(shard: ShardId, error: &wal::Error) -> Error {
 }
 
 fn at(shard: ShardId, lsn: Lsn, error: Error) -> Error {
-    Error::Corrupt(format!("replay the log of shard {shard} at LSN {lsn}: {error}"))
+    let text = format!("replay the log of shard {shard} at LSN {lsn}: {error}");
+    match error {
+        // A segment could not be read: that says nothing about what is in it.
+        Error::Storage(_) => Error::Storage(text),
+        _ => Error::Corrupt(text),
+    }
 }
 
 fn elapsed_ms(since: Monotonic) -> u64 {

@@ -7,59 +7,38 @@ use pieskieo_shards::Error;
 use pieskieo_shards::actor::Core;
 
 use crate::bank::{Told, life};
-use crate::harness::{Machine, Plan, for_each_seed, for_few_seeds};
+use crate::harness::{Plan, Trouble, for_each_seed, for_few_seeds};
 use crate::model::create_schema;
 
-/// Runs lives on a failing disk until one failed, then heals the disk and checks everything.
-fn through_failures(machine: &mut Machine, told: &Told, fail: impl Fn(&mut Machine, u32)) {
+/// Runs lives on a failing disk, then heals it and checks everything.
+fn through_failures(seed: u64, trouble: Trouble) {
+    let told = Told::default();
+    let mut machine = Plan::from_seed(seed).world();
     for _ in 0..3 {
-        fail(machine, 20_000);
-        let again = told.clone();
-        match machine.try_live(move |core| life(core, again.clone(), 30)) {
-            // A failure is reported, and nothing else goes wrong.
-            Outcome::Finished(results) => {
-                for error in results.into_iter().filter_map(Result::err) {
-                    assert!(
-                        matches!(
-                            error,
-                            Error::OutcomeUnknown(_)
-                                | Error::Storage(_)
-                                | Error::Cancelled(_)
-                                | Error::Overloaded(_)
-                                | Error::DiskFull(_)
-                        ),
-                        "{error:?}"
-                    );
-                }
-            }
-            other => panic!("the run ended as {other:?}"),
-        }
-        fail(machine, 0);
-        if machine.pick(2) == 0 {
-            machine.world.crash();
-        }
+        let told = told.clone();
+        machine.live_in(trouble, move |core| life(core, told.clone(), 30));
     }
-    let told = told.clone();
     machine.live(move |core| life(core, told.clone(), 2));
 }
 
 #[test]
 fn acknowledged_commits_survive_failed_syncs() {
     for_each_seed("acknowledged_commits_survive_failed_syncs", 30, |seed| {
-        let told = Told::default();
-        through_failures(&mut Plan::from_seed(seed).world(), &told, |machine, ppm| {
-            machine.world.change(|options| options.sync_fault_ppm = ppm);
-        });
+        through_failures(seed, Trouble::Syncs);
     });
 }
 
 #[test]
 fn acknowledged_commits_survive_failed_writes() {
     for_each_seed("acknowledged_commits_survive_failed_writes", 30, |seed| {
-        let told = Told::default();
-        through_failures(&mut Plan::from_seed(seed).world(), &told, |machine, ppm| {
-            machine.world.change(|options| options.write_fault_ppm = ppm);
-        });
+        through_failures(seed, Trouble::Writes);
+    });
+}
+
+#[test]
+fn acknowledged_commits_survive_failed_reads() {
+    for_each_seed("acknowledged_commits_survive_failed_reads", 30, |seed| {
+        through_failures(seed, Trouble::Reads);
     });
 }
 

@@ -85,6 +85,52 @@ fn seeds(count: u64) -> Range<u64> {
     }
 }
 
+/// What may happen to one life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    Nothing,
+    /// The power goes, at any moment.
+    Crash,
+    /// Syncs fail.
+    Syncs,
+    /// Writes fail.
+    Writes,
+    /// Reads fail.
+    Reads,
+}
+
+impl Trouble {
+    /// Any of them, as the seed decides; crashes more often than others.
+    pub fn any(machine: &mut Machine) -> Self {
+        let all = [Self::Nothing, Self::Crash, Self::Crash, Self::Syncs, Self::Writes, Self::Reads];
+        all[machine.pick(all.len() as u64) as usize]
+    }
+
+    fn set(self, options: &mut SimOptions, ppm: u32) {
+        match self {
+            Self::Nothing | Self::Crash => {}
+            Self::Syncs => options.sync_fault_ppm = ppm,
+            Self::Writes => options.write_fault_ppm = ppm,
+            Self::Reads => options.read_fault_ppm = ppm,
+        }
+    }
+}
+
+/// Panics unless an error is what a disk that fails must lead to.
+pub fn must_blame_the_disk(error: &Error) {
+    assert!(
+        matches!(
+            error,
+            Error::OutcomeUnknown(_)
+                | Error::Storage(_)
+                | Error::Cancelled(_)
+                | Error::Overloaded(_)
+                | Error::DiskFull(_)
+        ),
+        "{error:?}"
+    );
+}
+
 fn mix(state: &mut u64) -> u64 {
     // SplitMix64: full period, good enough to spread small seeds.
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -199,6 +245,30 @@ impl Machine {
             options.crash_after = None;
             options.crash_at_operation = None;
         });
+    }
+
+    /// One life in trouble. What fails is reported, and nothing else goes wrong; afterwards the
+    /// disk is well again.
+    pub fn live_in<Fut>(&mut self, trouble: Trouble, main: impl Fn(Rc<Core>) -> Fut + 'static)
+    where
+        Fut: Future<Output = Result<(), Error>> + 'static,
+    {
+        match trouble {
+            Trouble::Nothing => return self.live(main),
+            Trouble::Crash => return self.live_until_crash(main),
+            Trouble::Syncs | Trouble::Writes | Trouble::Reads => {}
+        }
+        self.world.change(|options| trouble.set(options, 20_000));
+        match self.try_live(main) {
+            Outcome::Finished(results) => {
+                results.into_iter().filter_map(Result::err).for_each(|e| must_blame_the_disk(&e));
+            }
+            other => panic!("the run ended as {other:?}"),
+        }
+        self.world.change(|options| trouble.set(options, 0));
+        if self.pick(2) == 0 {
+            self.world.crash();
+        }
     }
 
     /// The same machine and disk, started with another number of shards.

@@ -11,6 +11,9 @@
 //! | `edges` | do both ends of an edge always agree |
 //! | `faults` | what does a disk that tears, loses or refuses do to acknowledged commits |
 //! | `harness` | how is a scenario run for many seeds and through crashes |
+//! | `histories` | has everything that clients saw a serial order |
+//! | `history` | could a serial order have shown what clients saw (in `bench/src/model`) |
+//! | `lists` | how is a record a list that only grows, and who wrote down what was done to it |
 //! | `model` | which tables and operations do the scenarios share |
 //! | `segments` | what does a shard do whose segments cannot be written for a while |
 //! | `skew` | do transactions that read what others write have the effect of some serial order |
@@ -21,6 +24,10 @@ mod conflicts;
 mod edges;
 mod faults;
 mod harness;
+mod histories;
+#[path = "../../../bench/src/model/history/mod.rs"]
+mod history;
+mod lists;
 mod model;
 mod schema;
 mod segments;

@@ -30,7 +30,12 @@ pub struct Found {
     pub version: Timestamp,
 }
 
-fn table(id: TableId, name: &str, kind: TableKind, columns: &[&str], key: Vec<usize>) -> Table {
+/// A table of integers whose first column is its key.
+pub fn table(id: TableId, name: &str, columns: &[&str]) -> Table {
+    table_of(id, name, TableKind::Relation, columns, vec![0])
+}
+
+fn table_of(id: TableId, name: &str, kind: TableKind, columns: &[&str], key: Vec<usize>) -> Table {
     let columns = columns
         .iter()
         .zip(1..)
@@ -61,22 +66,15 @@ fn table(id: TableId, name: &str, kind: TableKind, columns: &[&str], key: Vec<us
 
 /// Returns the scenarios' schema as the successor of `current`.
 pub fn schema(current: &Catalog) -> Catalog {
-    let mut accounts =
-        table(ACCOUNTS, "accounts", TableKind::Relation, &["id", "balance"], vec![0]);
+    let mut accounts = table(ACCOUNTS, "accounts", &["id", "balance"]);
     accounts.indexes.push(Arc::new(Index {
         id: IndexId(1),
         name: "accounts_balance".into(),
         kind: IndexKind::Ordered { columns: vec![1] },
     }));
-    let transfers = table(
-        TRANSFERS,
-        "transfers",
-        TableKind::Relation,
-        &["id", "source", "target", "amount"],
-        vec![0],
-    );
+    let transfers = table(TRANSFERS, "transfers", &["id", "source", "target", "amount"]);
     let edge = TableKind::Edge { source: ACCOUNTS, target: ACCOUNTS };
-    let knows = table(KNOWS, "knows", edge, &["src", "dst", "_id"], vec![0, 2]);
+    let knows = table_of(KNOWS, "knows", edge, &["src", "dst", "_id"], vec![0, 2]);
     let mut next = current.clone();
     next.version = CatalogVersion(current.version.0 + 1);
     next.table_next = TableId(4);
