@@ -35,6 +35,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { key: "ef_construction", variable: "PIESKIEO_EF_CONSTRUCTION", default: "200", unit: "8..=4096", meaning: "default beam width while building vector indexes" },
     Setting { key: "statement_timeout_ms", variable: "PIESKIEO_STATEMENT_TIMEOUT_MS", default: "30000", unit: "ms, 1..=86400000", meaning: "time a statement may take" },
     Setting { key: "transaction_idle_timeout_ms", variable: "PIESKIEO_TRANSACTION_IDLE_TIMEOUT_MS", default: "60000", unit: "ms, 1..=3600000", meaning: "time a transaction may wait for its client's next request" },
+    Setting { key: "idempotency_retention_ms", variable: "PIESKIEO_IDEMPOTENCY_RETENTION_MS", default: "86400000", unit: "ms, 1..=2592000000", meaning: "time the answer to a request with an idempotency key is remembered" },
     Setting { key: "wal_sync", variable: "PIESKIEO_WAL_SYNC", default: "auto", unit: "auto, dsync, fdatasync", meaning: "how the log reaches the disk; auto measures once per folder" },
     Setting { key: "flush_bytes", variable: "PIESKIEO_FLUSH_BYTES", default: "67108864", unit: "bytes, 4096..=4294967296", meaning: "what is written to a shard before it is made into segments; four times as much makes writers wait" },
     Setting { key: "cache_bytes", variable: "PIESKIEO_CACHE_BYTES", default: "268435456", unit: "bytes, 65536..=1099511627776", meaning: "what a shard keeps in memory of its segments" },
@@ -80,6 +81,8 @@ pub struct Config {
     pub statement_timeout_ms: u64,
     /// Time a transaction may wait for its client's next request, ms.
     pub transaction_idle_timeout_ms: u64,
+    /// Time the answer to a request with an idempotency key is remembered.
+    pub idempotency_retention_ms: u64,
     /// Sync method: `auto`, `dsync` or `fdatasync`.
     pub wal_sync: String,
     /// Bytes written to a shard before they are made into segments.
@@ -170,6 +173,7 @@ impl Settings {
                 1,
                 3_600_000,
             )?,
+            idempotency_retention_ms: self.number("idempotency_retention_ms", 1, 2_592_000_000)?,
             wal_sync: self.choice("wal_sync", &["auto", "dsync", "fdatasync"])?,
             flush_bytes: self.number("flush_bytes", 4096, 1 << 32)? as usize,
             cache_bytes: self.number("cache_bytes", 1 << 16, 1 << 40)? as usize,

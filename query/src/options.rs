@@ -18,6 +18,8 @@ pub struct SessionOptions {
     pub rows_max: usize,
     /// Longest time a transaction may wait for its client's next request. Default: 60 s.
     pub transaction_idle: Duration,
+    /// How long the answer to a request with an idempotency key is remembered. Default: 24 h.
+    pub key_retention: Duration,
     /// Most bytes of Arrow buffers a collected answer may hold. Default: 256 MiB.
     pub result_bytes_max: usize,
 }
@@ -30,6 +32,7 @@ impl Default for SessionOptions {
             index_defaults: IndexDefaults::default(),
             rows_max: 1_000_000,
             transaction_idle: Duration::from_secs(60),
+            key_retention: Duration::from_secs(24 * 3_600),
             result_bytes_max: 256 << 20,
         }
     }

@@ -28,7 +28,11 @@ pub fn ready(front: &Front) -> Response<Body> {
 pub async fn metrics(front: &Front) -> Response<Body> {
     if front.ready.get() {
         match front.database.stats().await {
-            Ok(shards) => shards.iter().for_each(publish),
+            Ok(shards) => {
+                shards.iter().for_each(publish);
+                let keys = front.database.remembered_keys(&shards);
+                gauge!("pieskieo_idempotency_keys").set(keys as f64);
+            }
             Err(error) => tracing::warn!(message = error.message, "read shard counters"),
         }
     }
