@@ -35,6 +35,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { key: "ef_construction", variable: "PIESKIEO_EF_CONSTRUCTION", default: "200", unit: "8..=4096", meaning: "default beam width while building vector indexes" },
     Setting { key: "statement_timeout_ms", variable: "PIESKIEO_STATEMENT_TIMEOUT_MS", default: "30000", unit: "ms, 1..=86400000", meaning: "time a statement may take" },
     Setting { key: "transaction_idle_timeout_ms", variable: "PIESKIEO_TRANSACTION_IDLE_TIMEOUT_MS", default: "60000", unit: "ms, 1..=3600000", meaning: "time a transaction may wait for its client's next request" },
+    Setting { key: "idempotency_retention_ms", variable: "PIESKIEO_IDEMPOTENCY_RETENTION_MS", default: "86400000", unit: "ms, 1..=2592000000", meaning: "time the answer to a request with an idempotency key is remembered" },
     Setting { key: "wal_sync", variable: "PIESKIEO_WAL_SYNC", default: "auto", unit: "auto, dsync, fdatasync", meaning: "how the log reaches the disk; auto measures once per folder" },
     Setting { key: "memory", variable: "PIESKIEO_MEMORY", default: "", unit: "such as 300MiB or 4GiB, 64MiB..=16TiB", meaning: "memory of the whole process; default: 70 % of the machine's or of the control group's" },
     Setting { key: "flush_bytes", variable: "PIESKIEO_FLUSH_BYTES", default: "", unit: "bytes, 4096..=4294967296", meaning: "what is written to a shard before it is made into segments; four times as much makes writers wait; default: an eighth of its memory, 64 MiB at most" },
@@ -81,6 +82,8 @@ pub struct Config {
     pub statement_timeout_ms: u64,
     /// Time a transaction may wait for its client's next request, ms.
     pub transaction_idle_timeout_ms: u64,
+    /// Time the answer to a request with an idempotency key is remembered.
+    pub idempotency_retention_ms: u64,
     /// Sync method: `auto`, `dsync` or `fdatasync`.
     pub wal_sync: String,
     /// Bytes of memory of the whole process, if chosen.
@@ -170,6 +173,7 @@ impl Settings {
                 1,
                 3_600_000,
             )?,
+            idempotency_retention_ms: self.number("idempotency_retention_ms", 1, 2_592_000_000)?,
             wal_sync: self.choice("wal_sync", &["auto", "dsync", "fdatasync"])?,
             memory_bytes: self.size("memory", 64 << 20, 16 << 40)?,
             flush_bytes: self.chosen("flush_bytes", 4096, 1 << 32)?,

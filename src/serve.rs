@@ -238,6 +238,7 @@ fn session_options(plan: &Plan) -> SessionOptions {
         query_memory: plan.queries.clone(),
         statement_timeout: Some(Duration::from_millis(config.statement_timeout_ms)),
         transaction_idle: Duration::from_millis(config.transaction_idle_timeout_ms),
+        key_retention: Duration::from_millis(config.idempotency_retention_ms),
         index_defaults: pieskieo_query::IndexDefaults {
             ef_search: config.ef_search,
             ef_construction: config.ef_construction,

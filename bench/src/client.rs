@@ -147,19 +147,15 @@ impl Client {
         media: &str,
         body: impl Into<Bytes>,
     ) -> Result<Bytes, Failure> {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::CONTENT_TYPE, media)
-            .body(body.into())
-            .map_err(gone)?;
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::CONTENT_TYPE, media).body(body.into());
+        self.succeed(request.map_err(gone)?).await.map(Response::into_body)
+    }
+
+    async fn succeed(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Failure> {
         let answer = self.exchange(request).await?;
         let status = answer.status();
-        if status.is_success() {
-            Ok(answer.into_body())
-        } else {
-            Err(failure(status, answer.body()))
-        }
+        if status.is_success() { Ok(answer) } else { Err(failure(status, answer.body())) }
     }
 
     /// Returns whether the server says that it is ready.
@@ -173,9 +169,25 @@ impl Client {
     /// **Errors**: as [`Client::send`].
     pub async fn query(&self, pql: &str, params: &[Value]) -> Result<Answer, Failure> {
         let bytes = self.query_bytes(pql, params).await?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(gone)?;
-        let last = value.get("results").and_then(Value::as_array).and_then(|all| all.last());
-        answer(last.unwrap_or(&value)).ok_or_else(|| gone("the answer has another form"))
+        last_answer(&bytes)
+    }
+
+    /// As [`Client::query`], under an idempotency key. Returns also whether this is the answer to
+    /// an earlier request.
+    ///
+    /// **Errors**: as [`Client::send`].
+    pub async fn query_keyed(
+        &self,
+        key: &str,
+        pql: &str,
+        params: &[Value],
+    ) -> Result<(Answer, bool), Failure> {
+        let body = json!({ "pql": pql, "params": params }).to_string();
+        let request = Request::builder().method(Method::POST).uri("/v1/query");
+        let request = request.header("idempotency-key", key).body(Bytes::from(body));
+        let answer = self.succeed(request.map_err(gone)?).await?;
+        let replayed = answer.headers().contains_key("idempotency-replayed");
+        Ok((last_answer(answer.body())?, replayed))
     }
 
     /// As [`Client::query`], without reading the answer.
@@ -239,6 +251,12 @@ fn failure(status: StatusCode, body: &[u8]) -> Failure {
     } else {
         Failure::Unknown { status: Some(status.as_u16()), cause: problem.to_string() }
     }
+}
+
+fn last_answer(bytes: &[u8]) -> Result<Answer, Failure> {
+    let value: Value = serde_json::from_slice(bytes).map_err(gone)?;
+    let last = value.get("results").and_then(Value::as_array).and_then(|all| all.last());
+    answer(last.unwrap_or(&value)).ok_or_else(|| gone("the answer has another form"))
 }
 
 fn answer(value: &Value) -> Option<Answer> {

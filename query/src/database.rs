@@ -34,6 +34,11 @@ impl Database {
         Session::open(self.core.clone(), self.options.clone(), self.registry.clone())
     }
 
+    /// Returns how many idempotency keys are remembered, given the counters of every shard.
+    pub fn remembered_keys(&self, stats: &[ShardStats]) -> u64 {
+        crate::idempotency::count(&self.core.catalog(), stats)
+    }
+
     /// Returns the number of transactions of this core that outlive their requests.
     pub fn open_transactions(&self) -> usize {
         self.registry.count()

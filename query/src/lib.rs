@@ -10,6 +10,7 @@
 //! | `options` | what may a caller choose about a session |
 //! | `outcome` | what does a statement answer |
 //! | `prepared` | which statements are ready to run again |
+//! | `idempotency` | how does a request that is sent twice have its effect once |
 //! | `open` | where is a transaction between two requests of its client |
 //! | `plan` | how does a bound statement become something that runs |
 //! | `exec` | how do plans run on the shards' own cores |
@@ -29,6 +30,7 @@ mod database;
 pub mod error;
 mod exec;
 mod functions;
+mod idempotency;
 pub mod limits;
 mod memory;
 mod open;
@@ -49,6 +51,7 @@ pub use coordinator::{
 };
 pub use database::Database;
 pub use error::{Error, Kind, Result};
+pub use idempotency::{Fingerprint, IdempotencyKey};
 pub use memory::QueryMemory;
 pub use open::Token;
 pub use options::SessionOptions;

@@ -88,3 +88,14 @@ pub const TRANSACTION_LIFE_MAX: Duration = Duration::from_secs(3_600);
 
 /// Transactions that ran out of time which are remembered, to tell their clients, per core.
 pub const TIMED_OUT_MAX: usize = 10_000;
+
+/// Bytes of the stored answer to a request with an idempotency key. A larger one is refused before
+/// the commit: rows of RETURNING count, and what a client gets twice it should get whole.
+pub const KEYED_ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// Characters of an idempotency key.
+pub const KEY_CHARS_MAX: usize = 255;
+
+/// Idempotency keys remembered at once, about: they are counted now and then. Each takes its
+/// answer and some 400 bytes on disk (estimate).
+pub const KEYS_MAX: u64 = 10_000_000;

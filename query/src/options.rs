@@ -21,6 +21,8 @@ pub struct SessionOptions {
     pub transaction_idle: Duration,
     /// What this session's queries share with others. Default: 1 GiB.
     pub query_memory: QueryMemory,
+    /// How long the answer to a request with an idempotency key is remembered. Default: 24 h.
+    pub key_retention: Duration,
     /// Most bytes of Arrow buffers a collected answer may hold. Default: 256 MiB.
     pub result_bytes_max: usize,
 }
@@ -34,6 +36,7 @@ impl Default for SessionOptions {
             rows_max: 1_000_000,
             transaction_idle: Duration::from_secs(60),
             query_memory: QueryMemory::default(),
+            key_retention: Duration::from_secs(24 * 3_600),
             result_bytes_max: 256 << 20,
         }
     }

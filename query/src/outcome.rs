@@ -102,6 +102,8 @@ pub struct Answer {
     pub outcomes: Vec<Outcome>,
     /// The transaction that goes on: the next request names it.
     pub transaction: Option<Token>,
+    /// Whether this is the stored answer to an earlier request with the same idempotency key.
+    pub replayed: bool,
 }
 
 /// Rows that arrive while they are made.

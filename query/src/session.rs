@@ -19,7 +19,8 @@ use crate::coordinator::{
 };
 use crate::error::{Error, Result, code};
 use crate::exec::scope::Stop;
-use crate::open::{Registry, Token, carry};
+use crate::idempotency::{Claim, Found, IdempotencyKey, Stored, ensure, is_taken, look_up};
+use crate::open::{Asked, Registry, Token, carry};
 use crate::options::SessionOptions;
 use crate::outcome::{Answer, Outcome, Param, Rows, StatementKind};
 use crate::plan::Engine;
@@ -35,6 +36,10 @@ const FUSION_ROWS_MAX: usize = 10_000;
 
 /// How often a query is planned again because the schema changed before it gave a row.
 const PLANS_MAX: usize = 3;
+
+/// How often a request is begun whose key had no answer, and has one when it commits. Once is
+/// enough, unless the answer is forgotten in between.
+const KEY_ATTEMPTS_MAX: usize = 3;
 
 /// A client's way into the engine, on one core.
 pub struct Session {
@@ -53,6 +58,14 @@ impl CancelHandle {
     pub fn cancel(&self) {
         self.0.cancel();
     }
+}
+
+/// What a request with an idempotency key has come to.
+enum Once<T> {
+    /// It was run.
+    Now(T),
+    /// It had been run, and answered this.
+    Before(Stored),
 }
 
 /// The records of the tables, by key.
@@ -93,10 +106,16 @@ impl Session {
         params: &[Param],
         cancel: &CancelHandle,
     ) -> Result<Vec<Outcome>> {
+        self.run_all(Asked { text, params, key: None }, cancel).await
+    }
+
+    async fn run_all(&self, asked: Asked<'_>, cancel: &CancelHandle) -> Result<Vec<Outcome>> {
+        let Asked { text, params, key } = asked;
         // On the heap: what waits for it stays small, and is moved more than once.
         let run = Box::pin(async {
             let items = statements(text)?;
             let mut request = Request::new(self.client(), params, cancel.0.clone())?;
+            request.remember_under(key);
             if let [item] = items.as_ref()
                 && is_read(item)
             {
@@ -123,20 +142,108 @@ impl Session {
         params: &[Param],
         cancel: &CancelHandle,
     ) -> Result<Answer> {
+        self.run_asked(transaction, Asked { text, params, key: None }, cancel).await
+    }
+
+    async fn run_asked(
+        &self,
+        transaction: Option<Token>,
+        asked: Asked<'_>,
+        cancel: &CancelHandle,
+    ) -> Result<Answer> {
         let stop = cancel.0.clone();
         match transaction {
             Some(token) if token.core() == self.core.id() => {
-                self.registry.run(Ok(token), text, params, stop).await
+                self.registry.run(Ok(token), asked, stop).await
             }
-            Some(token) => carry(&self.core, token, text, params, stop).await,
-            None if outlives(&statements(text)?) => {
-                self.registry.run(Err(self.settings.clone()), text, params, stop).await
+            Some(token) => carry(&self.core, token, asked, stop).await,
+            None if outlives(&statements(asked.text)?) => {
+                self.registry.run(Err(self.settings.clone()), asked, stop).await
             }
             None => {
-                let outcomes = self.run_with(text, params, cancel).await?;
-                Ok(Answer { outcomes, transaction: None })
+                let outcomes = self.run_all(asked, cancel).await?;
+                Ok(Answer { outcomes, transaction: None, replayed: false })
             }
         }
+    }
+
+    /// As [`Session::run_in`], with an idempotency key: what changes records, or commits, is done
+    /// once however often it is sent, and answers what it answered first. The whole effect must be
+    /// one transaction, which is committed by this request. What failed is not remembered.
+    ///
+    /// **Errors**: as [`Session::run_in`]; `IK001` for the key of another request, `IK002` while
+    /// the first one runs, `0A000` for more or less than one transaction, `54000` for an answer
+    /// too large to be stored.
+    pub async fn run_keyed(
+        &self,
+        key: &IdempotencyKey,
+        transaction: Option<Token>,
+        (text, params): (&str, &[Param]),
+        cancel: &CancelHandle,
+    ) -> Result<Answer> {
+        let run = async || {
+            let asked = Asked { text, params, key: Some(key) };
+            self.run_asked(transaction, asked, cancel).await
+        };
+        match Box::pin(self.once(key, run)).await? {
+            Once::Now(answer) => Ok(answer),
+            Once::Before(stored) => {
+                let outcomes = stored.to_statements()?;
+                Ok(Answer { outcomes, transaction: None, replayed: true })
+            }
+        }
+    }
+
+    /// As [`Session::insert_records`], with an idempotency key, all or nothing: a record that does
+    /// not fit refuses all. Returns also whether this is the answer to an earlier request.
+    ///
+    /// **Errors**: as [`Session::run_keyed`].
+    pub async fn insert_records_keyed(
+        &self,
+        key: &IdempotencyKey,
+        table: &str,
+        (records, on_conflict): (&[Json], BulkConflict),
+    ) -> Result<(BulkReport, bool)> {
+        let run = async || {
+            let mut request = Request::new(self.client(), &[], self.cancel_handle().0)?;
+            request.remember_under(Some(key));
+            coordinator::load_whole(&mut request, table, records, on_conflict).await
+        };
+        match Box::pin(self.once(key, run)).await? {
+            Once::Now(report) => Ok((report, false)),
+            Once::Before(stored) => Ok((stored.to_load()?, true)),
+        }
+    }
+
+    /// Runs a request unless its key has an answer. Whether it has is decided by the commit.
+    async fn once<T>(
+        &self,
+        key: &IdempotencyKey,
+        run: impl AsyncFn() -> Result<T>,
+    ) -> Result<Once<T>> {
+        self.registry.check_keys()?;
+        let table = ensure(&self.core).await?;
+        let _claim = Claim::take(&self.core, &table, key).await?;
+        for _ in 0..KEY_ATTEMPTS_MAX {
+            let lease = self.core.lease();
+            let view = (lease.snapshot(), self.options.key_retention);
+            match look_up(&self.core, &table, key, view).await? {
+                Found::Answer(stored) => return Ok(Once::Before(stored)),
+                Found::Other => {
+                    let message = "this idempotency key was sent with another request";
+                    return Err(Error::new(code::KEY_REUSED, message)
+                        .with_detail("Method, address, statements, parameters or transaction differ.")
+                        .with_hint("Make up a new key for every request, and send it again only with the same one."));
+                }
+                Found::Nothing(_) => {}
+            }
+            drop(lease);
+            match run().await {
+                Err(error) if is_taken(&error) => {}
+                result => return result.map(Once::Now),
+            }
+        }
+        Err(Error::new(code::KEY_IN_USE, "requests with this idempotency key follow too closely"))
     }
 
     /// Runs a single statement. Rows of a query come while they are made; the statement's timeout

@@ -2,7 +2,8 @@
 //!
 //! The writes of the last life are looked up one by one; what was unknown is settled by what is
 //! found, and must stay so. Earlier lives are compared by count and sum, which a lost, doubled or
-//! resurrected row changes.
+//! resurrected row changes. What has an idempotency key is sent again: it must be there once then,
+//! and the server must know whether it was before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use crate::client::{Answer, Client, Failure, integer};
 
 use super::journal::{Dice, Journal, Model, Outcome, Tally, Write};
+use super::workload::send;
 
 /// Nodes whose edges are walked from both ends after each life.
 const WALKS: i64 = 24;
@@ -65,10 +67,12 @@ pub async fn check(
     let attempts = journal.attempts.take();
     check_singles(client, journal.cycle, &attempts, model, &mut findings).await?;
     check_batches(client, journal.cycle, &attempts, model, &mut findings).await?;
+    check_keyed(client, journal.cycle, &attempts, model, &mut findings).await?;
     check_transfers(client, journal.cycle, &attempts, model, &mut findings).await?;
     check_edges(client, journal.cycle, &attempts, model, &mut findings).await?;
     compare_tallies(client, "crash_single", &model.singles, &mut findings).await?;
     compare_tallies(client, "crash_batch", &model.batches, &mut findings).await?;
+    compare_tallies(client, "crash_keyed", &model.keyed, &mut findings).await?;
     compare_tallies(client, "crash_ledger", &model.ledger, &mut findings).await?;
     walk_edges(client, &attempts, model, dice, &mut findings).await?;
     Ok(findings)
@@ -143,6 +147,51 @@ async fn check_batches(
     }
     model.batches.insert(cycle, tally);
     Ok(())
+}
+
+async fn check_keyed(
+    client: &Client,
+    cycle: i64,
+    attempts: &[(Write, Outcome)],
+    model: &mut Model,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let mut found = keyed_rows(client, cycle).await?;
+    let mut tally = Tally::default();
+    for (write, outcome) in attempts {
+        let Write::Keyed { id } = write else { continue };
+        let there = found.remove(id).unwrap_or(0);
+        if there != 0 && there != 2 {
+            findings.violation(format!("keyed statement {id}: {there} of its 2 rows are there"));
+        }
+        let is_there = findings.settle(&format!("keyed statement {id}"), *outcome, there != 0);
+        if *outcome == Outcome::Refused {
+            continue;
+        }
+        let replayed = send(client, write, cycle).await?;
+        if replayed != is_there {
+            let word = if is_there { "was there and was done again" } else { "was not there" };
+            findings.violation(format!("keyed statement {id} {word}, replayed: {replayed}"));
+        }
+        (0..2).for_each(|_| tally.add(*id));
+    }
+    for id in found.keys() {
+        findings.violation(format!("keyed statement {id} is there and nobody wrote it"));
+    }
+    for (id, rows) in keyed_rows(client, cycle).await? {
+        if rows != 2 {
+            findings.violation(format!("keyed statement {id}: {rows} rows after sending it again"));
+        }
+    }
+    model.keyed.insert(cycle, tally);
+    Ok(())
+}
+
+/// Returns how many rows each keyed statement of a life has.
+async fn keyed_rows(client: &Client, cycle: i64) -> Result<BTreeMap<i64, i64>, Failure> {
+    let pql = "SELECT id, COUNT(*) FROM crash_keyed WHERE cycle = $1 GROUP BY id";
+    let answer = client.query(pql, &[json!(cycle)]).await?;
+    answer.rows.iter().map(|row| Ok((number(row, 0)?, number(row, 1)?))).collect()
 }
 
 async fn check_transfers(

@@ -22,6 +22,8 @@ pub enum Write {
     Batch { id: i64, rows: i64 },
     /// One edge.
     Edge { source: i64, target: i64 },
+    /// Two rows under an idempotency key, without a primary key that would show a repetition.
+    Keyed { id: i64 },
     /// Two updates and a row in one transaction.
     Transfer { id: i64, from: i64, to: i64, amount: i64 },
 }
@@ -98,6 +100,8 @@ pub struct Model {
     pub singles: BTreeMap<i64, Tally>,
     /// Rows written several at a time, by life.
     pub batches: BTreeMap<i64, Tally>,
+    /// Rows written under idempotency keys, by life.
+    pub keyed: BTreeMap<i64, Tally>,
     /// Transfers, by life.
     pub ledger: BTreeMap<i64, Tally>,
     /// Balances by account.
@@ -112,6 +116,7 @@ impl Model {
         Self {
             singles: BTreeMap::new(),
             batches: BTreeMap::new(),
+            keyed: BTreeMap::new(),
             ledger: BTreeMap::new(),
             balances: vec![BALANCE; ACCOUNT_COUNT as usize],
             edges: BTreeSet::new(),

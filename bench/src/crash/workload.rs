@@ -1,7 +1,8 @@
 //! What is written while the server waits to be killed?
 //!
 //! Every kind of write has a promise that a crash could break: a row must stay, a statement of
-//! several rows is there as a whole, an edge is seen from both ends, a transaction keeps the sum.
+//! several rows is there as a whole, an edge is seen from both ends, a transaction keeps the sum,
+//! and what has an idempotency key is there once however often it is sent.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -24,6 +25,7 @@ const FILL_ROWS: i64 = 250;
 const TABLES: &[&str] = &[
     "CREATE TABLE crash_single (id BIGINT PRIMARY KEY, cycle BIGINT, body TEXT)",
     "CREATE TABLE crash_batch (id BIGINT PRIMARY KEY, cycle BIGINT, batch BIGINT)",
+    "CREATE TABLE crash_keyed (id BIGINT, cycle BIGINT)",
     "CREATE TABLE crash_ledger (id BIGINT PRIMARY KEY, cycle BIGINT)",
     "CREATE TABLE crash_account (id BIGINT PRIMARY KEY, balance BIGINT)",
     "CREATE TABLE crash_node (id BIGINT PRIMARY KEY)",
@@ -32,6 +34,7 @@ const TABLES: &[&str] = &[
 
 const SINGLE: &str = "INSERT INTO crash_single (id, cycle, body) VALUES ($1, $2, $3)";
 const EDGE: &str = "INSERT INTO crash_edge (src, dst, cycle) VALUES ($1, $2, $3)";
+const KEYED: &str = "INSERT INTO crash_keyed (id, cycle) VALUES ($1, $2), ($1, $2) RETURNING id";
 const TRANSFER: &str = "UPDATE crash_account SET balance = balance - $1 WHERE id = $2; \
      UPDATE crash_account SET balance = balance + $1 WHERE id = $3; \
      INSERT INTO crash_ledger (id, cycle) VALUES ($4, $5)";
@@ -71,8 +74,7 @@ pub async fn write(
 ) {
     while !journal.is_over.get() {
         let write = draw(&journal, &dice, &known_edges);
-        let (pql, params) = statement(&write, journal.cycle);
-        let answered = rt::timeout(ANSWER_MAX, client.query(&pql, &params)).await;
+        let answered = rt::timeout(ANSWER_MAX, send(&client, &write, journal.cycle)).await;
         let outcome = match answered {
             Ok(Ok(_)) => Outcome::Acknowledged,
             Ok(Err(Failure::Refused { .. })) => Outcome::Refused,
@@ -87,8 +89,27 @@ pub async fn write(
     }
 }
 
+/// Sends a write, under a key if it has one, and returns whether the answer is that to an earlier
+/// request.
+///
+/// **Errors**: as a query.
+pub async fn send(client: &Client, write: &Write, cycle: i64) -> Result<bool, Failure> {
+    let (pql, params) = statement(write, cycle);
+    match write {
+        Write::Keyed { id } => {
+            let key = format!("crash-{id}");
+            let (answer, replayed) = client.query_keyed(&key, &pql, &params).await?;
+            if answer.affected == 2 && answer.rows.len() == 2 {
+                return Ok(replayed);
+            }
+            Err(Failure::Unknown { status: None, cause: format!("another answer: {answer:?}") })
+        }
+        _ => client.query(&pql, &params).await.map(|_| false),
+    }
+}
+
 fn draw(journal: &Journal, dice: &Dice, known_edges: &BTreeSet<(i64, i64)>) -> Write {
-    match dice.below(10) {
+    match dice.below(12) {
         0..=3 => {
             let id = journal.take_ids(1);
             Write::Single { id, body: body(id, dice.below(400)) }
@@ -104,6 +125,7 @@ fn draw(journal: &Journal, dice: &Dice, known_edges: &BTreeSet<(i64, i64)>) -> W
             }
             Write::Edge { source, target }
         }
+        8..=9 => Write::Keyed { id: journal.take_ids(1) },
         _ => {
             let from = dice.below(ACCOUNT_COUNT);
             let to = (from + 1 + dice.below(ACCOUNT_COUNT - 1)) % ACCOUNT_COUNT;
@@ -133,6 +155,7 @@ fn statement(write: &Write, cycle: i64) -> (String, Vec<Value>) {
         Write::Edge { source, target } => {
             (EDGE.to_owned(), vec![json!(source), json!(target), json!(cycle)])
         }
+        Write::Keyed { id } => (KEYED.to_owned(), vec![json!(id), json!(cycle)]),
         Write::Transfer { id, from, to, amount } => {
             let params = vec![json!(amount), json!(from), json!(to), json!(id), json!(cycle)];
             (TRANSFER.to_owned(), params)

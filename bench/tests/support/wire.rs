@@ -52,7 +52,8 @@ impl Ask {
     fn request(self) -> Request<Bytes> {
         let mut request = Request::builder().method(self.method).uri(self.path);
         for (name, value) in self.headers {
-            request = request.header(name, value);
+            request =
+                request.header(name, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         request.body(self.body).unwrap()
     }

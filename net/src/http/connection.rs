@@ -13,7 +13,9 @@ use pieskieo_query::{Error, Session};
 use crate::front::Front;
 use crate::http::body::{Body, Upload};
 use crate::http::route::{self, Handler, Target};
-use crate::http::{compress, memory, problem, records, search, service, statement, tables};
+use crate::http::{
+    compress, idempotency, memory, problem, records, search, service, statement, tables,
+};
 use crate::{limits, metrics};
 
 /// One client connection.
@@ -84,6 +86,12 @@ impl Connection {
         {
             return Err(Error::unsupported("a transaction over several requests here")
                 .with_hint("Only /v1/query takes the Transaction header."));
+        }
+        let keyed = [Handler::Query, Handler::RecordsInsert].contains(&target.route.handler);
+        if request.headers().contains_key(idempotency::IDEMPOTENCY_KEY) && !keyed {
+            return Err(Error::unsupported("an idempotency key here").with_hint(
+                "Only POST /v1/query and POST /v1/tables/{table}/records take Idempotency-Key.",
+            ));
         }
         // An operator's questions are answered however busy the core is.
         if target.route.service {

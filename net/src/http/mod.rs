@@ -10,6 +10,7 @@
 //! | `answer` | how does a statement's answer become bytes |
 //! | `statement` | `/v1/query`: how are statements run |
 //! | `records` | `/v1/tables/{table}/records`: how are records stored, read and removed |
+//! | `idempotency` | which idempotency key does a request carry |
 //! | `search` | `/v1/search` and `/v1/graph/traverse` |
 //! | `tables` | `/v1/tables`: which tables are there |
 //! | `service` | health, readiness, metrics |
@@ -20,6 +21,7 @@ mod answer;
 mod body;
 mod compress;
 pub(crate) mod connection;
+mod idempotency;
 mod memory;
 mod openapi;
 mod problem;

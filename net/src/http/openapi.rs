@@ -68,6 +68,7 @@ fn operation(route: &Route) -> Value {
             "description": "names the transaction that goes on; absent when none does",
         } });
     }
+    describe_key(route, &mut operation, &mut parameters);
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
@@ -84,6 +85,22 @@ fn operation(route: &Route) -> Value {
             json!({ "schema": { "type": "string", "format": "binary" } });
     }
     operation
+}
+
+fn describe_key(route: &Route, operation: &mut Value, parameters: &mut Vec<Value>) {
+    if ["/v1/query", "/v1/tables/{table}/records"].contains(&route.path) {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255,
+                        "pattern": "^[!-~]+$" },
+            "description": "a name for this request: sent again, it answers what it answered \
+                            first and does nothing; an array of records is all or nothing then",
+        }));
+        operation["responses"]["200"]["headers"]["Idempotency-Replayed"] = json!({
+            "schema": { "const": "true" },
+            "description": "this is the answer to an earlier request with the same key",
+        });
+    }
 }
 
 fn parameters(path: &'static str) -> impl Iterator<Item = &'static str> {

@@ -33,9 +33,11 @@ pub fn no_record(message: &str) -> Error {
 pub fn status(error: &Error) -> StatusCode {
     match (error.code, error.kind) {
         ("42P01" | "P0002", _) => StatusCode::NOT_FOUND,
-        ("23503" | "23505" | "25P01" | "25P02" | "25P03" | "40001" | "42P07" | "55006", _) => {
-            StatusCode::CONFLICT
-        }
+        (
+            "23503" | "23505" | "25P01" | "25P02" | "25P03" | "40001" | "42P07" | "55006" | "IK002",
+            _,
+        ) => StatusCode::CONFLICT,
+        ("IK001", _) => StatusCode::UNPROCESSABLE_ENTITY,
         ("54000", _) => StatusCode::PAYLOAD_TOO_LARGE,
         ("57014", _) => StatusCode::GATEWAY_TIMEOUT,
         ("0A000", _) => StatusCode::NOT_IMPLEMENTED,

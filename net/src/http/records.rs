@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::http::body::{self, Body, Lines, Upload};
 use crate::http::connection::Connection;
-use crate::http::{answer, problem, statement};
+use crate::http::{answer, idempotency, problem, statement};
 use crate::limits;
 
 /// Stores what the body holds.
@@ -29,14 +29,34 @@ pub async fn insert(
     let media = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = media.and_then(|media| media.split(';').next()).unwrap_or("").trim();
     if media == "application/x-ndjson" || media == "application/jsonl" {
+        if head.headers.contains_key(idempotency::IDEMPOTENCY_KEY) {
+            return Err(Error::unsupported("an idempotency key for a streamed load")
+                .with_detail("It is stored step by step, so it has no one outcome.")
+                .with_hint("Send the records as a JSON array, or use on_conflict=keep."));
+        }
         return stream(connection, table, body, existing).await;
     }
     let bytes = body::read_whole(body).await?;
+    let (path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
+    let parts: [&[u8]; 4] = [b"POST", path.as_bytes(), query.as_bytes(), &bytes];
+    let key = idempotency::key_of(&head.headers, &parts)?;
     let value: Value = statement::parse(&bytes)?;
     let (records, single) = match value {
         Value::Array(records) => (records, false),
         one => (vec![one], true),
     };
+    if let Some(key) = key {
+        let asked = (records.as_slice(), existing);
+        let keyed = connection.session.insert_records_keyed(&key, table, asked).await?;
+        let (report, replayed) = keyed;
+        let stored = if replayed { 0 } else { report.inserted };
+        metrics::counter!("pieskieo_records_loaded_total").increment(stored);
+        let mut total = Total::default();
+        total.add(report, |position| position + 1);
+        let mut response = answer::json(&total.told("record"));
+        idempotency::mark(&mut response, replayed);
+        return Ok(response);
+    }
     let mut report = connection.session.insert_records(table, &records, existing).await?;
     if single && !report.errors.is_empty() {
         return Err(report.errors.remove(0).error);

@@ -32,6 +32,8 @@ pub async fn metrics(front: &Front) -> Response<Body> {
             Ok(shards) => {
                 shards.iter().for_each(publish);
                 shards.iter().for_each(memory::publish_shard);
+                let keys = front.database.remembered_keys(&shards);
+                gauge!("pieskieo_idempotency_keys").set(keys as f64);
             }
             Err(error) => tracing::warn!(message = error.message, "read shard counters"),
         }

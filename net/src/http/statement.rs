@@ -9,12 +9,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use pieskieo_io::rt;
 use pieskieo_io::time::{self, Monotonic};
 use pieskieo_query::error::code;
-use pieskieo_query::{Answer, Error, Outcome, Param, StatementKind, Token};
+use pieskieo_query::{Answer, Error, IdempotencyKey, Outcome, Param, StatementKind, Token};
 use serde::Deserialize;
 
 use crate::http::body::{self, Body, Upload};
 use crate::http::connection::Connection;
-use crate::http::{answer, problem};
+use crate::http::{answer, idempotency, problem};
 use crate::{limits, metrics};
 
 /// Names the transaction that goes on after a request: BEGIN answers it, later requests send it.
@@ -57,7 +57,14 @@ pub async fn query(
     // The session ends statements in time, but for a commit under way: that is waited for.
     let cancel = session.cancel_handle_within(limit);
     let deadline = limit.map(|limit| (limit, started + limit));
+    let key = key_of(&head.headers, &wanted.pql, &params, transaction)?;
     let answered = async {
+        if let Some(key) = &key {
+            check_form(&kinds, wants_arrow)?;
+            let asked = (wanted.pql.as_str(), params.as_slice());
+            let answer = session.run_keyed(key, transaction, asked, &cancel).await?;
+            return within_transaction(answer, wants_arrow, deadline).await;
+        }
         if transaction.is_some() || kinds.contains(&StatementKind::Transaction) {
             let answer = session.run_in(transaction, &wanted.pql, &params, &cancel).await?;
             return within_transaction(answer, wants_arrow, deadline).await;
@@ -66,14 +73,39 @@ pub async fn query(
             let outcome = session.run_one_streaming_with(&wanted.pql, &params, &cancel).await?;
             return answer_one(outcome, wants_arrow, deadline).await;
         }
-        if wants_arrow {
-            return Err(problem::bad_request("an Arrow stream answers exactly one statement"));
-        }
+        check_form(&kinds, wants_arrow)?;
         answer::many_json(session.run_with(&wanted.pql, &params, &cancel).await?).await
     };
     let result = answered.await;
     note(&kinds, result.is_ok(), started.elapsed());
     result
+}
+
+/// Returns the idempotency key of a request. Its name, its statements with their parameters, and
+/// its transaction make it this request and no other.
+fn key_of(
+    headers: &HeaderMap,
+    pql: &str,
+    params: &[Param],
+    transaction: Option<Token>,
+) -> Result<Option<IdempotencyKey>, Error> {
+    if !headers.contains_key(idempotency::IDEMPOTENCY_KEY) {
+        return Ok(None);
+    }
+    let params: Vec<&serde_json::Value> = params.iter().map(|Param::Json(value)| value).collect();
+    let params = serde_json::to_vec(&params).map_err(|error| Error::internal(error.to_string()))?;
+    let transaction = transaction.map_or_else(String::new, |token| token.to_string());
+    let parts: [&[u8]; 5] =
+        [b"POST", b"/v1/query", pql.as_bytes(), &params, transaction.as_bytes()];
+    idempotency::key_of(headers, &parts)
+}
+
+/// Refuses to answer several statements where only one can be.
+fn check_form(kinds: &[StatementKind], wants_arrow: bool) -> Result<(), Error> {
+    if wants_arrow && kinds.len() != 1 {
+        return Err(problem::bad_request("an Arrow stream answers exactly one statement"));
+    }
+    Ok(())
 }
 
 /// Answers statements of a transaction that may go on, and says under which name it does.
@@ -82,7 +114,7 @@ async fn within_transaction(
     wants_arrow: bool,
     deadline: Option<(Duration, Monotonic)>,
 ) -> Result<Response<Body>, Error> {
-    let Answer { mut outcomes, transaction } = answer;
+    let Answer { mut outcomes, transaction, replayed } = answer;
     let mut response = match outcomes.pop() {
         Some(only) if outcomes.is_empty() => answer_one(only, wants_arrow, deadline).await?,
         // What was asked has been done: how it is answered is no reason to fail any more.
@@ -91,6 +123,7 @@ async fn within_transaction(
             answer::many_json(outcomes).await?
         }
     };
+    idempotency::mark(&mut response, replayed);
     if let Some(token) = transaction {
         let value = HeaderValue::try_from(token.to_string());
         let value = value.map_err(|error| Error::internal(error.to_string()))?;

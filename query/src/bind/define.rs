@@ -500,7 +500,9 @@ fn check_kind(table: &Table, kind: DropKind, name: &Name) -> Result<()> {
         TableKind::Relation => (DropKind::Table, "table"),
         TableKind::Collection => (DropKind::Collection, "collection"),
         TableKind::Edge { .. } => (DropKind::Edge, "edge"),
-        TableKind::Entries { .. } | TableKind::Sequence(_) => (DropKind::Sequence, "sequence"),
+        TableKind::Entries { .. } | TableKind::Sequence(_) | TableKind::Answers => {
+            (DropKind::Sequence, "sequence")
+        }
     };
     if kind == DropKind::Table || kind == is {
         return Ok(());
@@ -519,7 +521,7 @@ fn drop_indexes(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
             if drop.if_exists {
                 continue;
             }
-            let names = catalog.tables.values().flat_map(|table| table.indexes.iter());
+            let names = catalog.listed().flat_map(|table| table.indexes.iter());
             let names = names.map(|index| index.name.as_str());
             return Err(Error::new(
                 code::UNDEFINED_OBJECT,

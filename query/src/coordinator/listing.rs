@@ -75,7 +75,7 @@ fn table_listing(catalog: &Catalog, table: &Table) -> TableListing {
         TableKind::Relation => ("table", None),
         TableKind::Collection => ("collection", None),
         TableKind::Edge { source, target } => ("edge", Some((name_of(source), name_of(target)))),
-        TableKind::Entries { .. } | TableKind::Sequence(_) => ("hidden", None),
+        TableKind::Entries { .. } | TableKind::Sequence(_) | TableKind::Answers => ("hidden", None),
     };
     let columns = table.columns.iter().filter(|column| !column.hidden).map(|column| {
         let type_name = crate::outcome::type_name(&column.ty.arrow());

@@ -22,6 +22,7 @@
 //! | `listing` | what tables, columns and indexes are there |
 //! | `bulk` | how are many records loaded |
 //! | `bulk_checked` | how are many records loaded into a table with constraints |
+//! | `bulk_whole` | how are records loaded in one transaction, all or none |
 //! | `records` | how is one record read or changed by key |
 //! | `syntax_tree` | how is a query made of pieces of a changing statement |
 //! | `structured` | how do structured searches become statements |
@@ -29,6 +30,7 @@
 mod block;
 mod bulk;
 mod bulk_checked;
+mod bulk_whole;
 mod change;
 mod conflict;
 pub(crate) mod defaults;
@@ -57,6 +59,7 @@ pub use structured::{SearchRequest, TextSearch, TraverseRequest, VectorSearch};
 
 pub(crate) use block::Block;
 pub(crate) use bulk::load;
+pub(crate) use bulk_whole::load_whole;
 pub(crate) use change::{delete_query, update_query};
 pub(crate) use fuse::fuse;
 pub(crate) use parts::outlives;

@@ -28,6 +28,7 @@ use crate::bind::bind;
 use crate::constraint::{Changes, Ground, settle};
 use crate::error::{Error, Result, code};
 use crate::exec::scope::{Scope, Stop};
+use crate::idempotency::{self, IdempotencyKey, Stored};
 use crate::open::OpenTransaction;
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, StatementKind};
@@ -59,6 +60,8 @@ pub(crate) struct Request<'s> {
     /// Whether it began in this request.
     renewed: bool,
     home: Option<&'s OpenTransaction>,
+    /// The key under which the answer is remembered.
+    key: Option<&'s IdempotencyKey>,
 }
 
 /// What a request needs of its session.
@@ -94,6 +97,7 @@ impl<'s> Request<'s> {
             outlives: false,
             renewed: false,
             home: None,
+            key: None,
         })
     }
 
@@ -113,6 +117,11 @@ impl<'s> Request<'s> {
         }
         request.home = Some(home);
         Ok(request)
+    }
+
+    /// Has the answer remembered under a key, in the transaction of the writes.
+    pub fn remember_under(&mut self, key: Option<&'s IdempotencyKey>) {
+        self.key = key;
     }
 
     /// Returns whether the transaction that goes on after the request began in it.
@@ -327,6 +336,9 @@ impl<'s> Request<'s> {
             return Err(Error::unsupported("a transaction that outlives its request")
                 .with_hint("Send BEGIN, the statements and COMMIT in one request."));
         }
+        if self.key.is_some() {
+            check_keyed(&parts)?;
+        }
         for part in parts {
             if let [only] = part.items
                 && schema::is_schema(&only.parsed.statement)
@@ -363,6 +375,7 @@ impl<'s> Request<'s> {
                 request.stop.check()?;
                 outcomes.push(request.statement(item).await?);
             }
+            request.remember(part, &outcomes).await?;
             Ok(outcomes)
         };
         self.transact(fresh, work, part.end).await
@@ -398,10 +411,39 @@ impl<'s> Request<'s> {
                     .with_detail("The transaction was rolled back.")
                     .with_hint("Begin again with BEGIN.")
             })?;
-            let result = self.settle(Ok(()), End::Commit).await;
+            let remembered = self.remember(part, &outcomes).await;
+            let result = self.settle(remembered, End::Commit).await;
             result.map_err(|error| self.lost(error))?;
         }
         Ok(outcomes)
+    }
+
+    /// Adds the answer to the writes of the transaction, if it is to be remembered.
+    async fn remember(&mut self, part: &Part<'_>, outcomes: &[Outcome]) -> Result<()> {
+        let changes = part.items.iter().any(|item| changes(&item.parsed.statement));
+        if self.key.is_none() || part.end == End::Rollback || !(changes || self.has_writes()) {
+            return Ok(());
+        }
+        let nothing = Outcome::without_rows(StatementKind::Transaction, None);
+        let mut all: Vec<&Outcome> = Vec::with_capacity(outcomes.len() + 2);
+        all.extend(matches!(part.begin, Begin::Written(_)).then_some(&nothing));
+        all.extend(outcomes);
+        all.extend((part.end == End::Commit).then_some(&nothing));
+        self.remember_answer(Stored::statements(all.into_iter())?).await
+    }
+
+    /// Adds an answer to the writes of the transaction, if there is a key to remember it under.
+    ///
+    /// **Errors**: one that says that the key has an answer by now.
+    pub async fn remember_answer(&mut self, answer: Stored) -> Result<()> {
+        let Some(key) = self.key else { return Ok(()) };
+        let (core, retention) = (self.core.clone(), self.options.key_retention);
+        let stored = (answer, retention);
+        Box::pin(idempotency::remember(&core, self.transaction(), key, stored)).await
+    }
+
+    fn has_writes(&self) -> bool {
+        self.block.txn.as_ref().is_some_and(Transaction::has_writes)
     }
 
     /// Says what a failure means where the transaction does not start again by itself.
@@ -562,6 +604,26 @@ pub(crate) async fn within<T>(stop: &Stop, work: impl Future<Output = Result<T>>
         Ok(result) => result,
         Err(_) if stop.is_settling() => work.await,
         Err(_) => Err(stop.out_of_time()),
+    }
+}
+
+/// Refuses an idempotency key where one transaction does not make the whole effect.
+///
+/// **Errors**: `0A000`.
+fn check_keyed(parts: &[Part<'_>]) -> Result<()> {
+    let refuse = |what: &str, hint: &str| {
+        Err(Error::unsupported(format!("an idempotency key for {what}")).with_hint(hint))
+    };
+    match parts {
+        [part] if part.end == End::Later => refuse(
+            "a request that leaves its transaction open",
+            "Send the key with the request that commits.",
+        ),
+        [part] if part.items.iter().any(|item| schema::is_schema(&item.parsed.statement)) => {
+            refuse("CREATE and DROP", "Use IF NOT EXISTS and IF EXISTS instead.")
+        }
+        [] | [_] => Ok(()),
+        _ => refuse("several transactions", "Send each in a request of its own, with its own key."),
     }
 }
 

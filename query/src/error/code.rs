@@ -150,6 +150,10 @@ codes! {
         "The server is starting or stopping.";
     IO_ERROR = "58030", "io_error", Unavailable,
         "The disk or the network below failed.";
+    KEY_REUSED = "IK001", "idempotency_key_reused", FixRequest,
+        "The idempotency key belongs to another request.";
+    KEY_IN_USE = "IK002", "idempotency_key_in_use", Retry,
+        "The first request with this idempotency key is still being worked on.";
     NO_DATA_FOUND = "P0002", "no_data_found", FixRequest,
         "Nothing is at this address.";
     INTERNAL_ERROR = "XX000", "internal_error", Internal,

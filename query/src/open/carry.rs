@@ -11,9 +11,10 @@ use pieskieo_shards::ids::ShardId;
 use pieskieo_shards::request::{Fragment, Request};
 
 use super::Token;
-use super::registry::{Registry, no_transaction};
+use super::registry::{Asked, Registry, no_transaction};
 use crate::error::{Error, Result};
 use crate::exec::scope::Stop;
+use crate::idempotency::IdempotencyKey;
 use crate::outcome::{Answer, ColumnInfo, Outcome, Param, Rows, StatementKind};
 
 /// A request on its way to the core of its transaction.
@@ -21,6 +22,7 @@ struct Errand {
     token: Token,
     text: Arc<str>,
     params: Vec<Param>,
+    key: Option<IdempotencyKey>,
     stop: Stop,
     reply: LaneSender<Result<Carried>>,
 }
@@ -55,8 +57,7 @@ impl Drop for StopWhenDropped {
 pub(crate) async fn carry(
     core: &Rc<Core>,
     token: Token,
-    text: &str,
-    params: &[Param],
+    asked: Asked<'_>,
     stop: Stop,
 ) -> Result<Answer> {
     // There are at least as many shards as cores: the first ones live on the cores of their numbers.
@@ -66,7 +67,9 @@ pub(crate) async fn carry(
     }
     let (reply, mut answer) = rt::lane(1);
     let _stop = StopWhenDropped(stop.clone());
-    let errand = Errand { token, text: text.into(), params: params.to_vec(), stop, reply };
+    let Asked { text, params, key } = asked;
+    let (text, params, key) = (text.into(), params.to_vec(), key.cloned());
+    let errand = Errand { token, text, params, key, stop, reply };
     core.call(shard, Request::Fragment(Box::new(errand))).await?;
     let carried = answer.recv().await;
     carried
@@ -82,9 +85,10 @@ impl Fragment for Errand {
 
 impl Errand {
     async fn run(self: Box<Self>) {
-        let Self { token, text, params, stop, mut reply } = *self;
+        let Self { token, text, params, key, stop, mut reply } = *self;
+        let asked = Asked { text: &text, params: &params, key: key.as_ref() };
         let answer = match Registry::current() {
-            Some(registry) => registry.run(Ok(token), &text, &params, stop).await,
+            Some(registry) => registry.run(Ok(token), asked, stop).await,
             None => Err(no_transaction()),
         };
         let carried = match answer {
@@ -114,6 +118,7 @@ impl From<Carried> for Answer {
             let CarriedOutcome { kind, columns, schema, batches, affected } = outcome;
             Outcome { kind, columns, schema, rows: Rows::Collected(batches), affected }
         });
-        Self { outcomes: outcomes.collect(), transaction: carried.transaction }
+        let (outcomes, transaction) = (outcomes.collect(), carried.transaction);
+        Self { outcomes, transaction, replayed: false }
     }
 }

@@ -11,14 +11,17 @@
 //! | `transaction` | what waits |
 //! | `registry` | which transactions wait on this core, and for how long |
 //! | `carry` | how does a request reach the core of its transaction |
+//! | `visit` | how does one core look at what another keeps in its registry |
 
 mod carry;
 mod registry;
 mod token;
 mod transaction;
+mod visit;
 
 pub use token::Token;
 
 pub(crate) use carry::carry;
-pub(crate) use registry::Registry;
+pub(crate) use registry::{Asked, Registry};
 pub(crate) use transaction::OpenTransaction;
+pub(crate) use visit::visit;

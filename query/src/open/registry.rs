@@ -13,8 +13,10 @@ use super::{OpenTransaction, Token};
 use crate::coordinator::{Client, Request, Sequences, Settings, within};
 use crate::error::{Error, Result, code};
 use crate::exec::scope::Stop;
+use crate::idempotency::{self, Claims, IdempotencyKey};
 use crate::limits::{
-    OPEN_TRANSACTION_BYTES_MAX, OPEN_TRANSACTIONS_MAX, TIMED_OUT_MAX, TRANSACTION_LIFE_MAX,
+    KEYS_MAX, OPEN_TRANSACTION_BYTES_MAX, OPEN_TRANSACTIONS_MAX, TIMED_OUT_MAX,
+    TRANSACTION_LIFE_MAX,
 };
 use crate::options::SessionOptions;
 use crate::outcome::{Answer, Param};
@@ -40,6 +42,9 @@ pub(crate) struct Registry {
     /// Whether a task looks for them.
     sweeps: Cell<bool>,
     sequences: Sequences,
+    claims: Claims,
+    /// Idempotency keys that all shards remembered when they were last counted.
+    keys: Cell<u64>,
 }
 
 #[derive(Debug)]
@@ -47,6 +52,17 @@ struct Waiting {
     transaction: Rc<OpenTransaction>,
     /// Since when it waits; `None` while a request works with it.
     since: Option<Monotonic>,
+}
+
+/// What is asked for in a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// One or several statements.
+    pub text: &'a str,
+    /// Their parameters.
+    pub params: &'a [Param],
+    /// The key under which the answer is remembered.
+    pub key: Option<&'a IdempotencyKey>,
 }
 
 /// A transaction a request works with. When it is dropped, the transaction waits again, unless it
@@ -67,8 +83,12 @@ impl Registry {
             timed_out: RefCell::default(),
             sweeps: Cell::new(false),
             sequences: Sequences::default(),
+            claims: Claims::default(),
+            keys: Cell::new(0),
         });
         REGISTRIES.with_borrow_mut(|all| all.insert(core.id(), Rc::downgrade(&registry)));
+        let forget = idempotency::sweep(Rc::downgrade(&registry), registry.options.key_retention);
+        drop(rt::spawn(Queue::Maintenance, "idempotency keys", forget));
         registry
     }
 
@@ -80,6 +100,33 @@ impl Registry {
     /// Returns the numbers of sequences that this core has to hand out.
     pub fn sequences(&self) -> &Sequences {
         &self.sequences
+    }
+
+    /// Returns the engine's handle on this core.
+    pub fn core(&self) -> &Rc<Core> {
+        &self.core
+    }
+
+    /// Returns the idempotency keys of this core's shards that are being worked with.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Notes how many idempotency keys are remembered.
+    pub fn count_keys(&self, count: u64) {
+        self.keys.set(count);
+    }
+
+    /// Refuses one more idempotency key when there are too many.
+    ///
+    /// **Errors**: `53400`.
+    pub fn check_keys(&self) -> Result<()> {
+        if self.keys.get() < KEYS_MAX {
+            return Ok(());
+        }
+        let message = format!("the limit \"idempotency_keys\" of {KEYS_MAX} was reached");
+        Err(Error::new(code::LIMIT_EXCEEDED, message)
+            .with_hint("Wait until old ones are forgotten, or lower idempotency_retention_ms."))
     }
 
     /// Returns the number of transactions that are open here.
@@ -95,10 +142,10 @@ impl Registry {
     pub async fn run(
         self: &Rc<Self>,
         named: std::result::Result<Token, Settings>,
-        text: &str,
-        params: &[Param],
+        asked: Asked<'_>,
         stop: Stop,
     ) -> Result<Answer> {
+        let Asked { text, params, key } = asked;
         let mut used = match named {
             Ok(token) => self.resume(token)?,
             Err(settings) => self.begin(settings)?,
@@ -109,6 +156,7 @@ impl Registry {
         let client = Client { core, settings, options: &self.options, sequences: &self.sequences };
         let run = Box::pin(async {
             let mut request = Request::within(client, params, stop.clone(), &transaction)?;
+            request.remember_under(key);
             let outcomes = request.run_all(&items).await?;
             Ok((outcomes, request.is_renewed()))
         });
@@ -117,7 +165,7 @@ impl Registry {
             used.rename();
         }
         let transaction = used.keep()?;
-        Ok(Answer { outcomes, transaction })
+        Ok(Answer { outcomes, transaction, replayed: false })
     }
 
     fn begin(self: &Rc<Self>, settings: Settings) -> Result<InUse> {

@@ -145,7 +145,7 @@ impl Table {
 
     /// Returns whether the engine keeps its records for itself.
     pub fn is_hidden(&self) -> bool {
-        matches!(self.kind, TableKind::Entries { .. } | TableKind::Sequence(_))
+        matches!(self.kind, TableKind::Entries { .. } | TableKind::Sequence(_) | TableKind::Answers)
     }
 
     /// Returns the table of entries of a unique constraint over these columns; its id is not set.

@@ -9,6 +9,7 @@
 //!          | u8 4 entries of a unique constraint, u32 table
 //!          | u8 5 sequence: u64 start, u64 increment, u64 min, u64 max (two's complement),
 //!                           u8 cycle, u32 cache, u32 owner (0 none)
+//!          | u8 6 answers to requests with idempotency keys
 //! column   u32 id | text name | type | u8 flags (1 not null, 2 hidden, 4 generated,
 //!          8 a default follows, 16 takes only its default) | [text default]
 //! type     u8 tag | numeric: u8 precision, u8 scale as i8 | vector: u32 dimension
@@ -25,7 +26,7 @@
 //! positions  u32 n | n times u32
 //! ```
 //! Numbers are little-endian (`codec`). Format 1 is read as well: it has no constraints, kinds 4
-//! and 5 and flag 16 do not occur. A reader refuses formats it does not know. Names and tags are
+//! to 6 and flag 16 do not occur. A reader refuses formats it does not know. Names and tags are
 //! never reused for another meaning.
 
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ const KIND_COLLECTION: u8 = 2;
 const KIND_EDGE: u8 = 3;
 const KIND_ENTRIES: u8 = 4;
 const KIND_SEQUENCE: u8 = 5;
+const KIND_ANSWERS: u8 = 6;
 
 const INDEX_ORDERED: u8 = 1;
 const INDEX_VECTOR: u8 = 2;
@@ -122,6 +124,7 @@ fn put_table(out: &mut Writer, table: &Table) {
             out.u8(KIND_SEQUENCE);
             put_sequence(out, shape);
         }
+        TableKind::Answers => out.u8(KIND_ANSWERS),
     }
     out.count(columns.len());
     for column in columns {
@@ -151,6 +154,7 @@ fn take_table(input: &mut Reader<'_>, format: u8) -> Result<Table, Error> {
         },
         KIND_ENTRIES => TableKind::Entries { of: TableId(input.u32("table of entries")?) },
         KIND_SEQUENCE => TableKind::Sequence(take_sequence(input)?),
+        KIND_ANSWERS => TableKind::Answers,
         _ => return Err(input.corrupt("table kind")),
     };
     let mut columns = Vec::new();

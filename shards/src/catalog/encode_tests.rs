@@ -119,6 +119,7 @@ fn any_table() -> impl Strategy<Value = Table> {
             .prop_map(|(s, t)| TableKind::Edge { source: TableId(s), target: TableId(t) }),
         any::<u32>().prop_map(|of| TableKind::Entries { of: TableId(of) }),
         any_sequence().prop_map(TableKind::Sequence),
+        Just(TableKind::Answers),
     ];
     let columns = prop::collection::vec(any_column(), 1..5);
     let indexes = prop::collection::vec(any_index(), 0..4);

@@ -73,6 +73,8 @@ pub enum TableKind {
     },
     /// Hidden: a sequence. Its one record, once there is one, holds the next number.
     Sequence(SequenceShape),
+    /// Hidden, at most one: what requests with idempotency keys have answered.
+    Answers,
 }
 
 /// One column.
@@ -163,9 +165,9 @@ impl Catalog {
         self.listed().find(|table| table.name == name)
     }
 
-    /// Returns the table and index with this index name.
+    /// Returns the table and index with this index name, unless the table is hidden.
     pub fn index_named(&self, name: &str) -> Option<(&Arc<Table>, &Arc<Index>)> {
-        self.tables.values().find_map(|table| {
+        self.listed().find_map(|table| {
             table.indexes.iter().find(|index| index.name == name).map(|index| (table, index))
         })
     }
