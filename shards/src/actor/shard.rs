@@ -23,7 +23,7 @@ use crate::catalog::{Catalog, Table};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
 use crate::request::{ShardStats, Write};
-use crate::storage::Storage;
+use crate::storage::{Imaged, Storage};
 use crate::store::{Build, Store};
 use crate::tree::Cache;
 use crate::txn::{self, Place};
@@ -59,7 +59,9 @@ pub(crate) struct Shard {
     hot_bytes: Cell<usize>,
     /// Bytes of the log when the last checkpoint was made.
     log_bytes: Cell<u64>,
-    limits: StorageOptions,
+    /// Images that are written and that the next checkpoint names.
+    pub(crate) images: RefCell<Vec<Imaged>>,
+    pub(crate) limits: StorageOptions,
     pub(crate) counters: Counters,
     /// Raised when there may be something to fold or collect.
     pub(crate) work: Signal,
@@ -93,6 +95,8 @@ pub(crate) struct Counters {
     pub(crate) conflicts: Cell<u64>,
     pub(crate) replayed: Cell<u64>,
     pub(crate) replay_ms: Cell<u64>,
+    pub(crate) image_ms: Cell<u64>,
+    pub(crate) indexes_rebuilt: Cell<u64>,
 }
 
 impl Counters {
@@ -121,6 +125,7 @@ impl Shard {
             begun: RefCell::default(),
             hot_bytes: Cell::new(0),
             log_bytes: Cell::new(0),
+            images: RefCell::default(),
             limits,
             locks: RefCell::default(),
             prepared: RefCell::default(),
@@ -149,7 +154,8 @@ impl Shard {
     pub(crate) fn is_checkpoint_due(&self) -> bool {
         let log = self.wal.stats().frame_bytes - self.log_bytes.get();
         let hot = self.hot_bytes.get();
-        hot > 0 && (hot >= self.limits.flush_bytes || log >= self.limits.log_bytes)
+        !self.images.borrow().is_empty()
+            || hot > 0 && (hot >= self.limits.flush_bytes || log >= self.limits.log_bytes)
     }
 
     /// Notes that everything was made into runs.
@@ -267,6 +273,7 @@ impl Shard {
     pub(crate) fn stats(&self) -> ShardStats {
         let store = self.store.borrow().stats();
         let log = self.wal.stats();
+        let (images, image_bytes) = self.storage.image_facts();
         ShardStats {
             shard: self.id,
             records: store.records,
@@ -283,6 +290,10 @@ impl Shard {
             vectors_pending: store.vectors_pending,
             replayed: self.counters.replayed.get(),
             replay_ms: self.counters.replay_ms.get(),
+            images,
+            image_bytes,
+            image_ms: self.counters.image_ms.get(),
+            indexes_rebuilt: self.counters.indexes_rebuilt.get(),
         }
     }
 }

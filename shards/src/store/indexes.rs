@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::apply::Mirror;
+use super::changes::Changes;
 use crate::catalog::{Index, IndexKind, Table, TableKind, TextField};
 use crate::document;
 use crate::error::Error;
@@ -34,6 +35,8 @@ pub(super) struct Indexes {
 pub(super) struct VectorColumn {
     pub column: usize,
     pub index: VectorIndex,
+    /// What its image does not have.
+    pub changes: Changes,
 }
 
 /// A text index and what it is over.
@@ -80,8 +83,9 @@ impl Indexes {
             }
             IndexKind::Vector { column, .. } => {
                 if let Some(options) = vector_options(index, table) {
+                    let (column, changes) = (*column, Changes::default());
                     let index_of =
-                        VectorColumn { column: *column, index: VectorIndex::open(options) };
+                        VectorColumn { column, index: VectorIndex::open(options), changes };
                     self.vector.insert(index.id, index_of);
                 }
             }
@@ -215,6 +219,7 @@ impl VectorColumn {
         {
             return Ok(());
         }
+        self.changes.note(change.key.shared_bytes());
         if change.old.is_some() {
             self.index.remove(change.id, change.at);
         }

@@ -536,9 +536,7 @@ fn an_image_has_every_link() {
     let (head, mut portrayal) = index.begin_image();
     let mut revival = Revival::begin(*index.options(), &head).unwrap();
     let mut known = |key: &[u8]| Some(RecordId(u32::from_le_bytes(key.try_into().unwrap())));
-    while let Some(block) =
-        index.image_block(&mut portrayal, |record| &keys[record.0 as usize])
-    {
+    while let Some(block) = index.image_block(&mut portrayal, |record| &keys[record.0 as usize]) {
         revival.take(&block, &mut known).unwrap();
     }
     let revived = revival.finish().unwrap();

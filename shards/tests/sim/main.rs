@@ -11,6 +11,7 @@
 //! | `edges` | do both ends of an edge always agree |
 //! | `faults` | what does a disk that tears, loses or refuses do to acknowledged commits |
 //! | `harness` | how is a scenario run for many seeds and through crashes |
+//! | `images` | do indexes that are read from images equal their records |
 //! | `model` | which tables and operations do the scenarios share |
 //! | `skew` | do transactions that read what others write have the effect of some serial order |
 //! | `schema` | do schema changes and writes that race leave one truth on all shards |
@@ -20,6 +21,7 @@ mod conflicts;
 mod edges;
 mod faults;
 mod harness;
+mod images;
 mod model;
 mod schema;
 mod segments;
