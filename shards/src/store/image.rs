@@ -6,14 +6,14 @@ use pieskieo_io::segment::Codec;
 
 use super::build::Row;
 use super::changes::{ChangedKeys, Changes};
-use super::indexes::VectorColumn;
+use super::indexes::Indexes;
 use super::install::Store;
 use super::table::TableStore;
 use crate::error::Error;
 use crate::ids::{RecordId, TableId, Timestamp};
 use crate::storage::ImageName;
 use crate::tree::Reach;
-use crate::vector::{Portrayal, Revival};
+use crate::{text, vector};
 
 /// An image waits while one vector in this many is not linked: the links are what it is for.
 const PENDING_SHARE: usize = 8;
@@ -22,12 +22,14 @@ const CHECKED_NODES: usize = 1024;
 
 /// An image being written.
 pub(crate) enum Writing {
-    Vector(Portrayal),
+    Vector(vector::Portrayal),
+    Text(text::Portrayal),
 }
 
 /// An image being read.
 pub(crate) enum Reading {
-    Vector(Revival),
+    Vector(vector::Revival),
+    Text(text::Revival),
 }
 
 /// What a checkpoint lists of an index.
@@ -48,10 +50,15 @@ impl Store {
 
     /// Begins an image and returns its head; `None` when the index is gone.
     pub(crate) fn begin_image(&mut self, name: ImageName) -> Option<(Vec<u8>, Writing)> {
-        let column = self.tables.get_mut(&name.table)?.vector_mut(name)?;
-        column.changes.begin();
-        let (head, portrayal) = column.index.begin_image();
-        Some((head, Writing::Vector(portrayal)))
+        let indexes = &mut self.tables.get_mut(&name.table)?.indexes;
+        indexes.changes_mut(name)?.begin();
+        let index = name.index?;
+        if let Some(column) = indexes.vector.get_mut(&index) {
+            let (head, portrayal) = column.index.begin_image();
+            return Some((head, Writing::Vector(portrayal)));
+        }
+        let (head, portrayal) = indexes.text.get_mut(&index)?.index.begin_image();
+        Some((head, Writing::Text(portrayal)))
     }
 
     /// Returns the next block of an image; `Some(None)` after the last, `None` when the index is
@@ -70,16 +77,21 @@ impl Store {
                 let column = table.indexes.vector.get(&name.index?)?;
                 Some(column.index.image_block(portrayal, key_of))
             }
+            Writing::Text(portrayal) => {
+                let columns = table.indexes.text.get(&name.index?)?;
+                Some(columns.index.image_block(portrayal, key_of))
+            }
         }
     }
 
     /// Ends an image; `is_whole`: it was finished.
     pub(crate) fn end_image(&mut self, name: ImageName, is_whole: bool) {
-        let table = self.tables.get_mut(&name.table);
-        let Some(column) = table.and_then(|table| table.vector_mut(name)) else { return };
-        column.index.end_image();
-        if !is_whole {
-            column.changes.give_up();
+        let Some(table) = self.tables.get_mut(&name.table) else { return };
+        table.indexes.release(name);
+        if let Some(changes) = table.indexes.changes_mut(name)
+            && !is_whole
+        {
+            changes.give_up();
         }
     }
 
@@ -88,7 +100,8 @@ impl Store {
     pub(crate) fn take_changes(&mut self, finished: &[ImageName]) -> Vec<Changed> {
         let mut changed = Vec::new();
         for (table, store) in &mut self.tables {
-            for (name, changes) in store.changes_mut(*table) {
+            for name in store.indexes.image_names(*table) {
+                let Some(changes) = store.indexes.changes_mut(name) else { continue };
                 let new = if finished.contains(&name) { changes.take_new() } else { None };
                 let is_new = new.is_some();
                 if let Some(keys) = new.or_else(|| changes.take()) {
@@ -106,8 +119,11 @@ impl Store {
         let gone = || Error::Corrupt("the image is of an index that is not there".into());
         let table = self.tables.get(&name.table).ok_or_else(gone)?;
         let index = name.index.ok_or_else(gone)?;
-        let column = table.indexes.vector.get(&index).ok_or_else(gone)?;
-        Ok(Reading::Vector(Revival::begin(*column.index.options(), head)?))
+        if let Some(column) = table.indexes.vector.get(&index) {
+            return Ok(Reading::Vector(vector::Revival::begin(*column.index.options(), head)?));
+        }
+        let columns = table.indexes.text.get(&index).ok_or_else(gone)?;
+        Ok(Reading::Text(text::Revival::begin(columns.index.options().clone(), head)?))
     }
 
     /// Takes a block of an image in, without the entries of `changed`.
@@ -131,6 +147,7 @@ impl Store {
         };
         match reading {
             Reading::Vector(revival) => revival.take(block, &mut known),
+            Reading::Text(revival) => revival.take(block, &mut known),
         }
     }
 
@@ -143,11 +160,18 @@ impl Store {
         reading: Reading,
     ) -> Result<(), Error> {
         let Some(table) = self.tables.get_mut(&name.table) else { return Ok(()) };
+        let id = name.index.unwrap_or_default();
         match reading {
             Reading::Vector(revival) => {
                 let index = revival.finish()?;
-                if let Some(column) = table.vector_mut(name) {
+                if let Some(column) = table.indexes.vector.get_mut(&id) {
                     column.index = index;
+                }
+            }
+            Reading::Text(revival) => {
+                let index = revival.finish()?;
+                if let Some(columns) = table.indexes.text.get_mut(&id) {
+                    columns.index = index;
                 }
             }
         }
@@ -157,8 +181,8 @@ impl Store {
     /// Says that an index is what its image and its lists say.
     pub(crate) fn imaged(&mut self, name: ImageName, listed: u64, lists: u32) {
         let table = self.tables.get_mut(&name.table);
-        if let Some(column) = table.and_then(|table| table.vector_mut(name)) {
-            column.changes.restore(listed, lists);
+        if let Some(changes) = table.and_then(|table| table.indexes.changes_mut(name)) {
+            changes.restore(listed, lists);
         }
     }
 
@@ -197,6 +221,7 @@ impl Writing {
         match self {
             // Elements of vectors do not shrink.
             Self::Vector(_) => Codec::Plain,
+            Self::Text(_) => Codec::Lz4,
         }
     }
 }
@@ -206,6 +231,7 @@ impl Reading {
     pub(crate) fn check(&mut self) -> bool {
         match self {
             Self::Vector(revival) => revival.check(CHECKED_NODES),
+            Self::Text(_) => false,
         }
     }
 }
@@ -216,18 +242,39 @@ impl TableStore {
             let (entries, pending) = (column.index.len(), column.index.pending());
             column.changes.is_due(entries, entries_min) && pending * PENDING_SHARE <= entries
         });
-        let mut due = vector.map(|(index, _)| ImageName { table, index: Some(*index) });
-        due.next()
+        let text = self
+            .indexes
+            .text
+            .iter()
+            .filter(|(_, columns)| columns.changes.is_due(columns.index.len(), entries_min));
+        let mut due = vector.map(|(index, _)| *index).chain(text.map(|(index, _)| *index));
+        due.next().map(|index| ImageName { table, index: Some(index) })
+    }
+}
+
+impl Indexes {
+    /// Returns the indexes that may have images.
+    fn image_names(&self, table: TableId) -> Vec<ImageName> {
+        let indexes = self.vector.keys().chain(self.text.keys());
+        indexes.map(|index| ImageName { table, index: Some(*index) }).collect()
     }
 
-    fn vector_mut(&mut self, name: ImageName) -> Option<&mut VectorColumn> {
-        self.indexes.vector.get_mut(&name.index?)
+    fn changes_mut(&mut self, name: ImageName) -> Option<&mut Changes> {
+        let index = name.index?;
+        if let Some(column) = self.vector.get_mut(&index) {
+            return Some(&mut column.changes);
+        }
+        Some(&mut self.text.get_mut(&index)?.changes)
     }
 
-    fn changes_mut(&mut self, table: TableId) -> impl Iterator<Item = (ImageName, &mut Changes)> {
-        let vector = self.indexes.vector.iter_mut();
-        vector.map(move |(index, column)| {
-            (ImageName { table, index: Some(*index) }, &mut column.changes)
-        })
+    /// Lets an index go on of which an image was written.
+    fn release(&mut self, name: ImageName) {
+        let index = name.index.unwrap_or_default();
+        if let Some(column) = self.vector.get_mut(&index) {
+            column.index.end_image();
+        }
+        if let Some(columns) = self.text.get_mut(&index) {
+            columns.index.end_image();
+        }
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct VectorColumn {
 pub(super) struct TextColumns {
     pub fields: Vec<TextField>,
     pub index: TextIndex,
+    /// What its image does not have.
+    pub changes: Changes,
 }
 
 /// The adjacency of an edge table and the columns it comes from.
@@ -92,8 +94,8 @@ impl Indexes {
             IndexKind::Text { fields, stem } => {
                 let options =
                     TextOptions { fields: fields.len(), stem: *stem, ..TextOptions::default() };
-                let index_of =
-                    TextColumns { fields: fields.clone(), index: TextIndex::open(options) };
+                let (fields, changes) = (fields.clone(), Changes::default());
+                let index_of = TextColumns { fields, index: TextIndex::open(options), changes };
                 self.text.insert(index.id, index_of);
             }
         }
@@ -242,6 +244,7 @@ impl TextColumns {
         if old == new {
             return Ok(());
         }
+        self.changes.note(change.key.shared_bytes());
         // A record without texts is inserted too: that ends what was there, even if it began at
         // this very moment, when `remove` would leave it.
         let new = new.unwrap_or_else(|| vec![None; self.fields.len()]);

@@ -256,7 +256,7 @@ fn an_image_is_read_instead_of_records() {
 }
 
 /// Indexes of the table that have images.
-const IMAGED: u64 = 1;
+const IMAGED: u64 = 2;
 
 #[test]
 fn a_damaged_image_is_made_again_from_records() {
