@@ -36,8 +36,9 @@ pub const SETTINGS: &[Setting] = &[
     Setting { key: "statement_timeout_ms", variable: "PIESKIEO_STATEMENT_TIMEOUT_MS", default: "30000", unit: "ms, 1..=86400000", meaning: "time a statement may take" },
     Setting { key: "transaction_idle_timeout_ms", variable: "PIESKIEO_TRANSACTION_IDLE_TIMEOUT_MS", default: "60000", unit: "ms, 1..=3600000", meaning: "time a transaction may wait for its client's next request" },
     Setting { key: "wal_sync", variable: "PIESKIEO_WAL_SYNC", default: "auto", unit: "auto, dsync, fdatasync", meaning: "how the log reaches the disk; auto measures once per folder" },
-    Setting { key: "flush_bytes", variable: "PIESKIEO_FLUSH_BYTES", default: "67108864", unit: "bytes, 4096..=4294967296", meaning: "what is written to a shard before it is made into segments; four times as much makes writers wait" },
-    Setting { key: "cache_bytes", variable: "PIESKIEO_CACHE_BYTES", default: "268435456", unit: "bytes, 65536..=1099511627776", meaning: "what a shard keeps in memory of its segments" },
+    Setting { key: "memory", variable: "PIESKIEO_MEMORY", default: "", unit: "such as 300MiB or 4GiB, 64MiB..=16TiB", meaning: "memory of the whole process; default: 70 % of the machine's or of the control group's" },
+    Setting { key: "flush_bytes", variable: "PIESKIEO_FLUSH_BYTES", default: "", unit: "bytes, 4096..=4294967296", meaning: "what is written to a shard before it is made into segments; four times as much makes writers wait; default: an eighth of its memory, 64 MiB at most" },
+    Setting { key: "cache_bytes", variable: "PIESKIEO_CACHE_BYTES", default: "", unit: "bytes, 65536..=1099511627776", meaning: "what a shard keeps in memory of its segments at most; default: what is left of its memory" },
     Setting { key: "log", variable: "PIESKIEO_LOG", default: "info", unit: "tracing filter", meaning: "which events are logged" },
     Setting { key: "log_format", variable: "PIESKIEO_LOG_FORMAT", default: "text", unit: "text, json", meaning: "how events are written" },
 ];
@@ -82,10 +83,12 @@ pub struct Config {
     pub transaction_idle_timeout_ms: u64,
     /// Sync method: `auto`, `dsync` or `fdatasync`.
     pub wal_sync: String,
-    /// Bytes written to a shard before they are made into segments.
-    pub flush_bytes: usize,
-    /// Bytes of its segments a shard keeps in memory.
-    pub cache_bytes: usize,
+    /// Bytes of memory of the whole process, if chosen.
+    pub memory_bytes: Option<u64>,
+    /// Bytes written to a shard before they are made into segments, if chosen.
+    pub flush_bytes: Option<u64>,
+    /// Bytes of its segments a shard keeps in memory at most, if chosen.
+    pub cache_bytes: Option<u64>,
     /// Filter of log events.
     pub log: String,
     /// Whether log events are JSON.
@@ -153,10 +156,7 @@ impl Settings {
                 return Err(ConfigError { message });
             }
         };
-        let shards = match self.optional("shards") {
-            None => None,
-            Some(_) => Some(self.number("shards", 1, 256)? as u16),
-        };
+        let shards = self.chosen("shards", 1, 256)?.map(|shards| shards as u16);
         Ok(Config {
             data: PathBuf::from(self.text("data")),
             listen: self.address("listen")?,
@@ -171,8 +171,9 @@ impl Settings {
                 3_600_000,
             )?,
             wal_sync: self.choice("wal_sync", &["auto", "dsync", "fdatasync"])?,
-            flush_bytes: self.number("flush_bytes", 4096, 1 << 32)? as usize,
-            cache_bytes: self.number("cache_bytes", 1 << 16, 1 << 40)? as usize,
+            memory_bytes: self.size("memory", 64 << 20, 16 << 40)?,
+            flush_bytes: self.chosen("flush_bytes", 4096, 1 << 32)?,
+            cache_bytes: self.chosen("cache_bytes", 1 << 16, 1 << 40)?,
             log: self.text("log").to_owned(),
             log_json: self.choice("log_format", &["text", "json"])? == "json",
         })
@@ -189,6 +190,20 @@ impl Settings {
     fn number(&self, key: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
         let value = self.text(key).parse().ok().filter(|value| (min..=max).contains(value));
         value.ok_or_else(|| self.refuse(key, &format!("a whole number from {min} to {max}")))
+    }
+
+    /// A number that need not be set.
+    fn chosen(&self, key: &str, min: u64, max: u64) -> Result<Option<u64>, ConfigError> {
+        self.optional(key).map(|_| self.number(key, min, max)).transpose()
+    }
+
+    /// A number of bytes, with or without a unit, that need not be set.
+    fn size(&self, key: &str, min: u64, max: u64) -> Result<Option<u64>, ConfigError> {
+        let Some(text) = self.optional(key) else { return Ok(None) };
+        let bytes = parse_size(text).filter(|bytes| (min..=max).contains(bytes));
+        let (least, most) = (min >> 20, max >> 40);
+        let expected = format!("a size such as 300MiB or 4GiB, from {least}MiB to {most}TiB");
+        bytes.map(Some).ok_or_else(|| self.refuse(key, &expected))
     }
 
     fn choice(&self, key: &str, choices: &[&str]) -> Result<String, ConfigError> {
@@ -224,6 +239,20 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
         .map_err(|error| ConfigError { message: format!("cannot read \"{shown}\": {error}") })?;
     text.parse()
         .map_err(|error| ConfigError { message: format!("\"{shown}\" is not TOML: {error}") })
+}
+
+/// Reads `300MiB`, `4 GiB`, `1048576`. A unit stands for a power of 1024.
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let shift = match text[digits.len()..].trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 fn plain(value: &toml::Value) -> String {

@@ -2,6 +2,7 @@
 //!
 //! | file | question it answers |
 //! | --- | --- |
+//! | `budget` | which part of the memory is for what |
 //! | `config` | what was the server told to do, and by whom |
 //! | `csv` | what is in a file of separated values |
 //! | `npy` | what is in a NumPy array file |
@@ -13,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod csv;

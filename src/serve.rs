@@ -16,9 +16,10 @@ use pieskieo_io::rt::{self, CoreId, Queue, Running, RuntimeOptions, Stopper};
 use pieskieo_io::wal::{SyncMethod, WalOptions};
 use pieskieo_net::tls::TlsFiles;
 use pieskieo_net::{Door, Front, NetOptions, Recorder};
-use pieskieo_query::{Database, SessionOptions};
+use pieskieo_query::{Database, QueryMemory, SessionOptions};
 use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions, meta};
 
+use crate::budget::Budget;
 use crate::config::Config;
 
 /// Why a server could not start, or stopped by itself.
@@ -44,6 +45,9 @@ pub struct Server {
 /// What every core needs to start.
 struct Plan {
     boot: Boot,
+    budget: Budget,
+    /// What the queries of all cores share.
+    queries: QueryMemory,
     config: Config,
     tls: Option<TlsFiles>,
     recorder: Recorder,
@@ -59,10 +63,12 @@ impl Server {
     /// **Errors**: the folder is in use, damaged or of another shard count; the machine has no
     /// io_uring; TLS files that cannot be read.
     pub fn start(config: Config) -> Result<Self, ServeError> {
-        let (cores, boot) = boot(&config)?;
+        let Booted { cores, boot, budget } = boot(&config)?;
         let (ready, told) = flume::bounded(1);
         let plan = Arc::new(Plan {
             boot,
+            queries: QueryMemory::new(budget.queries as usize),
+            budget,
             tls: tls_files(&config)?,
             config,
             recorder: Recorder::install(),
@@ -101,8 +107,15 @@ impl Server {
     }
 }
 
-/// Opens the data folder and decides how many cores serve it.
-pub(crate) fn boot(config: &Config) -> Result<(usize, Boot), ServeError> {
+/// A data folder about to be served.
+pub(crate) struct Booted {
+    pub cores: usize,
+    pub boot: Boot,
+    pub budget: Budget,
+}
+
+/// Opens the data folder and decides how many cores serve it, with how much memory.
+pub(crate) fn boot(config: &Config) -> Result<Booted, ServeError> {
     let stored = meta::peek(&config.data).map_err(|error| ServeError(error.to_string()))?;
     let usable = rt::cpu_count().max(1);
     let shards = match (&stored, config.shards) {
@@ -116,10 +129,12 @@ pub(crate) fn boot(config: &Config) -> Result<(usize, Boot), ServeError> {
         "fdatasync" => SyncMethod::AfterWrite,
         _ => SyncMethod::Calibrated,
     };
+    let budget = Budget::of(config, shards);
     let storage = StorageOptions {
-        flush_bytes: config.flush_bytes,
-        hot_bytes_max: config.flush_bytes.saturating_mul(4),
-        cache_bytes: config.cache_bytes,
+        memory_bytes: budget.shard as usize,
+        flush_bytes: budget.flush as usize,
+        hot_bytes_max: (budget.flush as usize).saturating_mul(4),
+        cache_bytes: budget.cache as usize,
         ..StorageOptions::default()
     };
     let options = BootOptions {
@@ -130,7 +145,7 @@ pub(crate) fn boot(config: &Config) -> Result<(usize, Boot), ServeError> {
         storage,
     };
     let boot = Boot::new(options).map_err(|error| ServeError(error.to_string()))?;
-    Ok((cores, boot))
+    Ok(Booted { cores, boot, budget })
 }
 
 fn tls_files(config: &Config) -> Result<Option<TlsFiles>, ServeError> {
@@ -168,11 +183,12 @@ async fn open_door(
     plan: &Plan,
     engine: &std::rc::Rc<Core>,
 ) -> Result<(), ServeError> {
-    let database = Database::open(engine.clone(), session_options(&plan.config));
+    let database = Database::open(engine.clone(), session_options(plan));
     let options = NetOptions {
         listen: plan.config.listen,
         tls: plan.tls.clone(),
         statement_timeout: Duration::from_millis(plan.config.statement_timeout_ms),
+        memory_bytes: plan.budget.total,
     };
     let front = Front::new(database, options, plan.recorder.clone());
     let opened = if core.0 == 0 {
@@ -216,8 +232,10 @@ async fn chosen(plan: &Plan) -> Result<SocketAddr, ServeError> {
     }
 }
 
-fn session_options(config: &Config) -> SessionOptions {
+fn session_options(plan: &Plan) -> SessionOptions {
+    let config = &plan.config;
     SessionOptions {
+        query_memory: plan.queries.clone(),
         statement_timeout: Some(Duration::from_millis(config.statement_timeout_ms)),
         transaction_idle: Duration::from_millis(config.transaction_idle_timeout_ms),
         index_defaults: pieskieo_query::IndexDefaults {

@@ -14,7 +14,7 @@ use pieskieo_shards::actor::{Core, CoreBoot, meta};
 use pieskieo_shards::request::{Reply, Request};
 
 use crate::config::Config;
-use crate::serve::{ServeError, boot};
+use crate::serve::{Booted, ServeError, boot};
 use pieskieo_query::{Database, SessionOptions};
 
 /// Folder of the logs within the data folder.
@@ -94,7 +94,7 @@ fn lost(begun: bool, shard: u16, findings: &mut Findings) {
 
 /// Opens the data without serving it and compares every index with its records.
 fn compare_indexes(config: &Config) -> Result<Vec<String>, ServeError> {
-    let (cores, boot) = boot(config)?;
+    let Booted { cores, boot, .. } = boot(config)?;
     let boot = Arc::new(boot);
     let options = RuntimeOptions::cores(u16::try_from(cores).unwrap_or(u16::MAX));
     let running = rt::start(options, move |core| {

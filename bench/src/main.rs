@@ -51,6 +51,9 @@ struct LoadFlags {
     /// Records of the data set
     #[arg(long, default_value_t = 100_000)]
     records: u64,
+    /// Bytes of random text in each row, for the workloads of rows; 0 = a short name
+    #[arg(long, default_value_t = 0)]
+    text_bytes: usize,
     /// Dimensions of vectors
     #[arg(long, default_value_t = 128)]
     dimension: usize,
@@ -88,6 +91,7 @@ fn measure(flags: &LoadFlags) -> Result<String, String> {
         time: Duration::from_secs_f64(flags.seconds.clamp(0.1, 86_400.0)),
         rate: flags.rate,
         records: flags.records,
+        text_bytes: flags.text_bytes,
         dimension: flags.dimension,
         seed: flags.seed,
         keep: flags.keep,

@@ -19,6 +19,7 @@
 //! | [`wal`] | How does a record survive a crash? |
 //! | [`segment`] | How do blocks that never change lie in a file, and come back as they were? |
 //! | [`manifest`] | Which few facts about a shard's storage hold, and since when durably? |
+//! | [`memory`] | How much memory may this process use, and how much does it? |
 //! | [`doctor`] | Is this machine fit, and what would help? |
 //! | [`error`] | What can go wrong, and who can remedy it? |
 //! | [`limits`] | Which bounds are kept, and what do they cost? |
@@ -33,6 +34,7 @@ pub mod file;
 pub mod format;
 pub mod limits;
 pub mod manifest;
+pub mod memory;
 pub mod options;
 pub mod rt;
 pub mod segment;

@@ -66,7 +66,13 @@ fn describe() {
     describe_gauge!("pieskieo_connections_open", "open client connections");
     describe_counter!("pieskieo_connections_refused_total", "connections over the limit");
     describe_gauge!("pieskieo_shard_records", "current records, by shard");
-    describe_gauge!("pieskieo_shard_memory_bytes", "estimated memory, by shard");
+    describe_gauge!("pieskieo_memory_budget_bytes", "memory the process may use");
+    describe_gauge!("pieskieo_memory_resident_bytes", "memory the process has");
+    describe_gauge!("pieskieo_query_memory_bytes", "memory queries sort, group and join in");
+    describe_gauge!("pieskieo_query_memory_bytes_max", "memory queries may use together");
+    describe_gauge!("pieskieo_shard_memory_bytes", "estimated memory, by shard and part");
+    describe_gauge!("pieskieo_shard_memory_bytes_max", "memory a shard may use, by shard");
+    describe_gauge!("pieskieo_shard_disk_full", "1 while writes are refused for want of room");
     describe_gauge!("pieskieo_shard_segment_bytes", "bytes of segment files, by shard");
     describe_gauge!("pieskieo_shard_segments", "segment files, by shard");
     describe_gauge!("pieskieo_shard_cache_bytes", "bytes of row groups in memory, by shard");
@@ -85,6 +91,10 @@ fn describe() {
     describe_gauge!("pieskieo_shard_vectors_pending", "vectors not yet in a graph, by shard");
     describe_gauge!("pieskieo_shard_replayed_records", "records replayed at start, by shard");
     describe_gauge!("pieskieo_shard_replay_seconds", "time the replay took, by shard");
+    describe_gauge!("pieskieo_shard_images", "indexes with an image on disk, by shard");
+    describe_gauge!("pieskieo_shard_image_bytes", "bytes of images and their lists, by shard");
+    describe_gauge!("pieskieo_shard_image_seconds", "time the start read images, by shard");
+    describe_gauge!("pieskieo_shard_indexes_rebuilt", "indexes filled at start, by shard");
 }
 
 /// Notes one finished statement.

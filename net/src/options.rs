@@ -14,6 +14,8 @@ pub struct NetOptions {
     pub tls: Option<TlsFiles>,
     /// Time a statement may take unless the request asks for less. Default 30 s.
     pub statement_timeout: Duration,
+    /// Memory the process may use, for whoever watches it. Default 0: nobody has said.
+    pub memory_bytes: u64,
 }
 
 impl Default for NetOptions {
@@ -22,6 +24,7 @@ impl Default for NetOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
             tls: None,
             statement_timeout: Duration::from_secs(30),
+            memory_bytes: 0,
         }
     }
 }

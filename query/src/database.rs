@@ -6,8 +6,10 @@ use pieskieo_shards::actor::Core;
 use pieskieo_shards::request::ShardStats;
 
 use crate::error::Result;
+use crate::memory::QueryMemory;
 use crate::open::Registry;
 use crate::options::SessionOptions;
+use crate::plan::Engine;
 use crate::session::Session;
 
 /// One core's side of the database. Cheap to clone; lives on its core.
@@ -19,8 +21,10 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the database over a core that has recovered.
+    /// Opens the database over a core that has recovered. All databases of a thread share the
+    /// memory for queries that was named last.
     pub fn open(core: Rc<Core>, options: SessionOptions) -> Self {
+        Engine::use_memory(&options.query_memory);
         let registry = Registry::new(core.clone(), options.clone());
         Self { core, options, registry }
     }
@@ -33,6 +37,11 @@ impl Database {
     /// Returns the number of transactions of this core that outlive their requests.
     pub fn open_transactions(&self) -> usize {
         self.registry.count()
+    }
+
+    /// Returns the memory queries share.
+    pub fn memory(&self) -> &QueryMemory {
+        &self.options.query_memory
     }
 
     /// Compares unique constraints and foreign keys with the records. Returns a line per

@@ -16,6 +16,7 @@
 //! | `coordinator` | how is each kind of statement carried out |
 //! | `functions` | which functions and operators does PQL have beyond DataFusion's |
 //! | `result` | how do rows leave the engine |
+//! | `memory` | how much memory may queries use together |
 //! | `limits` | how large may a statement be |
 //! | `suggest` | which known name did the user probably mean |
 
@@ -29,6 +30,7 @@ pub mod error;
 mod exec;
 mod functions;
 pub mod limits;
+mod memory;
 mod open;
 pub mod options;
 pub mod outcome;
@@ -47,6 +49,7 @@ pub use coordinator::{
 };
 pub use database::Database;
 pub use error::{Error, Kind, Result};
+pub use memory::QueryMemory;
 pub use open::Token;
 pub use options::SessionOptions;
 pub use outcome::{Answer, ColumnInfo, Outcome, Param, RowStream, Rows, StatementKind};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::bind::IndexDefaults;
+use crate::memory::QueryMemory;
 
 /// A session's choices. `SET` changes them afterwards.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct SessionOptions {
     pub rows_max: usize,
     /// Longest time a transaction may wait for its client's next request. Default: 60 s.
     pub transaction_idle: Duration,
+    /// What this session's queries share with others. Default: 1 GiB.
+    pub query_memory: QueryMemory,
     /// Most bytes of Arrow buffers a collected answer may hold. Default: 256 MiB.
     pub result_bytes_max: usize,
 }
@@ -30,6 +33,7 @@ impl Default for SessionOptions {
             index_defaults: IndexDefaults::default(),
             rows_max: 1_000_000,
             transaction_idle: Duration::from_secs(60),
+            query_memory: QueryMemory::default(),
             result_bytes_max: 256 << 20,
         }
     }

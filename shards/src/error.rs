@@ -35,6 +35,12 @@ pub enum Error {
     /// Too much work is queued. Retry later.
     #[error("{0}")]
     Overloaded(String),
+    /// The disk is full: nothing was written, reads are answered. Free space, then retry.
+    #[error("no room on the disk for writes: {0}")]
+    DiskFull(String),
+    /// There is no memory left for what indexes keep of it. Retry when there is.
+    #[error("{0}")]
+    OutOfMemory(String),
     /// A fixed limit of one transaction or one answer is exceeded. Ask for less.
     #[error("{0}")]
     TooLarge(String),

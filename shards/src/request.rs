@@ -11,6 +11,7 @@ use arrow_schema::SchemaRef;
 use crate::catalog::Catalog;
 use crate::ids::{CatalogVersion, ColumnId, IndexId, ShardId, TableId, Timestamp, TxnId};
 use crate::key::{Key, KeyRange};
+use crate::store::StoreMemory;
 use crate::text::{TextQuery, TextStats};
 use crate::vector::Metric;
 
@@ -346,8 +347,12 @@ pub struct ShardStats {
     pub shard: ShardId,
     /// Current records per table.
     pub records: Vec<(TableId, u64)>,
-    /// Estimated bytes of rows, versions and indexes in memory.
-    pub memory_bytes: u64,
+    /// Estimated bytes in memory, without the cache.
+    pub memory: StoreMemory,
+    /// Bytes the shard may have in memory, the cache included.
+    pub memory_bytes_max: u64,
+    /// Whether writes are refused for want of room on the disk.
+    pub is_disk_full: bool,
     /// Bytes of segment files.
     pub segment_bytes: u64,
     /// Segment files.

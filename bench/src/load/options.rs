@@ -43,6 +43,8 @@ pub struct LoadOptions {
     pub rate: Option<f64>,
     /// Records the data set has.
     pub records: u64,
+    /// Bytes of text in each row, for the workloads of rows; 0 = a short name.
+    pub text_bytes: usize,
     /// Dimensions of vectors.
     pub dimension: usize,
     /// Seed of data and requests.

@@ -1,5 +1,7 @@
 //! Which data does a workload need?
 
+use futures::stream::{self, StreamExt, TryStreamExt};
+use pieskieo_io::time;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -16,11 +18,28 @@ const CLUSTERS: usize = 100;
 const DEGREE: u64 = 8;
 /// Records sent in one bulk request.
 const STEP: u64 = 5_000;
+/// Bulk requests on the way at a time.
+const STEPS: usize = 4;
+/// Records from which on the rate of loading is a figure.
+const MEASURED: u64 = 100_000;
+const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
-/// Makes the data set of a workload, unless it is there and shall be kept.
+/// How fast a data set was loaded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loaded {
+    /// Records.
+    pub records: u64,
+    /// Seconds, the generator's work included.
+    pub seconds: f64,
+    /// Records a second in each tenth.
+    pub tenths: [f64; 10],
+}
+
+/// Makes the data set of a workload, unless it is there and shall be kept. Returns how fast it was
+/// loaded, if it is large enough to tell.
 ///
 /// **Errors**: the server refuses something.
-pub async fn prepare(client: &Client, options: &LoadOptions) -> Result<(), Failure> {
+pub async fn prepare(client: &Client, options: &LoadOptions) -> Result<Option<Loaded>, Failure> {
     let (table, schema, index): (&str, &[&str], &[&str]) = match options.kind {
         Kind::PointRead | Kind::Mixed | Kind::Scan | Kind::PointWrite => (
             "bench_row",
@@ -45,7 +64,7 @@ pub async fn prepare(client: &Client, options: &LoadOptions) -> Result<(), Failu
     };
     let exists = client.query_bytes(&format!("SELECT 1 FROM {table} LIMIT 1"), &[]).await.is_ok();
     if exists && options.keep {
-        return Ok(());
+        return Ok(None);
     }
     if options.kind == Kind::Traverse {
         client.query("DROP EDGE IF EXISTS bench_edge", &[]).await?;
@@ -73,28 +92,41 @@ async fn vector_table(client: &Client, options: &LoadOptions) -> Result<(), Fail
     client.query(index, &[]).await.map(drop)
 }
 
-async fn fill(client: &Client, options: &LoadOptions, table: &str) -> Result<(), Failure> {
+async fn fill(
+    client: &Client,
+    options: &LoadOptions,
+    table: &str,
+) -> Result<Option<Loaded>, Failure> {
     if matches!(options.kind, Kind::PointWrite | Kind::Bulk) {
-        return Ok(());
+        return Ok(None);
     }
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let centers = centers(options);
-    let mut next = 0;
-    while next < options.records {
-        let end = (next + STEP).min(options.records);
-        let mut lines = Vec::new();
-        for id in next..end {
-            let record = record(options, &centers, &mut random, id);
-            lines.extend_from_slice(record.to_string().as_bytes());
-            lines.push(b'\n');
-        }
-        client.load(table, lines).await?;
-        next = end;
+    let mut loaded = Loaded { records: options.records, seconds: 0.0, tenths: [0.0; 10] };
+    let tenth = options.records.div_ceil(10);
+    for (number, rate) in loaded.tenths.iter_mut().enumerate() {
+        let records = tenth * number as u64..(tenth * (number as u64 + 1)).min(options.records);
+        let (count, began) = (records.end.saturating_sub(records.start), time::now());
+        let steps = records.step_by(STEP as usize).map(|first| {
+            let end = (first + STEP).min(tenth * (number as u64 + 1)).min(options.records);
+            let mut lines = Vec::new();
+            for id in first..end {
+                let record = record(options, &centers, &mut random, id);
+                lines.extend_from_slice(record.to_string().as_bytes());
+                lines.push(b'\n');
+            }
+            client.load(table, lines)
+        });
+        let steps = stream::iter(steps).buffer_unordered(STEPS);
+        steps.try_for_each(async |_| Ok(())).await?;
+        let seconds = began.elapsed().as_secs_f64();
+        loaded.seconds += seconds;
+        *rate = count as f64 / seconds.max(1e-9);
     }
     if options.kind == Kind::Traverse {
         edges(client, options, &mut random).await?;
     }
-    Ok(())
+    Ok(Some(loaded).filter(|loaded| loaded.records >= MEASURED))
 }
 
 async fn edges(
@@ -125,8 +157,22 @@ fn record(options: &LoadOptions, centers: &[Vec<f32>], random: &mut ChaCha8Rng, 
             json!({ "id": id, "body": words.join(" ") })
         }
         Kind::Traverse => json!({ "id": id, "name": format!("node {id}") }),
-        _ => json!({ "id": id, "n": random.random_range(0..1000), "name": format!("row {id}") }),
+        _ => {
+            let n = random.random_range(0..1000);
+            json!({ "id": id, "n": n, "name": name(options, random, id) })
+        }
     }
+}
+
+/// Returns the text of a row. Its letters are random: compressed it has five eighths of its length.
+fn name(options: &LoadOptions, random: &mut ChaCha8Rng, id: u64) -> String {
+    let mut name = format!("row {id}");
+    while name.len() < options.text_bytes {
+        let bits: u64 = random.random();
+        let letters = (0..12).map(|n| char::from(LETTERS[(bits >> (5 * n)) as usize % 32]));
+        name.extend(letters.take(options.text_bytes - name.len()));
+    }
+    name
 }
 
 /// Returns one document of the bulk workload.

@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use super::options::LoadOptions;
+use super::prepare::Loaded;
 
 /// The figures of one measurement.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Report {
     pub micros: Histogram<u64>,
     /// Share of true neighbours found, for vectors.
     pub recall: Option<f64>,
+    /// How fast the data set was loaded, if it was and is large.
+    pub loaded: Option<Loaded>,
 }
 
 impl Report {
@@ -48,6 +51,7 @@ impl Report {
             units: 0,
             micros: micros.expect("the bounds are in order and 3 digits are allowed"),
             recall: None,
+            loaded: None,
         }
     }
 
@@ -86,6 +90,15 @@ impl Report {
             text.push_str(&format!(", {} FAILED: {example}", self.failures));
         }
         text.push(')');
+        if let Some(Loaded { records, seconds, tenths }) = &self.loaded {
+            let tenths: Vec<String> = tenths.iter().map(|rate| format!("{rate:.0}")).collect();
+            let rate = *records as f64 / seconds.max(1e-9);
+            text.push_str(&format!(
+                "\n{:<10} {records} records loaded in {seconds:.1} s: {rate:.0}/s; by tenths {}",
+                "",
+                tenths.join(" "),
+            ));
+        }
         text
     }
 
@@ -98,6 +111,9 @@ impl Report {
             "per_second": self.per_second(), "requests": self.requests,
             "failures": self.failures, "failure": self.failure, "seconds": self.seconds,
             "units": self.units, "recall": self.recall,
+            "loaded": self.loaded.map(|loaded| json!({
+                "records": loaded.records, "seconds": loaded.seconds, "tenths": loaded.tenths,
+            })),
             "micros": { "p50": quantile(0.5), "p90": quantile(0.9), "p99": quantile(0.99),
                         "p999": quantile(0.999), "max": self.micros.max(),
                         "mean": self.micros.mean() },

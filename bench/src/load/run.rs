@@ -25,7 +25,7 @@ const RECALL_QUERIES: usize = 50;
 /// **Errors**: no server; data that cannot be prepared.
 pub async fn run(options: &LoadOptions) -> Result<Report, Failure> {
     let client = Client::open(options.address).await?;
-    prepare::prepare(&client, options).await?;
+    let loaded = prepare::prepare(&client, options).await?;
     if options.kind == Kind::Vector {
         wait_folded(&client).await?;
     }
@@ -47,6 +47,7 @@ pub async fn run(options: &LoadOptions) -> Result<Report, Failure> {
             cause: "a stream of requests did not end".to_owned(),
         })?
         .into_inner();
+    report.loaded = loaded;
     report.seconds = options.time.as_secs_f64() * (1.0 - WARM_UP);
     if options.kind == Kind::Vector {
         report.recall = Some(recall(&client, options).await?);

@@ -13,6 +13,10 @@ pub enum Error {
     /// holds is known only after it is opened again. Stop the process and start again.
     #[error("the manifest failed, whether its last edit holds is unknown: {0}")]
     Fenced(Arc<Fence>),
+    /// There was no room on the disk. Nothing holds of what was to be written, and everything holds
+    /// that did before. Free space, then try again.
+    #[error("the manifest cannot grow: {0}")]
+    Full(crate::Error),
     /// The disk failed while the manifest was being opened. Remedy that, then open again.
     #[error(transparent)]
     Disk(#[from] crate::Error),

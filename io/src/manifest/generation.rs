@@ -23,6 +23,14 @@ pub(super) struct Generation {
     pub link: Link,
 }
 
+/// Everything of a generation but its name.
+pub(super) struct Draft {
+    number: u64,
+    salt: u64,
+    end: u64,
+    link: Link,
+}
+
 /// Writes a generation that holds `bodies`, the first of them the snapshot, and makes file and
 /// name durable.
 pub(super) async fn write<'a>(
@@ -31,9 +39,18 @@ pub(super) async fn write<'a>(
     number: u64,
     bodies: impl Iterator<Item = &'a [u8]>,
 ) -> crate::Result<Generation> {
-    let (draft, name) = (name::draft(number), name::file(number));
+    publish(dir, draft(dir, identity, number, bodies).await?).await
+}
+
+/// Writes the bytes of a generation, durably. Until it is published it does not count.
+pub(super) async fn draft<'a>(
+    dir: &Dir,
+    identity: ManifestIdentity,
+    number: u64,
+    bodies: impl Iterator<Item = &'a [u8]>,
+) -> crate::Result<Draft> {
     let salt = random_u64();
-    let file = dir.create_file(&draft, 0).await?;
+    let file = dir.create_file(&name::draft(number), 0).await?;
     let (block, sum) = Header { identity, generation: number, salt }.encode();
     file.write_at(AlignedBuffer::copy_of(&block), 0).await?;
     let (mut end, mut link, mut kind) = (block.len() as u64, Link::first(sum), FrameKind::Snapshot);
@@ -45,7 +62,14 @@ pub(super) async fn write<'a>(
     assert!(link.sequence > 1, "a generation begins with a snapshot");
     file.sync_data().await?;
     file.close().await?;
-    dir.rename(&draft, &name).await?;
+    Ok(Draft { number, salt, end, link })
+}
+
+/// Gives a draft its name, durably.
+pub(super) async fn publish(dir: &Dir, draft: Draft) -> crate::Result<Generation> {
+    let Draft { number, salt, end, link } = draft;
+    let name = name::file(number);
+    dir.rename(&name::draft(number), &name).await?;
     dir.sync().await?;
     // Under its own name, so that errors name it.
     let file = Rc::new(dir.open_file(&name, OpenOptions::default()).await?);

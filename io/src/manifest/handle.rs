@@ -63,8 +63,8 @@ impl Manifest {
     ///
     /// **Cost**: one write and one sync.
     ///
-    /// **Errors**: `TooLarge` when the edit or the file is: nothing was written. `Fenced`: whether
-    /// the edit holds is unknown, and the manifest takes no more.
+    /// **Errors**: `TooLarge` when the edit or the file is: nothing was written. `Full`: the edit
+    /// does not hold. `Fenced`: whether the edit holds is unknown, and the manifest takes no more.
     ///
     /// **Panics**: another operation is under way.
     pub async fn append(&self, edit: &[u8]) -> Result<()> {
@@ -81,7 +81,14 @@ impl Manifest {
         }
         let place = name::file(current.number);
         let written = current.file.write_at(AlignedBuffer::copy_of(&bytes), current.end).await;
-        written.map_err(|cause| turn.fail("write", &place, cause))?;
+        if let Err(cause) = written {
+            if cause.is_full() {
+                // A part of the frame may be there, which is no frame: the next one replaces it.
+                turn.keep(current);
+                return Err(Error::Full(cause));
+            }
+            return Err(turn.fail("write", &place, cause));
+        }
         let synced = current.file.sync_data().await;
         synced.map_err(|cause| turn.fail("sync", &place, cause))?;
         let link = current.link.after(sum);
@@ -94,8 +101,8 @@ impl Manifest {
     ///
     /// **Cost**: writes the snapshot; two syncs of the disk.
     ///
-    /// **Errors**: `TooLarge`: nothing was written. `Fenced`: the manifest takes no more; both
-    /// generations say the same, so nothing is lost.
+    /// **Errors**: `TooLarge`: nothing was written. `Full`: the generation before goes on.
+    /// `Fenced`: the manifest takes no more; both generations say the same, so nothing is lost.
     ///
     /// **Panics**: another operation is under way.
     pub async fn rewrite(&self, snapshot: &[u8]) -> Result<()> {
@@ -145,9 +152,20 @@ impl<'a> Turn<'a> {
     async fn begin(self, number: u64, bodies: &[&[u8]]) -> Result<()> {
         let Manifest { dir, identity, .. } = self.manifest;
         let place = name::file(number);
+        let drafted = generation::draft(dir, *identity, number, bodies.iter().copied()).await;
+        let draft = match drafted {
+            Ok(draft) => draft,
+            Err(cause) if cause.is_full() => {
+                // What is left of it is in nobody's way but the room it takes.
+                dir.remove(&name::draft(number)).await.ok();
+                self.manifest.busy.set(false);
+                return Err(Error::Full(cause));
+            }
+            Err(cause) => return Err(self.fail("write", &place, cause)),
+        };
         let older = self.manifest.current.take();
-        let written = generation::write(dir, *identity, number, bodies.iter().copied()).await;
-        let current = written.map_err(|cause| self.fail("write", &place, cause))?;
+        let published = generation::publish(dir, draft).await;
+        let current = published.map_err(|cause| self.fail("publish", &place, cause))?;
         if let Some(older) = older {
             // Were it left, opening would remove it; but then a disk that refuses is found late.
             let place = name::file(older.number);

@@ -9,6 +9,7 @@ use std::task::Waker;
 
 use rand_chacha::ChaCha12Rng;
 
+use super::pulse::Alarm;
 use super::stop::Stop;
 use super::task::Record;
 use super::uring::Queues;
@@ -38,9 +39,15 @@ pub(crate) struct Core {
 /// Who runs the tasks of a core.
 pub(crate) enum Back {
     /// glommio, over io_uring.
-    Uring(Queues),
+    Uring(Uring),
     /// The simulator.
     Sim(Rc<Machine>),
+}
+
+/// What the real back end keeps for a core.
+pub(crate) struct Uring {
+    pub queues: Queues,
+    pub alarm: Rc<Alarm>,
 }
 
 thread_local! {

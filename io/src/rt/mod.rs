@@ -10,7 +10,8 @@
 //! | file | question |
 //! | --- | --- |
 //! | `current.rs` | On which core does this code run, and what belongs to that core? |
-//! | `pulse.rs` | Why does a core that has work never sleep for long? |
+//! | `pulse.rs` | Why does a core that has work never sleep for long, and how does it wait for time? |
+//! | `timers.rs` | What happens when time passes? |
 //! | `queue.rs` | Which work goes first? |
 //! | `task.rs` | How does a future run beside its spawner, and how does it end? |
 //! | `pause.rs` | How does a task wait for time, or let others go first? |
@@ -35,6 +36,7 @@ mod socket;
 mod start;
 mod stop;
 mod task;
+mod timers;
 mod uring;
 
 pub use futures::channel::oneshot::{Receiver as OneshotReceiver, Sender as OneshotSender};
@@ -55,4 +57,5 @@ pub use task::{Task, oneshot, spawn};
 pub(crate) use current::{Back, Core, enter, try_current, with_current};
 pub(crate) use stop::{Stop, watch};
 pub(crate) use task::{Record, spawn_on};
+pub(crate) use timers::Timers;
 pub(crate) use uring::{memlock_bytes, uring_fault};

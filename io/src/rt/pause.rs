@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use glommio::timer::Timer;
-
 use super::current::{Back, try_current, with_current};
-use crate::sim::{Machine, TimerId};
+use super::pulse::Alarm;
+use super::timers::TimerId;
+use crate::sim::Machine;
 
 /// Time ran out before the future ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +26,7 @@ pub struct Sleep {
 
 enum State {
     New,
-    Uring(Timer),
+    Uring(Rc<Alarm>, TimerId),
     Sim(Rc<Machine>, TimerId),
     Done,
 }
@@ -43,14 +43,16 @@ impl Future for Sleep {
         let mut state = self.state.borrow_mut();
         if matches!(*state, State::New) {
             *state = with_current(|core| match &core.back {
-                Back::Uring(_) => State::Uring(Timer::new(self.duration)),
+                Back::Uring(uring) => {
+                    State::Uring(uring.alarm.clone(), uring.alarm.add(self.duration))
+                }
                 Back::Sim(machine) => {
                     State::Sim(machine.clone(), machine.timers.add(machine.now(), self.duration))
                 }
             });
         }
         let polled = match &mut *state {
-            State::Uring(timer) => Pin::new(timer).poll(cx).map(|_| ()),
+            State::Uring(alarm, timer) => alarm.timers.poll(*timer, alarm.now(), cx.waker()),
             State::Sim(machine, timer) => machine.timers.poll(*timer, machine.now(), cx.waker()),
             State::New | State::Done => Poll::Ready(()),
         };
@@ -63,8 +65,10 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let State::Sim(machine, timer) = &*self.state.borrow() {
-            machine.timers.remove(*timer);
+        match &*self.state.borrow() {
+            State::Uring(alarm, timer) => alarm.timers.remove(*timer),
+            State::Sim(machine, timer) => machine.timers.remove(*timer),
+            State::New | State::Done => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Why does a core that has work never sleep for long?
+//! Why does a core that has work never sleep for long, and how does it wait for time?
 //!
 //! The executor below looks for work, and sleeps when its search found none. The search is also
 //! cut short when the preemption timer has run out, and with a busy machine that happens before
@@ -16,8 +16,16 @@
 //! is left (one start in seventy under load never came to its end). So a thread outside of all
 //! cores wakes that task on each of them from time to time: a wake from another thread ends a
 //! core's sleep, and repeats until the core has seen it.
+//!
+//! The same task is the alarm of every pause on its core. The executor has timers too, but looks at
+//! all of them each time it looks for work (glommio-ng 0.12.0, `process_timers`): with one for the
+//! time limit of each request under way that was an eighth of the time of point reads. So there is
+//! one such timer, and pauses wait in order of their ends.
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -25,7 +33,10 @@ use std::time::Duration;
 use glommio::spawn_local;
 use glommio::timer::Timer;
 
+use super::timers::{TimerId, Timers};
+
 use crate::error::{Error, Result};
+use crate::time::{self, Monotonic};
 
 /// Longest wrong sleep of a core that was working.
 const PERIOD_MIN: Duration = Duration::from_millis(1);
@@ -76,21 +87,77 @@ fn wake_from_outside(wakers: &mpsc::Receiver<Waker>) {
     }
 }
 
+/// The pauses of a core.
+pub(crate) struct Alarm {
+    pub timers: Timers,
+    began: Monotonic,
+    /// When the core's timer goes off, nanoseconds.
+    set_for: Cell<u64>,
+    /// Wakes the task that has the core's timer.
+    task: Cell<Option<Waker>>,
+}
+
+impl Alarm {
+    fn new() -> Self {
+        let began = time::now();
+        let (set_for, task) = (Cell::new(u64::MAX), Cell::new(None));
+        Self { timers: Timers::default(), began, set_for, task }
+    }
+
+    /// Returns the nanoseconds since the core started.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Begins a pause.
+    pub fn add(&self, duration: Duration) -> TimerId {
+        let id = self.timers.add(self.now(), duration);
+        if id.deadline() < self.set_for.get()
+            && let Some(task) = self.task.take()
+        {
+            task.wake();
+        }
+        id
+    }
+
+    /// Sleeps for `period`, or until a pause ends or one begins that ends before.
+    async fn wait(&self, period: Duration) {
+        let now = self.now();
+        let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+        let end = self.timers.next().unwrap_or(u64::MAX).min(now.saturating_add(nanos));
+        self.set_for.set(end);
+        let mut timer = pin!(Timer::new(Duration::from_nanos(end.saturating_sub(now))));
+        poll_fn(|cx| {
+            self.task.set(Some(cx.waker().clone()));
+            let next = self.timers.next().unwrap_or(u64::MAX);
+            if next < self.set_for.get() || next <= self.now() {
+                return Poll::Ready(());
+            }
+            timer.as_mut().poll(cx).map(|_| ())
+        })
+        .await;
+    }
+}
+
 /// Starts the timer of this core. Called inside the executor; ends with it.
-pub(super) fn start(outside: &Outside) {
+pub(super) fn start(outside: &Outside) -> Rc<Alarm> {
     let outside = outside.0.clone();
+    let alarm = Rc::new(Alarm::new());
+    let own = alarm.clone();
     let pulse = async move {
-        let own = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         // The thread lives as long as any core.
-        outside.send(own).ok();
+        outside.send(waker).ok();
         drop(outside);
         let mut period = PERIOD_MIN;
         loop {
             let before = BEATS.get();
-            Timer::new(period).await;
+            own.wait(period).await;
+            own.timers.fire(own.now());
             let idle = BEATS.get() == before;
             period = if idle { (period * 2).min(PERIOD_MAX) } else { PERIOD_MIN };
         }
     };
     drop(spawn_local(pulse).detach());
+    alarm
 }

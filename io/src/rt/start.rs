@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use futures::future::{Either, select};
 
-use super::current::{Back, Core, CoreId, enter};
+use super::current::{Back, Core, CoreId, Uring, enter};
 use super::pulse::{self, Outside};
 use super::queue::Queue;
 use super::stop::{Stop, Stopper, watch};
@@ -135,9 +135,10 @@ where
     report.send(Ok(())).ok();
     gate.recv().map_err(|_| Error::Stopped)?;
     executor.run(async move {
-        pulse::start(&shared.outside);
+        let alarm = pulse::start(&shared.outside);
         let random = seeded_by_system();
-        let core = Core::new(id, Back::Uring(Queues::create()), shared.stop.clone(), random);
+        let back = Back::Uring(Uring { queues: Queues::create(), alarm });
+        let core = Core::new(id, back, shared.stop.clone(), random);
         let entered = enter(core.clone());
         watch(&core);
         let whole = spawn_on(&core, Queue::Net, "main", async move { main(id).await });

@@ -90,7 +90,7 @@ pub(crate) fn spawn_on<T: 'static>(
     });
     if core.keep(&record) {
         match &core.back {
-            Back::Uring(queues) => queues.spawn(queue, Driver(record.clone(), core.clone())),
+            Back::Uring(uring) => uring.queues.spawn(queue, Driver(record.clone(), core.clone())),
             Back::Sim(machine) => machine.spawn(core, &record),
         }
     } else {

@@ -4,6 +4,10 @@
 //! exactly when a codec was used.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::io;
+
+use zstd::bulk::Decompressor;
 
 use super::limits::ZSTD_LEVEL;
 
@@ -34,6 +38,11 @@ impl Codec {
     }
 }
 
+thread_local! {
+    /// Making a context takes longer than the use of it for one block.
+    static ZSTD: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// Returns the stored form of a block and the codec that made it.
 ///
 /// **Cost**: one allocation of about the block's length unless the codec is `Plain`.
@@ -62,11 +71,19 @@ pub(super) fn unpack(stored: &[u8], codec: Codec, raw_bytes: usize) -> Result<Ve
             raw.truncate(unpacked.map_err(|error| error.to_string())?);
             raw
         }
-        Codec::Zstd => {
-            zstd::bulk::decompress(stored, raw_bytes).map_err(|error| error.to_string())?
-        }
+        Codec::Zstd => unpack_zstd(stored, raw_bytes).map_err(|error| error.to_string())?,
     };
     if raw.len() == raw_bytes { Ok(raw) } else { Err(format!("{} bytes", raw.len())) }
+}
+
+fn unpack_zstd(stored: &[u8], raw_bytes: usize) -> io::Result<Vec<u8>> {
+    ZSTD.with_borrow_mut(|kept| {
+        let context = match kept {
+            Some(context) => context,
+            None => kept.insert(Decompressor::new()?),
+        };
+        context.decompress(stored, raw_bytes)
+    })
 }
 
 #[cfg(test)]

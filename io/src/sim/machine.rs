@@ -16,7 +16,7 @@ use rand_chacha::rand_core::Rng;
 use super::disk::Disk;
 use super::network::Network;
 use super::options::SimOptions;
-use super::timers::Timers;
+use crate::rt::Timers;
 use crate::rt::{Core, Record, enter};
 use crate::time::{WallTime, seeded_by};
 

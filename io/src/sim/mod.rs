@@ -15,7 +15,6 @@
 //! | `world.rs` | How does a test run, crash and inspect the machine? |
 //! | `options.rs` | What does the machine do to the program? |
 //! | `machine.rs` | Whose turn is it? |
-//! | `timers.rs` | What happens when time passes? |
 //! | `disk.rs` | What do files hold now, and what after a crash? |
 //! | `volume.rs` | How long do disk operations take, and which fail? |
 //! | `network.rs` | How do connections behave inside the machine? |
@@ -24,7 +23,6 @@ mod disk;
 mod machine;
 mod network;
 mod options;
-mod timers;
 mod volume;
 mod world;
 
@@ -34,4 +32,3 @@ pub use world::{Outcome, World};
 pub(crate) use disk::InodeId;
 pub(crate) use machine::Machine;
 pub(crate) use network::{SimListener, SimStream};
-pub(crate) use timers::TimerId;

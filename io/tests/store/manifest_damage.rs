@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use pieskieo_io::file::AlignedBuffer;
 use pieskieo_io::manifest::{
     Damage, DamageKind, Error, Manifest, ManifestContent, ManifestIdentity, inspect,
 };
@@ -244,6 +245,45 @@ fn an_edit_beyond_the_limit_is_refused_and_the_manifest_goes_on() {
         manifest.rewrite(b"short").await.expect("room again");
         manifest.append(b"one").await.expect("durable");
     });
+}
+
+/// An edit of one block, named by its number.
+fn numbered(number: u64) -> Vec<u8> {
+    number.to_le_bytes().repeat(1500)
+}
+
+#[test]
+fn a_manifest_goes_on_after_the_disk_was_full() {
+    let mut world = World::new(1, SimOptions::default());
+    world.change(|options| options.disk_bytes_max = 256 << 10);
+    run(&mut world, async {
+        let ballast = dir().await.create_file("ballast", 0).await.expect("created");
+        let zeros = AlignedBuffer::zeroed(64 << 10);
+        ballast.write_at(zeros, 0).await.expect("there is room");
+        let (manifest, _) = open().await.expect("opened");
+        let mut next = 0;
+        let full = loop {
+            match manifest.append(&numbered(next)).await {
+                Ok(()) => next += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(full, Error::Full(_)), "{full}");
+        assert!(next > 3, "something fits");
+        let full = manifest.rewrite(&numbered(999).repeat(4)).await.expect_err("no room");
+        assert!(matches!(full, Error::Full(_)), "{full}");
+        assert!(manifest.failure().is_none());
+        dir().await.remove("ballast").await.expect("removed");
+        manifest.append(&numbered(next)).await.expect("durable");
+        manifest.append(b"short").await.expect("durable");
+        let (_, content) = open().await.expect("opened again");
+        let mut edits: Vec<_> = (0..=next).map(numbered).collect();
+        edits.push(b"short".to_vec());
+        assert_eq!(content.expect("a manifest").edits, edits);
+        manifest.rewrite(b"all of it").await.expect("there is room");
+    });
+    let (_, content) = run(&mut world, open()).expect("opened");
+    assert_eq!(content.expect("a manifest").snapshot, b"all of it");
 }
 
 proptest! {

@@ -13,7 +13,7 @@ use pieskieo_query::{Error, Session};
 use crate::front::Front;
 use crate::http::body::{Body, Upload};
 use crate::http::route::{self, Handler, Target};
-use crate::http::{compress, problem, records, search, service, statement, tables};
+use crate::http::{compress, memory, problem, records, search, service, statement, tables};
 use crate::{limits, metrics};
 
 /// One client connection.
@@ -117,6 +117,7 @@ impl Connection {
             Handler::Health => Ok(service::health()),
             Handler::Ready => Ok(service::ready(&self.front)),
             Handler::Metrics => Ok(Box::pin(service::metrics(&self.front)).await),
+            Handler::Memory => Box::pin(memory::report(&self.front)).await,
             Handler::Welcome => Ok(service::welcome()),
         }
     }

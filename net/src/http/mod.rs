@@ -13,12 +13,14 @@
 //! | `search` | `/v1/search` and `/v1/graph/traverse` |
 //! | `tables` | `/v1/tables`: which tables are there |
 //! | `service` | health, readiness, metrics |
+//! | `memory` | `/v1/admin/memory`: where is the memory |
 //! | `openapi` | how does the interface describe itself |
 
 mod answer;
 mod body;
 mod compress;
 pub(crate) mod connection;
+mod memory;
 mod openapi;
 mod problem;
 mod records;

@@ -40,6 +40,8 @@ pub enum Handler {
     Ready,
     /// Prometheus' text format.
     Metrics,
+    /// Where the memory is.
+    Memory,
     /// Where to look next.
     Welcome,
 }
@@ -91,7 +93,7 @@ macro_rules! route {
 
 /// Every address there is.
 #[rustfmt::skip]
-pub static ROUTES: [Route; 15] = [
+pub static ROUTES: [Route; 16] = [
     route!(POST "/v1/query" Query false "Runs one or several PQL statements in one transaction." Some("QueryRequest"), "QueryAnswer"),
     route!(GET "/v1/tables" Tables false "Lists tables, collections and edge tables." None, "Tables"),
     route!(GET "/v1/tables/{table}" Table false "Describes one table." None, "Table"),
@@ -106,6 +108,7 @@ pub static ROUTES: [Route; 15] = [
     route!(GET "/healthz" Health true "Answers while the process lives." None, "Any"),
     route!(GET "/readyz" Ready true "Answers 200 once recovery is done." None, "Any"),
     route!(GET "/metrics" Metrics true "Returns measurements in Prometheus' text format." None, "Text"),
+    route!(GET "/v1/admin/memory" Memory false "Says what every part of the process holds in memory, and what it may." None, "Any"),
     route!(GET "/" Welcome true "Says where to look next." None, "Any"),
 ];
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::front::Front;
 use crate::http::answer;
 use crate::http::body::Body;
+use crate::http::memory;
 use crate::http::openapi;
 
 /// Answers while the process lives.
@@ -28,10 +29,14 @@ pub fn ready(front: &Front) -> Response<Body> {
 pub async fn metrics(front: &Front) -> Response<Body> {
     if front.ready.get() {
         match front.database.stats().await {
-            Ok(shards) => shards.iter().for_each(publish),
+            Ok(shards) => {
+                shards.iter().for_each(publish);
+                shards.iter().for_each(memory::publish_shard);
+            }
             Err(error) => tracing::warn!(message = error.message, "read shard counters"),
         }
     }
+    memory::publish(&front.database, front.options.memory_bytes);
     answer::typed(Body::full(front.recorder.render()), "text/plain; version=0.0.4; charset=utf-8")
 }
 
@@ -40,7 +45,8 @@ fn publish(stats: &pieskieo_query::ShardStats) {
     let records: u64 = stats.records.iter().map(|(_, count)| count).sum();
     let values = [
         ("pieskieo_shard_records", records as f64),
-        ("pieskieo_shard_memory_bytes", stats.memory_bytes as f64),
+        ("pieskieo_shard_memory_bytes_max", stats.memory_bytes_max as f64),
+        ("pieskieo_shard_disk_full", f64::from(u8::from(stats.is_disk_full))),
         ("pieskieo_shard_segment_bytes", stats.segment_bytes as f64),
         ("pieskieo_shard_segments", stats.segments as f64),
         ("pieskieo_shard_cache_bytes", stats.cache_bytes as f64),
@@ -53,6 +59,10 @@ fn publish(stats: &pieskieo_query::ShardStats) {
         ("pieskieo_shard_vectors_pending", stats.vectors_pending as f64),
         ("pieskieo_shard_replayed_records", stats.replayed as f64),
         ("pieskieo_shard_replay_seconds", stats.replay_ms as f64 / 1_000.0),
+        ("pieskieo_shard_images", stats.images as f64),
+        ("pieskieo_shard_image_bytes", stats.image_bytes as f64),
+        ("pieskieo_shard_image_seconds", stats.image_ms as f64 / 1_000.0),
+        ("pieskieo_shard_indexes_rebuilt", stats.indexes_rebuilt as f64),
     ];
     for (name, value) in values {
         gauge!(name, "shard" => shard.clone()).set(value);

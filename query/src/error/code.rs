@@ -124,6 +124,8 @@ codes! {
         "The definition contradicts itself.";
     INVALID_OBJECT_DEFINITION = "42P17", "invalid_object_definition", FixRequest,
         "An index does not suit the column it is made for.";
+    DISK_FULL = "53100", "disk_full", Retry,
+        "The disk is full: nothing is written until there is room, reads are answered.";
     OUT_OF_MEMORY = "53200", "out_of_memory", Retry,
         "The statement needs more memory than its budget or the shard has left.";
     TOO_MANY_CONNECTIONS = "53300", "too_many_connections", Retry,

@@ -24,6 +24,12 @@ impl From<pieskieo_shards::Error> for Error {
             Shard::Overloaded(text) => {
                 Self::new(code::LIMIT_EXCEEDED, text).with_hint("Wait a moment and send it again.")
             }
+            Shard::DiskFull(text) => Self::new(code::DISK_FULL, "the disk is full")
+                .with_detail(text)
+                .with_hint("Make room on the disk of the data folder; writes go on by themselves."),
+            Shard::OutOfMemory(text) => Self::new(code::OUT_OF_MEMORY, "out of memory")
+                .with_detail(text)
+                .with_hint("Raise the setting \"memory\", delete records, or drop an index."),
             Shard::TooLarge(text) => Self::new(code::PROGRAM_LIMIT, text)
                 .with_hint("Change or read fewer records in one request."),
             Shard::Cancelled(_) => Self::new(code::QUERY_CANCELED, message),

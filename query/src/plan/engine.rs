@@ -13,7 +13,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DFSchema, Result};
-use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -39,10 +38,7 @@ use crate::exec::panicked;
 use crate::exec::rules::{PlaceExchanges, UseTop};
 use crate::exec::scope::Scope;
 use crate::functions::registry;
-
-/// Bytes all statements of one core may use for sorting, grouping and joining together. More is
-/// refused with `53200`; there is no spilling.
-const MEMORY_BYTES_MAX: usize = 1 << 30;
+use crate::memory::QueryMemory;
 
 /// DataFusion, set up for one number of shards.
 pub struct Engine {
@@ -52,9 +48,17 @@ pub struct Engine {
 
 thread_local! {
     static ENGINES: RefCell<BTreeMap<u16, Rc<Engine>>> = const { RefCell::new(BTreeMap::new()) };
+    static MEMORY: RefCell<QueryMemory> = RefCell::new(QueryMemory::default());
 }
 
 impl Engine {
+    /// Says which memory the queries of this thread share from now on. There is no spilling: what
+    /// does not fit is refused with `53200`.
+    pub fn use_memory(memory: &QueryMemory) {
+        ENGINES.with_borrow_mut(BTreeMap::clear);
+        MEMORY.set(memory.clone());
+    }
+
     /// Returns this thread's engine for a number of shards.
     ///
     /// **Errors**: none in practice.
@@ -68,7 +72,7 @@ impl Engine {
     }
 
     fn build(shard_count: u16) -> Result<Self> {
-        let pool = Arc::new(GreedyMemoryPool::new(MEMORY_BYTES_MAX));
+        let pool = MEMORY.with_borrow(QueryMemory::pool);
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
         let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
             PhysicalOptimizer::default().rules;

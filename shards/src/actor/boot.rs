@@ -45,7 +45,10 @@ pub struct StorageOptions {
     pub hot_bytes_max: usize,
     /// Bytes of a shard's log after which it is made shorter. Default 512 MiB.
     pub log_bytes: u64,
-    /// Bytes of row groups a shard keeps in memory. Default 256 MiB.
+    /// Bytes a shard may have in memory altogether: when indexes leave less than the other
+    /// limits, those shrink, and at last writes are refused. Default 1 GiB.
+    pub memory_bytes: usize,
+    /// Bytes of row groups a shard keeps in memory at most. Default 256 MiB.
     pub cache_bytes: usize,
     /// Bytes a row group aims at, before compression. Default 16 KiB.
     pub group_bytes: usize,
@@ -54,8 +57,8 @@ pub struct StorageOptions {
     /// Bytes of the first level of segments that share no key; each level below is eight times
     /// larger. Default 128 MiB.
     pub level_bytes: u64,
-    /// Entries from which on a vector index has an image on disk. Below, filling it from records
-    /// at start is as fast. Default 1024.
+    /// Entries from which on a vector or text index has an image on disk. Below, filling it from
+    /// records at start is as fast. `usize::MAX`: images are neither written nor read. Default 1024.
     pub image_entries_min: usize,
 }
 
@@ -73,6 +76,7 @@ impl Default for StorageOptions {
             flush_bytes: 64 << 20,
             hot_bytes_max: 256 << 20,
             log_bytes: 512 << 20,
+            memory_bytes: 1 << 30,
             cache_bytes: 256 << 20,
             group_bytes,
             run_bytes,

@@ -24,6 +24,7 @@ use std::time::Duration;
 use pieskieo_io::rt;
 use pieskieo_io::segment::SegmentId;
 
+use super::admit::Work;
 use super::core::Core;
 use super::image;
 use super::shard::{Prepared, Shard};
@@ -41,27 +42,37 @@ const RETRY_MS: u64 = 1000;
 
 /// Writes runs until the task is cancelled.
 pub(crate) async fn run(core: Rc<Core>, shard: Rc<Shard>) {
-    repeat(&core, &shard, async || {
+    repeat(&core, &shard, Some(Work::Checkpoint), async || {
         shard.measure();
         if shard.is_checkpoint_due() { checkpoint(&core, &shard).await } else { Ok(()) }
     })
     .await;
 }
 
-/// Writes images of indexes until the task is cancelled.
+/// Writes images of indexes until the task is cancelled. Without room on the disk there is none:
+/// nobody is refused for it.
 pub(crate) async fn run_images(core: Rc<Core>, shard: Rc<Shard>) {
-    repeat(&core, &shard, async || image::write_due(&shard).await).await;
+    repeat(&core, &shard, None, async || image::write_due(&shard).await).await;
 }
 
 /// Merges runs until the task is cancelled. Beside [`run`]: a long merge keeps nobody from writing.
 pub(crate) async fn run_merges(core: Rc<Core>, shard: Rc<Shard>) {
-    repeat(&core, &shard, async || merge_due(&core, &shard).await).await;
+    repeat(&core, &shard, Some(Work::Merges), async || merge_due(&core, &shard).await).await;
 }
 
-async fn repeat(core: &Rc<Core>, shard: &Rc<Shard>, step: impl AsyncFn() -> Result<(), Error>) {
+async fn repeat(
+    core: &Rc<Core>,
+    shard: &Rc<Shard>,
+    work: Option<Work>,
+    step: impl AsyncFn() -> Result<(), Error>,
+) {
     loop {
         rt::sleep(Duration::from_millis(LOOK_MS)).await;
-        match step().await {
+        let outcome = step().await;
+        if let Some(work) = work {
+            shard.note_room(work, &outcome);
+        }
+        match outcome {
             Ok(()) => {}
             // Whether the manifest has it is unknown: recovery finds out.
             Err(error @ Error::OutcomeUnknown(_)) => {
@@ -110,7 +121,7 @@ pub(crate) struct Begun {
 
 /// Writes everything that is in memory into runs, or goes on with what was begun.
 ///
-/// **Errors**: `Storage` when the disk fails or is full: nothing has changed, try again;
+/// **Errors**: `Storage`, `DiskFull`: nothing has changed, try again;
 /// `OutcomeUnknown`: the process must stop.
 pub(crate) async fn checkpoint(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<(), Error> {
     let before = shard.begun.borrow_mut().take();
@@ -239,7 +250,14 @@ async fn merge_runs(
     }
     let inputs: Vec<Rc<Run>> = plan.inputs.iter().flatten().cloned().collect();
     let removed = inputs.iter().map(|run| run.id()).collect();
-    shard.storage.commit(Edit { removed, added, ..Edit::default() }).await?;
+    let ids: Vec<_> = added.iter().map(|placed| placed.facts.seal.id).collect();
+    let edit = Edit { removed, added, ..Edit::default() };
+    let committed = shard.storage.commit(edit).await;
+    if let Err(error @ Error::DiskFull(_)) = committed {
+        shard.storage.files().remove_all(&ids).await;
+        return Err(error);
+    }
+    committed?;
     shard.store.borrow_mut().merged(tree, &plan, runs);
     for run in &inputs {
         shard.cache.borrow_mut().forget(run);

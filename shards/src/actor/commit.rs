@@ -65,7 +65,7 @@ async fn try_commit(core: Rc<Core>, shard: &Rc<Shard>, proposal: Proposal) -> Re
     core.check_running()?;
     unstage(shard, proposal.txn);
     let Proposal { txn, writes, .. } = &proposal;
-    shard.wait_room().await;
+    shard.admit(writes).await?;
     fill::wait_open(shard, writes).await;
     let is_small = writes.len() <= WRITES_PER_STEP;
     let locks = if is_small { None } else { Some(lock_and_validate(shard, &proposal).await?) };
@@ -147,7 +147,7 @@ async fn try_prepare(
         let table = proposal.writes.first().map(|write| write.table).unwrap_or_default();
         return Err(refuse(locked(shard.store.borrow().catalog(), table)));
     }
-    shard.wait_room().await;
+    shard.admit(&proposal.writes).await.map_err(refuse)?;
     let mut locks = lock_and_validate(shard, &proposal).await.map_err(refuse)?;
     if matches!(shard.prepared.borrow().get(&txn), Some(Prepared::Starting(true)) | None) {
         return Err(refuse(Error::Cancelled("the coordinator gave up".into())));

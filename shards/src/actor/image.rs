@@ -169,6 +169,9 @@ pub(crate) async fn restore(shard: &Shard, table: &Build) -> Result<Vec<IndexId>
 
 /// Reads the image of an index, if there is one; returns whether the index is whole now.
 async fn restore_one(shard: &Shard, name: ImageName) -> Result<bool, Error> {
+    if shard.limits.image_entries_min == usize::MAX {
+        return Ok(false);
+    }
     let mine: Vec<Imaged> =
         shard.storage.imaged().into_iter().filter(|image| image.name == name).collect();
     let Some(whole) = mine.iter().find(|image| image.kind == ImageKind::Whole) else {
@@ -221,9 +224,11 @@ async fn read(shard: &Shard, whole: &Imaged, mine: &[Imaged]) -> Result<ChangedK
     for first in (0..count).step_by(READ_BLOCKS as usize) {
         let some = READ_BLOCKS.min(count - first);
         for block in file.read_run(BLOCKS, first, some).await.map_err(storage)? {
-            let mut store = shard.store.borrow_mut();
-            store.read_block(whole.name, &mut reading, &block, &changed)?;
-            drop(store);
+            let take = |reading: &mut _| {
+                let mut store = shard.store.borrow_mut();
+                store.read_block(whole.name, reading, &block, &changed)
+            };
+            take(&mut reading)?;
             rt::yield_if_needed().await;
         }
     }

@@ -36,6 +36,12 @@ pub(crate) const NEIGHBORS_MAX: usize = 4 << 20;
 /// Records replayed between two looks at the preemption flag.
 pub(crate) const REPLAY_RECORDS_PER_STEP: usize = 64;
 
+/// Bytes of row groups that are kept in memory however little there is of it.
+pub(crate) const CACHE_BYTES_MIN: usize = 1 << 20;
+
+/// Bytes written that are not made into segments yet however little memory there is.
+pub(crate) const FLUSH_BYTES_MIN: usize = 256 << 10;
+
 /// Milliseconds a shard's maintenance rests after it ran out of work, so that a stream of small
 /// commits is folded in batches.
 pub(crate) const MAINTENANCE_REST_MS: u64 = 20;

@@ -6,6 +6,7 @@
 //!
 //! | file | question it answers |
 //! | --- | --- |
+//! | `admit` | may a write come in, and what does it wait for |
 //! | `boot` | what do the cores of a process share, and how do they start together |
 //! | `commit` | how does a shard validate, log and apply what it is asked to commit |
 //! | `checkpoint` | how does what is in memory become runs, and the log short |
@@ -26,6 +27,7 @@
 //! | `signal` | how does a task on this core wait for work |
 //! | `verify` | does every index equal its records, while the shard goes on working |
 
+mod admit;
 mod boot;
 mod checkpoint;
 mod commit;

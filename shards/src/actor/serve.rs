@@ -169,12 +169,13 @@ fn scan(shard: Rc<Shard>, spec: ScanSpec) -> Work {
         Ok(collect) => collect,
         Err(error) => return Work::Ready(Err(error)),
     };
-    match collect.steps() {
+    let mut state = collect.steps();
+    match state {
         Ok(true) => Work::Ready(Ok(collect.into_reply())),
         Ok(false) | Err(Error::NotLoaded) => Work::Read(
             async move {
                 loop {
-                    match collect.steps() {
+                    match state {
                         Ok(true) => return Ok(collect.into_reply()),
                         Ok(false) => rt::yield_now().await,
                         Err(Error::NotLoaded) => {
@@ -182,6 +183,7 @@ fn scan(shard: Rc<Shard>, spec: ScanSpec) -> Work {
                         }
                         Err(error) => return Err(error),
                     }
+                    state = collect.steps();
                 }
             }
             .boxed_local(),

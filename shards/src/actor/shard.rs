@@ -8,12 +8,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ahash::AHashMap;
-use pieskieo_io::rt;
 use pieskieo_io::wal::{self, Lsn, Wal};
 
+use super::admit::Pressure;
 use super::boot::StorageOptions;
 use super::checkpoint::Begun;
 use super::core::Core;
@@ -55,10 +54,9 @@ pub(crate) struct Shard {
     pub(crate) outcomes_lost: RefCell<BTreeSet<Timestamp>>,
     /// A checkpoint that could not be carried out yet.
     pub(crate) begun: RefCell<Option<Begun>>,
-    /// Bytes written since the last checkpoint that are only in memory and in the log.
-    hot_bytes: Cell<usize>,
+    pub(crate) pressure: Pressure,
     /// Bytes of the log when the last checkpoint was made.
-    log_bytes: Cell<u64>,
+    pub(crate) log_bytes: Cell<u64>,
     /// Images that are written and that the next checkpoint names.
     pub(crate) images: RefCell<Vec<Imaged>>,
     pub(crate) limits: StorageOptions,
@@ -75,9 +73,6 @@ pub(crate) struct Pieces {
     pub(crate) storage: Storage,
     pub(crate) limits: StorageOptions,
 }
-
-/// Pause of a writer who waits for room in memory.
-const ROOM_WAIT_MS: u64 = 2;
 
 /// A transaction that has asked this shard to prepare.
 #[derive(Debug)]
@@ -123,7 +118,7 @@ impl Shard {
             decisions: RefCell::default(),
             outcomes_lost: RefCell::default(),
             begun: RefCell::default(),
-            hot_bytes: Cell::new(0),
+            pressure: Pressure::default(),
             log_bytes: Cell::new(0),
             images: RefCell::default(),
             limits,
@@ -145,30 +140,10 @@ impl Shard {
         self.shapes.replace(shapes);
     }
 
-    /// Looks how much there is to be written into runs.
-    pub(crate) fn measure(&self) {
-        self.hot_bytes.set(self.store.borrow().hot_bytes());
-    }
-
-    /// Returns whether enough was written to make it into runs.
-    pub(crate) fn is_checkpoint_due(&self) -> bool {
-        let log = self.wal.stats().frame_bytes - self.log_bytes.get();
-        let hot = self.hot_bytes.get();
-        !self.images.borrow().is_empty()
-            || hot > 0 && (hot >= self.limits.flush_bytes || log >= self.limits.log_bytes)
-    }
-
     /// Notes that everything was made into runs.
     pub(crate) fn checkpointed(&self) {
         self.log_bytes.set(self.wal.stats().frame_bytes);
         self.measure();
-    }
-
-    /// Waits while more was written than may be in memory.
-    pub(crate) async fn wait_room(&self) {
-        while self.hot_bytes.get() > self.limits.hot_bytes_max {
-            rt::sleep(Duration::from_millis(ROOM_WAIT_MS)).await;
-        }
     }
 
     /// Checks that writes encoded with catalog `planned` mean today what they meant then.
@@ -260,9 +235,8 @@ impl Shard {
 
     fn log_error(&self, core: &Core, error: &wal::Error) -> Error {
         match error {
-            wal::Error::Full { .. } | wal::Error::Busy { .. } => {
-                Error::Overloaded(format!("shard {}: {error}", self.id))
-            }
+            wal::Error::Full { .. } => Error::DiskFull(format!("shard {}: {error}", self.id)),
+            wal::Error::Busy { .. } => Error::Overloaded(format!("shard {}: {error}", self.id)),
             wal::Error::TooLarge { .. } => Error::InvalidValue(error.to_string()),
             wal::Error::Closed => Error::Cancelled("the server is shutting down".into()),
             _ => core.fail(unknown(self.id, error)),
@@ -277,7 +251,9 @@ impl Shard {
         ShardStats {
             shard: self.id,
             records: store.records,
-            memory_bytes: store.memory_bytes + self.cache.borrow().bytes() as u64,
+            memory: store.memory,
+            memory_bytes_max: self.limits.memory_bytes as u64,
+            is_disk_full: self.is_disk_full(),
             segment_bytes: self.storage.file_bytes(),
             segments: self.storage.run_count() as u64,
             cache_bytes: self.cache.borrow().bytes() as u64,

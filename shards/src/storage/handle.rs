@@ -69,17 +69,22 @@ impl Storage {
     /// Makes an edit durable, then removes the files of what is removed: who has one open may go
     /// on reading it.
     ///
-    /// **Errors**: `OutcomeUnknown`: the process must stop, recovery finds out.
+    /// **Errors**: `DiskFull`: nothing has changed, try again. `OutcomeUnknown`: the process must
+    /// stop, recovery finds out.
     pub async fn commit(&self, edit: Edit) -> Result<(), Error> {
         let _turn = self.turn().await;
-        self.manifest.append(&edit.encode()).await.map_err(unknown)?;
+        self.manifest.append(&edit.encode()).await.map_err(unwritten)?;
         let removed = edit.removed.clone();
         self.take(edit);
         for id in removed {
             self.remove(id).await;
         }
         if self.manifest.bytes() > self.snapshot_bytes.get() + MANIFEST_BYTES_MAX {
-            self.rewrite().await?;
+            match self.rewrite().await {
+                // The edit holds. The long manifest is written anew some other time.
+                Err(Error::DiskFull(_)) | Ok(()) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -91,7 +96,7 @@ impl Storage {
         let added = self.placed();
         let (checkpoint, images) = (self.checkpoint(), self.imaged());
         let snapshot = Edit { checkpoint, removed: Vec::new(), added, images };
-        self.manifest.rewrite(&snapshot.encode()).await.map_err(unknown)?;
+        self.manifest.rewrite(&snapshot.encode()).await.map_err(unwritten)?;
         self.snapshot_bytes.set(self.manifest.bytes());
         Ok(())
     }
@@ -127,8 +132,11 @@ impl Storage {
     }
 }
 
-fn unknown(error: manifest::Error) -> Error {
-    Error::OutcomeUnknown(format!("write the manifest: {error}"))
+fn unwritten(error: manifest::Error) -> Error {
+    match error {
+        manifest::Error::Full(_) => Error::DiskFull(error.to_string()),
+        _ => Error::OutcomeUnknown(format!("write the manifest: {error}")),
+    }
 }
 
 pub(super) fn failed(error: manifest::Error) -> Error {

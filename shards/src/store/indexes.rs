@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::apply::Mirror;
 use super::changes::Changes;
+use super::maintain::StoreMemory;
 use crate::catalog::{Index, IndexKind, Table, TableKind, TextField};
 use crate::document;
 use crate::error::Error;
@@ -199,12 +200,17 @@ impl Indexes {
         self.vector.values().map(|vector| vector.index.pending()).sum()
     }
 
-    pub fn memory_bytes(&self) -> usize {
-        let trees: usize = self.trees().map(Tree::memory_bytes).sum();
-        let vector: usize = self.vector.values().map(|vector| vector.index.memory_bytes()).sum();
+    /// Returns the bytes of what has no tree.
+    pub fn memory(&self) -> StoreMemory {
+        let vectors: usize = self.vector.values().map(|vector| vector.index.memory_bytes()).sum();
         let text: usize = self.text.values().map(|text| text.index.memory_bytes()).sum();
-        let edges = self.edges.as_ref().map_or(0, |edges| edges.adjacency.memory_bytes());
-        trees + vector + text + edges
+        let graph = self.edges.as_ref().map_or(0, |edges| edges.adjacency.memory_bytes());
+        StoreMemory {
+            vectors: vectors as u64,
+            text: text as u64,
+            graph: graph as u64,
+            ..StoreMemory::default()
+        }
     }
 }
 

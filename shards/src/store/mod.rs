@@ -69,7 +69,7 @@ pub use cursor::Cursor;
 pub(crate) use image::Changed;
 pub(crate) use install::Build;
 pub use install::Store;
-pub use maintain::StoreStats;
+pub use maintain::{StoreMemory, StoreStats};
 pub(crate) use reads::Others;
 pub(crate) use trees::Frozen;
 pub(crate) use verify::Shown;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::indexes::Indexes;
+use super::maintain::StoreMemory;
 use super::names::Names;
 use super::recent::Recent;
 use crate::catalog::Table;
@@ -76,10 +77,14 @@ impl TableStore {
     }
 
     /// Returns an estimate of the bytes in memory.
-    pub fn memory_bytes(&self) -> usize {
-        self.records.memory_bytes()
-            + self.names.memory_bytes()
-            + self.recent.memory_bytes()
-            + self.indexes.memory_bytes()
+    pub fn memory(&self) -> StoreMemory {
+        let trees = || self.indexes.trees().chain([&self.records]);
+        let names = self.names.memory_bytes() + self.recent.memory_bytes();
+        StoreMemory {
+            written: trees().map(Tree::memory_bytes_hot).sum::<usize>() as u64,
+            segments: trees().map(Tree::memory_bytes_runs).sum::<usize>() as u64,
+            names: names as u64,
+            ..self.indexes.memory()
+        }
     }
 }

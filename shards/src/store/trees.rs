@@ -94,11 +94,11 @@ impl Store {
 
     /// Returns the bytes of versions that are in no run.
     pub(crate) fn hot_bytes(&self) -> usize {
-        let bytes = self.tables.values().map(|table| {
-            let indexes: usize = table.indexes.trees().map(Tree::memory_bytes_hot).sum();
-            table.records.memory_bytes_hot() + indexes
+        let trees = self.tables.values().flat_map(|table| {
+            let indexes = table.indexes.trees();
+            indexes.chain([&table.records])
         });
-        bytes.sum()
+        trees.map(Tree::memory_bytes_hot).sum()
     }
 
     fn tree_mut(&mut self, name: TreeName) -> Option<&mut Tree> {

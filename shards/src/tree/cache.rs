@@ -161,9 +161,17 @@ impl Reach<'_> {
             cache.hits.set(cache.hits.get() + 1);
             return Ok(found);
         }
-        cache.misses.set(cache.misses.get() + 1);
-        let count = (ahead + 1).min(run.group_count() - group);
-        self.pins.borrow_mut().wanted.push(Wanted { run: run.clone(), first: group, count });
+        let mut pins = self.pins.borrow_mut();
+        let is_asked = |wanted: &Wanted| {
+            let last = wanted.first + (wanted.count - 1);
+            wanted.run.id() == run.id() && (wanted.first..=last).contains(&group)
+        };
+        // Work that looks for many things may miss one group for several of them.
+        if !pins.wanted.iter().any(is_asked) {
+            cache.misses.set(cache.misses.get() + 1);
+            let count = (ahead + 1).min(run.group_count() - group);
+            pins.wanted.push(Wanted { run: run.clone(), first: group, count });
+        }
         Err(Error::NotLoaded)
     }
 }

@@ -234,6 +234,7 @@ impl Fences {
 pub(crate) fn storage(error: segment::Error) -> Error {
     match error {
         segment::Error::Damaged(_) => Error::Corrupt(error.to_string()),
+        _ if error.is_full() => Error::DiskFull(error.to_string()),
         _ => Error::Storage(error.to_string()),
     }
 }

@@ -111,10 +111,9 @@ impl Tree {
         &self.levels
     }
 
-    /// Returns the bytes in memory, without groups in the cache.
-    pub fn memory_bytes(&self) -> usize {
-        let runs: usize = self.levels.runs().map(|(_, run)| run.memory_bytes()).sum();
-        self.memory_bytes_hot() + runs
+    /// Returns the bytes in memory of runs, without groups in the cache.
+    pub fn memory_bytes_runs(&self) -> usize {
+        self.levels.runs().map(|(_, run)| run.memory_bytes()).sum()
     }
 
     /// Returns the bytes of versions that are not in a run yet.

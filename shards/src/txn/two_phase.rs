@@ -99,7 +99,7 @@ async fn undecided(
     error: Error,
 ) -> Error {
     match error {
-        Error::Overloaded(_) => {}
+        Error::Overloaded(_) | Error::DiskFull(_) | Error::OutOfMemory(_) => {}
         _ => return core.fail(error),
     }
     if let Err(error) = finish(core, txn, shards, None).await {
@@ -122,7 +122,9 @@ fn rank(error: &Error) -> u8 {
         Error::DuplicateKey { .. } | Error::InvalidValue(_) | Error::TooLarge(_) => 0,
         Error::StaleCatalog { .. } => 1,
         Error::Conflict { .. } => 2,
-        Error::Overloaded(_) | Error::Cancelled(_) => 3,
+        Error::Overloaded(_) | Error::DiskFull(_) | Error::OutOfMemory(_) | Error::Cancelled(_) => {
+            3
+        }
         Error::OutcomeUnknown(_)
         | Error::Corrupt(_)
         | Error::Storage(_)

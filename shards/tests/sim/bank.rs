@@ -125,7 +125,7 @@ pub async fn client(core: Rc<Core>, count: usize, told: Told) {
                 }
             }
             // Nothing was written: the log has no room because spare files cannot be made.
-            Err(Error::Overloaded(_)) => told.refuse(id),
+            Err(Error::Overloaded(_) | Error::DiskFull(_)) => told.refuse(id),
             // Whether it is committed is for recovery to say.
             Err(Error::OutcomeUnknown(_)) => {}
             Err(Error::Storage(_) | Error::Cancelled(_)) => return,

@@ -26,6 +26,7 @@ fn through_failures(machine: &mut Machine, told: &Told, fail: impl Fn(&mut Machi
                                 | Error::Storage(_)
                                 | Error::Cancelled(_)
                                 | Error::Overloaded(_)
+                                | Error::DiskFull(_)
                         ),
                         "{error:?}"
                     );

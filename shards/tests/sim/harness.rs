@@ -125,6 +125,7 @@ fn small_storage() -> StorageOptions {
     StorageOptions {
         flush_bytes: 6 << 10,
         hot_bytes_max: 64 << 10,
+        memory_bytes: 1 << 30,
         log_bytes: 64 << 10,
         cache_bytes: 16 << 10,
         group_bytes: 256,

@@ -13,6 +13,7 @@
 //! | `harness` | how is a scenario run for many seeds and through crashes |
 //! | `images` | do indexes that are read from images equal their records |
 //! | `model` | which tables and operations do the scenarios share |
+//! | `segments` | what does a shard do whose segments cannot be written for a while |
 //! | `skew` | do transactions that read what others write have the effect of some serial order |
 //! | `schema` | do schema changes and writes that race leave one truth on all shards |
 

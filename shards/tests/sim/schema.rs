@@ -189,7 +189,7 @@ async fn memory(core: &Rc<Core>) -> Result<u64, Error> {
         let Reply::Stats(stats) = core.call(shard, Request::Stats).await? else {
             panic!("stats answered with something else")
         };
-        bytes += stats.memory_bytes;
+        bytes += stats.memory.written + stats.memory.fixed() + stats.cache_bytes;
     }
     Ok(bytes)
 }

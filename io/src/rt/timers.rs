@@ -12,6 +12,13 @@ pub(crate) struct TimerId {
     number: u64,
 }
 
+impl TimerId {
+    /// Returns when the pause ends, nanoseconds.
+    pub(crate) fn deadline(self) -> u64 {
+        self.deadline
+    }
+}
+
 /// Every pause under way, by its end.
 #[derive(Default)]
 pub(crate) struct Timers {
