@@ -92,6 +92,10 @@ fn describe() {
     describe_gauge!("pieskieo_shard_vectors_pending", "vectors not yet in a graph, by shard");
     describe_gauge!("pieskieo_shard_replayed_records", "records replayed at start, by shard");
     describe_gauge!("pieskieo_shard_replay_seconds", "time the replay took, by shard");
+    describe_gauge!("pieskieo_shard_images", "indexes with an image on disk, by shard");
+    describe_gauge!("pieskieo_shard_image_bytes", "bytes of images and their lists, by shard");
+    describe_gauge!("pieskieo_shard_image_seconds", "time the start read images, by shard");
+    describe_gauge!("pieskieo_shard_indexes_rebuilt", "indexes filled at start, by shard");
 }
 
 /// Notes one finished statement.

@@ -33,6 +33,11 @@ impl Writer {
         self.bytes
     }
 
+    /// Returns how many bytes were written.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Appends one byte.
     pub(crate) fn u8(&mut self, value: u8) {
         self.bytes.push(value);

@@ -377,4 +377,12 @@ pub struct ShardStats {
     pub replayed: u64,
     /// Milliseconds the replay took.
     pub replay_ms: u64,
+    /// Indexes that have an image on disk.
+    pub images: u64,
+    /// Bytes of images and of the lists of changed keys beside them.
+    pub image_bytes: u64,
+    /// Milliseconds the start took to read images.
+    pub image_ms: u64,
+    /// Indexes the start filled from records, for want of an image or because of a damaged one.
+    pub indexes_rebuilt: u64,
 }

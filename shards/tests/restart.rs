@@ -1,7 +1,8 @@
 //! Does a real process on real files keep its data over a restart, and how fast is that?
 //!
 //! `PIESKIEO_LOAD_ROWS=1000000 cargo nextest run -p pieskieo-shards --release --test restart
-//! --no-capture` prints rates worth reading; the default size only checks.
+//! --no-capture` prints rates worth reading; the default size only checks. `PIESKIEO_LOAD_VECTORS`
+//! does the same for a vector index, read from its image and filled from records.
 
 #[allow(dead_code, reason = "the scenarios of the simulator use the rest")]
 #[path = "sim/model.rs"]
@@ -16,9 +17,15 @@ use pieskieo_io::time;
 use pieskieo_io::wal::WalOptions;
 use pieskieo_shards::Error;
 use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions};
-use pieskieo_shards::request::{Expect, ReadView};
+use pieskieo_shards::catalog::{Catalog, Column, Index, IndexKind, Table};
+use pieskieo_shards::ids::{CatalogVersion, ColumnId, IndexId};
+use pieskieo_shards::key::Key;
+use pieskieo_shards::request::{Expect, ReadView, Write, WriteOp};
+use pieskieo_shards::row;
+use pieskieo_shards::value::{ColumnType, Value};
+use pieskieo_shards::vector::Metric;
 
-use crate::model::{ACCOUNTS, TRANSFERS, create_schema, put, read_all, verify};
+use crate::model::{ACCOUNTS, TRANSFERS, create_schema, put, read_all, schema, verify};
 
 const CORES: u16 = 2;
 const CLIENTS: i64 = 64;
@@ -37,8 +44,18 @@ fn life<Fut>(path: &Path, main: impl Fn(Rc<Core>) -> Fut + Send + Clone + 'stati
 where
     Fut: Future<Output = Result<(), Error>> + 'static,
 {
+    life_with(path, StorageOptions::default(), main);
+}
+
+fn life_with<Fut>(
+    path: &Path,
+    storage: StorageOptions,
+    main: impl Fn(Rc<Core>) -> Fut + Send + Clone + 'static,
+) where
+    Fut: Future<Output = Result<(), Error>> + 'static,
+{
     let wal = WalOptions { file_bytes: 16 << 20, ..WalOptions::default() };
-    let storage = StorageOptions { flush_bytes: 256 << 10, ..StorageOptions::default() };
+    let storage = StorageOptions { flush_bytes: 256 << 10, ..storage };
     let path = path.into();
     let options = BootOptions { path, cores: CORES, shard_count: None, wal, storage };
     let boot = Arc::new(Boot::new(options).expect("there are cores"));
@@ -135,4 +152,94 @@ fn everything_is_there_after_a_restart() {
         assert_eq!(accounts.len() as i64, i64::from(CORES) * CLIENTS * each);
         verify(&core).await
     });
+}
+
+const DIM: usize = 128;
+
+/// The schema with a table of vectors in the place of the accounts.
+fn vectors(current: &Catalog) -> Catalog {
+    let mut next = schema(current);
+    let mut table = Table::clone(&next.tables[&ACCOUNTS]);
+    let ty = ColumnType::Vector(DIM as u32);
+    let id = ColumnId(2);
+    table.columns[1] = Column { id, name: "place".into(), ty, ..table.columns[1].clone() };
+    let (metric, m, ef_construction, ef_search) = (Metric::L2, 16, 200, 64);
+    let kind = IndexKind::Vector { column: 1, metric, m, ef_construction, ef_search };
+    table.indexes = vec![Arc::new(Index { id: IndexId(1), name: "places".into(), kind })];
+    next.version = CatalogVersion(current.version.0 + 1);
+    next.tables.insert(ACCOUNTS, Arc::new(table));
+    next
+}
+
+async fn load_vectors(core: &Rc<Core>, count: i64) -> Result<(), Error> {
+    let catalog = core.change_catalog(|current| Ok(vectors(current))).await?;
+    let table = &catalog.tables[&ACCOUNTS];
+    let mut state = 1_u32;
+    let mut element = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32
+    };
+    for first in (0..count).step_by(BATCH as usize) {
+        let ids = first..count.min(first + BATCH);
+        let writes = ids.map(|id| {
+            let elements: Vec<f32> = (0..DIM).map(|_| element()).collect();
+            let values = [Value::BigInt(id), Value::Vector(elements.into())];
+            let key = Key::of_table(table, &values[..1]).expect("integers are keys");
+            let op = WriteOp::Put(row::encode(table, &values).expect("a row"));
+            Write { table: ACCOUNTS, key, op, expect: Expect::Absent }
+        });
+        let mut txn = core.begin();
+        txn.write(writes.collect())?;
+        txn.commit().await?;
+    }
+    Ok(())
+}
+
+/// Waits until every vector is linked, and `images` indexes have an image.
+async fn wait_linked(core: &Rc<Core>, images: u64) -> Result<(), Error> {
+    loop {
+        let stats = core.stats().await?;
+        let pending: u64 = stats.iter().map(|stats| stats.vectors_pending).sum();
+        if pending == 0 && stats.iter().map(|stats| stats.images).sum::<u64>() >= images {
+            return Ok(());
+        }
+        rt::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_vector_index_is_read_and_not_built_again() {
+    let count = std::env::var("PIESKIEO_LOAD_VECTORS").ok().and_then(|text| text.parse().ok());
+    let count: i64 = count.unwrap_or(3_000);
+    let name = format!("pieskieo-vectors-{}", std::process::id());
+    let folder = Folder(std::env::temp_dir().join(name));
+    life(&folder.0, move |core| async move {
+        if core.id().0 == 0 {
+            load_vectors(&core, count).await?;
+            wait_linked(&core, u64::from(CORES)).await?;
+        }
+        Ok(())
+    });
+    // The first of these reads images, the second none.
+    for (image_entries_min, what) in [(1024, "read"), (usize::MAX, "built again")] {
+        let storage = StorageOptions { image_entries_min, ..StorageOptions::default() };
+        let started = time::now();
+        life_with(&folder.0, storage, move |core| async move {
+            if core.id().0 != 0 {
+                return Ok(());
+            }
+            let open = started.elapsed();
+            wait_linked(&core, 0).await?;
+            for stats in core.stats().await? {
+                let (ms, bytes) = (stats.image_ms, stats.image_bytes);
+                eprintln!("{what}: shard {}, image of {bytes} bytes in {ms} ms", stats.shard);
+                let is_rebuilt = image_entries_min == usize::MAX;
+                assert_eq!(stats.indexes_rebuilt, u64::from(is_rebuilt));
+            }
+            eprintln!("{what}: open after {open:?}, every vector linked after {:?}", {
+                started.elapsed()
+            });
+            verify(&core).await
+        });
+    }
 }

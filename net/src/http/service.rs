@@ -61,6 +61,10 @@ fn publish(stats: &pieskieo_query::ShardStats) {
         ("pieskieo_shard_vectors_pending", stats.vectors_pending as f64),
         ("pieskieo_shard_replayed_records", stats.replayed as f64),
         ("pieskieo_shard_replay_seconds", stats.replay_ms as f64 / 1_000.0),
+        ("pieskieo_shard_images", stats.images as f64),
+        ("pieskieo_shard_image_bytes", stats.image_bytes as f64),
+        ("pieskieo_shard_image_seconds", stats.image_ms as f64 / 1_000.0),
+        ("pieskieo_shard_indexes_rebuilt", stats.indexes_rebuilt as f64),
     ];
     for (name, value) in values {
         gauge!(name, "shard" => shard.clone()).set(value);

@@ -58,7 +58,7 @@ impl Shard {
 
     /// Returns whether enough was written to make it into runs.
     pub(crate) fn is_checkpoint_due(&self) -> bool {
-        if self.begun.borrow().is_some() {
+        if self.begun.borrow().is_some() || !self.images.borrow().is_empty() {
             return true;
         }
         let log = self.wal.stats().frame_bytes - self.log_bytes.get();

@@ -57,6 +57,9 @@ pub struct StorageOptions {
     /// Bytes of the first level of segments that share no key; each level below is eight times
     /// larger. Default 128 MiB.
     pub level_bytes: u64,
+    /// Entries from which on a vector or text index has an image on disk. Below, filling it from
+    /// records at start is as fast. `usize::MAX`: images are neither written nor read. Default 1024.
+    pub image_entries_min: usize,
 }
 
 impl StorageOptions {
@@ -78,6 +81,7 @@ impl Default for StorageOptions {
             group_bytes,
             run_bytes,
             level_bytes,
+            image_entries_min: 1024,
         }
     }
 }

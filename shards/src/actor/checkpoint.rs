@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! freeze      all trees at once; C = the last record of the log they contain wholly
-//! write       a run per tree that was written to
+//! write       a run per tree that was written to, a list of keys per image (`image.rs`)
 //! wait        until the log is durable up to C
-//! edit        the manifest: new runs, checkpoint C       <- the commit point
+//! edit        the manifest: runs, images, checkpoint C   <- the commit point
 //! install     the runs in the trees, the frozen memory goes
 //! release     the log up to C
 //! ```
@@ -22,15 +22,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use pieskieo_io::rt;
+use pieskieo_io::segment::SegmentId;
 
 use super::admit::Work;
 use super::core::Core;
+use super::image;
 use super::shard::{Prepared, Shard};
 use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::request::{Reply, Request};
-use crate::storage::{Checkpoint, Edit, Part, Placed, TreeName};
-use crate::store::Frozen;
+use crate::storage::{Checkpoint, Edit, ImageName, Imaged, Part, Placed, TreeName};
+use crate::store::{Changed, Frozen};
 use crate::tree::{Plan, Run, flush, merge};
 
 /// Milliseconds between two looks at what there is to write.
@@ -40,28 +42,36 @@ const RETRY_MS: u64 = 1000;
 
 /// Writes runs until the task is cancelled.
 pub(crate) async fn run(core: Rc<Core>, shard: Rc<Shard>) {
-    repeat(&core, &shard, Work::Checkpoint, async || {
+    repeat(&core, &shard, Some(Work::Checkpoint), async || {
         shard.measure();
         if shard.is_checkpoint_due() { checkpoint(&core, &shard).await } else { Ok(()) }
     })
     .await;
 }
 
+/// Writes images of indexes until the task is cancelled. Without room on the disk there is none:
+/// nobody is refused for it.
+pub(crate) async fn run_images(core: Rc<Core>, shard: Rc<Shard>) {
+    repeat(&core, &shard, None, async || image::write_due(&shard).await).await;
+}
+
 /// Merges runs until the task is cancelled. Beside [`run`]: a long merge keeps nobody from writing.
 pub(crate) async fn run_merges(core: Rc<Core>, shard: Rc<Shard>) {
-    repeat(&core, &shard, Work::Merges, async || merge_due(&core, &shard).await).await;
+    repeat(&core, &shard, Some(Work::Merges), async || merge_due(&core, &shard).await).await;
 }
 
 async fn repeat(
     core: &Rc<Core>,
     shard: &Rc<Shard>,
-    work: Work,
+    work: Option<Work>,
     step: impl AsyncFn() -> Result<(), Error>,
 ) {
     loop {
         rt::sleep(Duration::from_millis(LOOK_MS)).await;
         let outcome = step().await;
-        shard.note_room(work, &outcome);
+        if let Some(work) = work {
+            shard.note_room(work, &outcome);
+        }
         match outcome {
             Ok(()) => {}
             // Whether the manifest has it is unknown: recovery finds out.
@@ -98,6 +108,15 @@ pub(crate) struct Begun {
     /// Trees that are written.
     done: usize,
     added: Vec<Placed>,
+    /// Keys to be listed beside images, and how many of the lists are written.
+    changed: Vec<Changed>,
+    listed: usize,
+    /// New images and lists.
+    images: Vec<Imaged>,
+    /// Images that are replaced, or of no use any more, with their lists.
+    images_gone: Vec<SegmentId>,
+    /// Finished images of indexes that have gone.
+    images_late: Vec<SegmentId>,
 }
 
 /// Writes everything that is in memory into runs, or goes on with what was begun.
@@ -140,8 +159,21 @@ async fn begin(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<Option<Begun>, Erro
         live: store.stats().records,
         decisions: decisions.iter().map(|(txn, commit)| (*txn, *commit)).collect(),
     };
+    let finished = shard.images.take();
+    let names: Vec<ImageName> = finished.iter().map(|image| image.name).collect();
+    let changed = store.take_changes(&names);
+    let kept: Vec<ImageName> = changed.iter().map(|changed| changed.name).collect();
+    let renewed = changed.iter().filter(|changed| changed.is_new);
+    let renewed: Vec<ImageName> = renewed.map(|changed| changed.name).collect();
+    let (images, late): (Vec<_>, Vec<_>) =
+        finished.into_iter().partition(|image| renewed.contains(&image.name));
     Ok(Some(Begun {
         frozen: store.freeze(),
+        images_gone: image::replaced(shard, &kept, &renewed),
+        images_late: late.iter().map(|image| image.seal.id).collect(),
+        changed,
+        listed: 0,
+        images,
         checkpoint,
         watermark: core.clock().watermark(),
         outcomes_lost: shard.outcomes_lost.borrow().clone(),
@@ -157,6 +189,12 @@ async fn carry_out(core: &Rc<Core>, shard: &Rc<Shard>, begun: &mut Begun) -> Res
         begun.added.extend(facts.into_iter().map(|facts| Placed { tree: *tree, level: 0, facts }));
         begun.done += 1;
     }
+    while let Some(Changed { name, keys, .. }) = begun.changed.get(begun.listed) {
+        if !keys.is_empty() {
+            begun.images.push(image::write_keys(shard, *name, keys).await?);
+        }
+        begun.listed += 1;
+    }
     let lsn = begun.checkpoint.lsn;
     if lsn.0 > 0 {
         shard.durable(core, lsn).await?;
@@ -167,17 +205,18 @@ async fn carry_out(core: &Rc<Core>, shard: &Rc<Shard>, begun: &mut Begun) -> Res
     }
     let checkpoint = begun.checkpoint.clone();
     let names = shard.store.borrow().tree_names();
-    let removed: Vec<_> = shard
-        .storage
-        .placed()
+    let placed = shard.storage.placed();
+    let removed = placed
         .iter()
         // A table may have been dropped since the moment of the checkpoint: its log record is
         // replayed, and wants to drop it again.
         .filter(|run| !names.contains(&run.tree) && !has_tree(&checkpoint, run.tree))
         .map(|run| run.facts.seal.id)
+        .chain(begun.images_gone.iter().copied())
         .collect();
-    let added = begun.added.clone();
-    shard.storage.commit(Edit { checkpoint: Some(checkpoint), removed, added }).await?;
+    let (added, images) = (begun.added.clone(), begun.images.clone());
+    shard.storage.commit(Edit { checkpoint: Some(checkpoint), removed, added, images }).await?;
+    files.remove_all(&begun.images_late).await;
     shard.store.borrow_mut().flushed(&begun.frozen, runs);
     shard.outcomes_lost.borrow_mut().retain(|commit| !begun.outcomes_lost.contains(commit));
     shard.wal.release(lsn.next());
@@ -212,7 +251,7 @@ async fn merge_runs(
     let inputs: Vec<Rc<Run>> = plan.inputs.iter().flatten().cloned().collect();
     let removed = inputs.iter().map(|run| run.id()).collect();
     let ids: Vec<_> = added.iter().map(|placed| placed.facts.seal.id).collect();
-    let edit = Edit { checkpoint: None, removed, added };
+    let edit = Edit { removed, added, ..Edit::default() };
     let committed = shard.storage.commit(edit).await;
     if let Err(error @ Error::DiskFull(_)) = committed {
         shard.storage.files().remove_all(&ids).await;

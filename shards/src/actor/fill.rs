@@ -1,6 +1,6 @@
 //! How are indexes filled from records that are there already?
 //!
-//! At start, those that stay in memory; later, those that a schema change adds. A shard fills a
+//! At start, those that have no image (`image.rs`); later, those that a schema change adds. A shard fills a
 //! new index while nobody writes to the table: commits of it wait, prepares are refused, and what
 //! is committing already is waited for before the schema changes. Prepares do not wait, because
 //! somebody who is waited for may be waiting for them on another shard.
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use pieskieo_io::rt;
 
+use super::image;
 use super::loading::loaded;
 use super::shard::Shard;
 use crate::error::Error;
@@ -93,16 +94,20 @@ pub(crate) async fn build(shard: &Shard, builds: Vec<Build>) -> Result<(), Error
     Ok(())
 }
 
-/// Fills the indexes that stay in memory from the runs that were opened.
+/// Reads the indexes that are no trees from their images; fills those that have none from the runs
+/// that were opened.
 ///
 /// **Errors**: as [`build`].
 pub(crate) async fn restore(shard: &Shard) -> Result<(), Error> {
     let tables = shard.store.borrow().to_be_filled();
-    for (table, is_edge) in tables {
+    for (mut table, is_edge) in tables {
         if is_edge {
             link(shard, table.table).await?;
         }
+        table.indexes = image::restore(shard, &table).await?;
         if !table.indexes.is_empty() {
+            let rebuilt = &shard.counters.indexes_rebuilt;
+            rebuilt.set(rebuilt.get() + table.indexes.len() as u64);
             build(shard, vec![table]).await?;
         }
     }

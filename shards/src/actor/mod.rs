@@ -12,6 +12,7 @@
 //! | `checkpoint` | how does what is in memory become runs, and the log short |
 //! | `core` | what can the code on one executor do |
 //! | `fill` | how are indexes filled from records that are there already |
+//! | `image` | how do indexes that are no trees get to the disk, and back when the shard starts |
 //! | `limits` | which bounds hold for requests and answers |
 //! | `loading` | how does work that needs a group from the disk get it |
 //! | `mailbox` | how does a request reach a shard on another core, and its answer come back |
@@ -32,6 +33,7 @@ mod checkpoint;
 mod commit;
 mod core;
 mod fill;
+mod image;
 mod limits;
 mod loading;
 mod mailbox;

@@ -122,6 +122,8 @@ impl Core {
             self.keep(rt::spawn(Queue::Maintenance, "maintain", run));
             let run = checkpoint::run(self.clone(), shard.clone());
             self.keep(rt::spawn(Queue::Maintenance, "checkpoint", run));
+            let run = checkpoint::run_images(self.clone(), shard.clone());
+            self.keep(rt::spawn(Queue::Maintenance, "images", run));
             let run = checkpoint::run_merges(self.clone(), shard.clone());
             self.keep(rt::spawn(Queue::Maintenance, "merge", run));
         }

@@ -22,7 +22,7 @@ use crate::catalog::{Catalog, Table};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
 use crate::request::{ShardStats, Write};
-use crate::storage::Storage;
+use crate::storage::{Imaged, Storage};
 use crate::store::{Build, Store};
 use crate::tree::Cache;
 use crate::txn::{self, Place};
@@ -57,6 +57,8 @@ pub(crate) struct Shard {
     pub(crate) pressure: Pressure,
     /// Bytes of the log when the last checkpoint was made.
     pub(crate) log_bytes: Cell<u64>,
+    /// Images that are written and that the next checkpoint names.
+    pub(crate) images: RefCell<Vec<Imaged>>,
     pub(crate) limits: StorageOptions,
     pub(crate) counters: Counters,
     /// Raised when there may be something to fold or collect.
@@ -88,6 +90,8 @@ pub(crate) struct Counters {
     pub(crate) conflicts: Cell<u64>,
     pub(crate) replayed: Cell<u64>,
     pub(crate) replay_ms: Cell<u64>,
+    pub(crate) image_ms: Cell<u64>,
+    pub(crate) indexes_rebuilt: Cell<u64>,
 }
 
 impl Counters {
@@ -116,6 +120,7 @@ impl Shard {
             begun: RefCell::default(),
             pressure: Pressure::default(),
             log_bytes: Cell::new(0),
+            images: RefCell::default(),
             limits,
             locks: RefCell::default(),
             prepared: RefCell::default(),
@@ -242,6 +247,7 @@ impl Shard {
     pub(crate) fn stats(&self) -> ShardStats {
         let store = self.store.borrow().stats();
         let log = self.wal.stats();
+        let (images, image_bytes) = self.storage.image_facts();
         ShardStats {
             shard: self.id,
             records: store.records,
@@ -260,6 +266,10 @@ impl Shard {
             vectors_pending: store.vectors_pending,
             replayed: self.counters.replayed.get(),
             replay_ms: self.counters.replay_ms.get(),
+            images,
+            image_bytes,
+            image_ms: self.counters.image_ms.get(),
+            indexes_rebuilt: self.counters.indexes_rebuilt.get(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Which bytes are in a manifest?
 //!
 //! ```text
-//! edit        u8 format = 1
+//! edit        u8 format = 2
 //!             u8 1, checkpoint  or  u8 0
 //!             u32 n | n removed runs: u64 number
 //!             u32 n | n added runs
+//!             u32 n | n added images              (format 1 ends before)
 //! checkpoint  u64 lsn | u64 latest timestamp | u64 largest transaction
 //!             blob catalog (`catalog/encode`)
 //!             u32 n | n tables: u32 table, u64 current records
@@ -13,23 +14,28 @@
 //!             u8 level | u64 number | u64 bytes of the file | u32 checksum of its footer
 //!             blob first key | blob last key
 //!             u64 versions | u64 deletions | u64 bytes before compression | u64 latest begin
+//! image       u32 table | u32 index, 0 = the adjacency | u8 0 image, 1 keys that may differ
+//!             u64 number | u64 bytes of the file | u32 checksum of its footer
+//!             u64 entries of the image, or keys
 //! ```
 //! Numbers are little-endian (`codec`). A snapshot is an edit with a checkpoint that adds every
-//! run there is.
+//! run and every image there is. What is removed may be either.
 
 use std::sync::Arc;
 
 use pieskieo_io::segment::{SegmentId, SegmentSeal};
 use pieskieo_io::wal::Lsn;
 
-use super::name::{Part, TreeName};
+use super::name::{ImageName, Part, TreeName};
 use crate::catalog::{Catalog, decode_catalog, encode_catalog};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
 use crate::ids::{IndexId, TableId, Timestamp, TxnId};
 use crate::tree::RunFacts;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// Without images.
+const FORMAT_BEFORE: u8 = 1;
 
 const RECORDS: u8 = 0;
 const ORDERED: u8 = 1;
@@ -40,10 +46,12 @@ const MIRRORS: u8 = 2;
 pub(crate) struct Edit {
     /// The state the runs now hold, if it is another one.
     pub checkpoint: Option<Checkpoint>,
-    /// Runs that are gone.
+    /// Runs and images that are gone.
     pub removed: Vec<SegmentId>,
     /// Runs that are new.
     pub added: Vec<Placed>,
+    /// Images that are new, and lists of keys.
+    pub images: Vec<Imaged>,
 }
 
 /// What the runs hold of the log, and what else is needed of its front.
@@ -74,6 +82,28 @@ pub(crate) struct Placed {
     pub facts: RunFacts,
 }
 
+/// A file about an index.
+#[derive(Clone, Debug)]
+pub(crate) struct Imaged {
+    /// The index.
+    pub name: ImageName,
+    /// What the file holds.
+    pub kind: ImageKind,
+    /// The file.
+    pub seal: SegmentSeal,
+    /// Entries, or keys.
+    pub count: u64,
+}
+
+/// What a file about an index holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ImageKind {
+    /// The index.
+    Whole,
+    /// Keys whose records may differ from the image.
+    Changes,
+}
+
 impl Edit {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::with_capacity(64 + self.added.len() * 128);
@@ -86,6 +116,8 @@ impl Edit {
         self.removed.iter().for_each(|id| out.u64(id.0));
         out.count(self.added.len());
         self.added.iter().for_each(|run| put_run(&mut out, run));
+        out.count(self.images.len());
+        self.images.iter().for_each(|image| put_image(&mut out, image));
         out.into_bytes()
     }
 
@@ -94,7 +126,8 @@ impl Edit {
     /// **Errors**: `Corrupt` for anything that `encode` does not write.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut input = Reader::new(bytes, "manifest");
-        if input.u8("format")? != FORMAT {
+        let format = input.u8("format")?;
+        if !(FORMAT_BEFORE..=FORMAT).contains(&format) {
             return Err(input.corrupt("format"));
         }
         let checkpoint = match input.u8("checkpoint")? {
@@ -108,6 +141,11 @@ impl Edit {
         }
         for _ in 0..input.count("added runs")? {
             edit.added.push(take_run(&mut input)?);
+        }
+        if format > FORMAT_BEFORE {
+            for _ in 0..input.count("added images")? {
+                edit.images.push(take_image(&mut input)?);
+            }
         }
         input.finish()?;
         Ok(edit)
@@ -158,9 +196,7 @@ fn put_run(out: &mut Writer, run: &Placed) {
     out.u32(index);
     out.u8(run.level as u8);
     let RunFacts { seal, first, last, versions, deletions, raw_bytes, newest } = &run.facts;
-    out.u64(seal.id.0);
-    out.u64(seal.file_bytes);
-    out.u32(seal.checksum);
+    put_seal(out, *seal);
     out.blob(first);
     out.blob(last);
     out.u64(*versions);
@@ -179,11 +215,7 @@ fn take_run(input: &mut Reader<'_>) -> Result<Placed, Error> {
         _ => return Err(input.corrupt("kind")),
     };
     let level = usize::from(input.u8("level")?);
-    let seal = SegmentSeal {
-        id: SegmentId(input.u64("number")?),
-        file_bytes: input.u64("bytes of the file")?,
-        checksum: input.u32("checksum")?,
-    };
+    let seal = take_seal(input)?;
     let facts = RunFacts {
         seal,
         first: input.blob("first key")?.to_vec(),
@@ -194,6 +226,40 @@ fn take_run(input: &mut Reader<'_>) -> Result<Placed, Error> {
         newest: Timestamp(input.u64("latest begin")?),
     };
     Ok(Placed { tree: TreeName { table, part }, level, facts })
+}
+
+fn put_image(out: &mut Writer, image: &Imaged) {
+    out.u32(image.name.table.0);
+    out.u32(image.name.index.map_or(0, |index| index.0));
+    out.u8(u8::from(image.kind == ImageKind::Changes));
+    put_seal(out, image.seal);
+    out.u64(image.count);
+}
+
+fn take_image(input: &mut Reader<'_>) -> Result<Imaged, Error> {
+    let table = TableId(input.u32("table")?);
+    let index = match input.u32("index")? {
+        0 => None,
+        index => Some(IndexId(index)),
+    };
+    let kind = match input.u8("kind")? {
+        0 => ImageKind::Whole,
+        1 => ImageKind::Changes,
+        _ => return Err(input.corrupt("kind")),
+    };
+    let (seal, count) = (take_seal(input)?, input.u64("entries")?);
+    Ok(Imaged { name: ImageName { table, index }, kind, seal, count })
+}
+
+fn put_seal(out: &mut Writer, seal: SegmentSeal) {
+    out.u64(seal.id.0);
+    out.u64(seal.file_bytes);
+    out.u32(seal.checksum);
+}
+
+fn take_seal(input: &mut Reader<'_>) -> Result<SegmentSeal, Error> {
+    let (id, file_bytes) = (SegmentId(input.u64("number")?), input.u64("bytes of the file")?);
+    Ok(SegmentSeal { id, file_bytes, checksum: input.u32("checksum")? })
 }
 
 #[cfg(test)]
@@ -229,7 +295,24 @@ mod tests {
                 run(3, Part::Ordered(IndexId(6))),
                 run(4, Part::Mirrors),
             ],
+            images: vec![image(5, Some(6), ImageKind::Whole), image(8, None, ImageKind::Changes)],
         }
+    }
+
+    fn image(id: u64, index: Option<u32>, kind: ImageKind) -> Imaged {
+        let name = ImageName { table: TableId(7), index: index.map(IndexId) };
+        let seal = SegmentSeal { id: SegmentId(id), file_bytes: 8192, checksum: 10 };
+        Imaged { name, kind, seal, count: 3 }
+    }
+
+    #[test]
+    fn an_edit_from_before_there_were_images_is_read() {
+        let edit = Edit { images: Vec::new(), ..sample() };
+        let mut bytes = edit.encode();
+        bytes.truncate(bytes.len() - 4);
+        bytes[0] = FORMAT_BEFORE;
+        let back = Edit::decode(&bytes).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{edit:?}"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use pieskieo_io::manifest::{self, Manifest};
 use pieskieo_io::segment::{SegmentId, segment_name};
 
-use super::edit::{Checkpoint, Edit, Placed};
+use super::edit::{Checkpoint, Edit, ImageKind, Imaged, Placed};
 use crate::error::Error;
 use crate::tree::Files;
 
@@ -19,6 +19,8 @@ pub(crate) struct Storage {
     pub(super) manifest: Manifest,
     /// Every run the manifest names.
     pub(super) runs: RefCell<BTreeMap<SegmentId, Placed>>,
+    /// Every image and list of changed keys the manifest names.
+    pub(super) images: RefCell<BTreeMap<SegmentId, Imaged>>,
     pub(super) checkpoint: RefCell<Option<Checkpoint>>,
     /// Bytes of a manifest that has just been written anew.
     pub(super) snapshot_bytes: Cell<u64>,
@@ -42,6 +44,18 @@ impl Storage {
         self.runs.borrow().len()
     }
 
+    /// Returns the number of images, and the bytes of them and of the lists beside them.
+    pub fn image_facts(&self) -> (u64, u64) {
+        let images = self.images.borrow();
+        let whole = images.values().filter(|image| image.kind == ImageKind::Whole).count() as u64;
+        (whole, images.values().map(|image| image.seal.file_bytes).sum())
+    }
+
+    /// Returns every image and list of changed keys.
+    pub fn imaged(&self) -> Vec<Imaged> {
+        self.images.borrow().values().cloned().collect()
+    }
+
     /// Returns the last checkpoint.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         self.checkpoint.borrow().clone()
@@ -52,8 +66,8 @@ impl Storage {
         self.runs.borrow().values().cloned().collect()
     }
 
-    /// Makes an edit durable, then removes the files of removed runs: who has one open may go on
-    /// reading it.
+    /// Makes an edit durable, then removes the files of what is removed: who has one open may go
+    /// on reading it.
     ///
     /// **Errors**: `DiskFull`: nothing has changed, try again. `OutcomeUnknown`: the process must
     /// stop, recovery finds out.
@@ -80,7 +94,8 @@ impl Storage {
     /// **Errors**: as [`Storage::commit`].
     pub(super) async fn rewrite(&self) -> Result<(), Error> {
         let added = self.placed();
-        let snapshot = Edit { checkpoint: self.checkpoint(), removed: Vec::new(), added };
+        let (checkpoint, images) = (self.checkpoint(), self.imaged());
+        let snapshot = Edit { checkpoint, removed: Vec::new(), added, images };
         self.manifest.rewrite(&snapshot.encode()).await.map_err(unwritten)?;
         self.snapshot_bytes.set(self.manifest.bytes());
         Ok(())
@@ -88,8 +103,13 @@ impl Storage {
 
     pub(super) fn take(&self, edit: Edit) {
         let mut runs = self.runs.borrow_mut();
+        let mut images = self.images.borrow_mut();
         for id in edit.removed {
             runs.remove(&id);
+            images.remove(&id);
+        }
+        for image in edit.images {
+            images.insert(image.seal.id, image);
         }
         for run in edit.added {
             runs.insert(run.facts.seal.id, run);

@@ -1,4 +1,4 @@
-//! Which tree is meant?
+//! Which tree is meant, and which index?
 
 use crate::ids::{IndexId, TableId};
 
@@ -20,4 +20,13 @@ pub(crate) enum Part {
     Ordered(IndexId),
     /// The edges that arrive here.
     Mirrors,
+}
+
+/// An index that is not a tree: it is filled from records, or from its image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ImageName {
+    /// The table.
+    pub table: TableId,
+    /// The index; `None` = the adjacency of an edge table.
+    pub index: Option<IndexId>,
 }

@@ -44,6 +44,7 @@ pub(crate) async fn open(
         files: Files::new(dir.clone(), database, stream, next, shape),
         manifest,
         runs: RefCell::default(),
+        images: RefCell::default(),
         checkpoint: RefCell::default(),
         snapshot_bytes: Cell::new(0),
         turn: futures::lock::Mutex::new(()),
@@ -65,7 +66,10 @@ pub(crate) async fn open(
 async fn remove_leftovers(storage: &Storage, names: &[String]) -> Result<(), Error> {
     for name in names {
         let is_leftover = match parse_segment_name(name) {
-            Some(id) => !storage.runs.borrow().contains_key(&id),
+            Some(id) => {
+                !storage.runs.borrow().contains_key(&id)
+                    && !storage.images.borrow().contains_key(&id)
+            }
             None => parse_segment_draft_name(name).is_some(),
         };
         if is_leftover {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::apply::Mirror;
+use super::changes::Changes;
 use super::maintain::StoreMemory;
 use crate::catalog::{Index, IndexKind, Table, TableKind, TextField};
 use crate::document;
@@ -35,12 +36,16 @@ pub(super) struct Indexes {
 pub(super) struct VectorColumn {
     pub column: usize,
     pub index: VectorIndex,
+    /// What its image does not have.
+    pub changes: Changes,
 }
 
 /// A text index and what it is over.
 pub(super) struct TextColumns {
     pub fields: Vec<TextField>,
     pub index: TextIndex,
+    /// What its image does not have.
+    pub changes: Changes,
 }
 
 /// The adjacency of an edge table and the columns it comes from.
@@ -81,16 +86,17 @@ impl Indexes {
             }
             IndexKind::Vector { column, .. } => {
                 if let Some(options) = vector_options(index, table) {
+                    let (column, changes) = (*column, Changes::default());
                     let index_of =
-                        VectorColumn { column: *column, index: VectorIndex::open(options) };
+                        VectorColumn { column, index: VectorIndex::open(options), changes };
                     self.vector.insert(index.id, index_of);
                 }
             }
             IndexKind::Text { fields, stem } => {
                 let options =
                     TextOptions { fields: fields.len(), stem: *stem, ..TextOptions::default() };
-                let index_of =
-                    TextColumns { fields: fields.clone(), index: TextIndex::open(options) };
+                let (fields, changes) = (fields.clone(), Changes::default());
+                let index_of = TextColumns { fields, index: TextIndex::open(options), changes };
                 self.text.insert(index.id, index_of);
             }
         }
@@ -221,6 +227,7 @@ impl VectorColumn {
         {
             return Ok(());
         }
+        self.changes.note(change.key.shared_bytes());
         if change.old.is_some() {
             self.index.remove(change.id, change.at);
         }
@@ -243,6 +250,7 @@ impl TextColumns {
         if old == new {
             return Ok(());
         }
+        self.changes.note(change.key.shared_bytes());
         // A record without texts is inserted too: that ends what was there, even if it began at
         // this very moment, when `remove` would leave it.
         let new = new.unwrap_or_else(|| vec![None; self.fields.len()]);

@@ -35,8 +35,10 @@
 mod apply;
 mod batch;
 mod build;
+mod changes;
 mod check;
 mod cursor;
+mod image;
 mod indexes;
 mod install;
 mod maintain;
@@ -61,8 +63,10 @@ mod tests;
 
 pub(crate) use apply::Before;
 pub use batch::scan_schema;
-pub(crate) use build::Walk;
+pub(crate) use build::{Keys, Walk};
+pub(crate) use changes::ChangedKeys;
 pub use cursor::Cursor;
+pub(crate) use image::Changed;
 pub(crate) use install::Build;
 pub use install::Store;
 pub use maintain::{StoreMemory, StoreStats};

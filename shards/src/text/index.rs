@@ -1,10 +1,11 @@
 //! How do the runs act as one index?
 
 use super::build::Builder;
+use super::documents::Documents;
 use super::merge::Merge;
 use super::options::{BUILD_WORDS_MAX, FOLD_DOCUMENTS_MIN, TextOptions};
 use super::postings::Run;
-use super::seal::{Sealed, SealedId};
+use super::seal::{Lists, Sealed, SealedId};
 use crate::ids::{RecordId, Timestamp};
 
 /// The text index of one shard's copy of one table.
@@ -18,6 +19,8 @@ pub struct TextIndex {
     watermark: Timestamp,
     sealed_next: u32,
     current: usize,
+    /// Whether an image is being written: nothing is merged.
+    pub(super) is_held: bool,
 }
 
 /// Where a document is.
@@ -46,6 +49,7 @@ impl TextIndex {
             watermark: Timestamp(0),
             sealed_next: 0,
             current: 0,
+            is_held: false,
         }
     }
 
@@ -80,12 +84,15 @@ impl TextIndex {
     }
 
     /// Seals and merges in the background. `budget` is asked between small steps and returns
-    /// whether to go on. Returns whether work is left.
+    /// whether to go on. Returns whether work is left. Nothing is merged while an image is written.
     ///
     /// **Cost**: one step is a term of a merge, or sealing the mutable run.
     pub fn fold(&mut self, budget: &mut dyn FnMut() -> bool) -> bool {
         if self.builder.documents().len() >= FOLD_DOCUMENTS_MIN {
             self.seal();
+        }
+        if self.is_held {
+            return false;
         }
         loop {
             if self.merge.is_none() {
@@ -149,6 +156,15 @@ impl TextIndex {
         let builder = std::mem::replace(&mut self.builder, fresh);
         let id = self.next_id();
         self.adopt(Sealed::from_builder(id, builder));
+    }
+
+    /// Takes over a sealed run as an image has it.
+    pub(super) fn restore(&mut self, documents: Documents, lists: Lists) {
+        let current =
+            (0..documents.len() as u32).filter(|slot| documents.get(*slot).end == Timestamp::MAX);
+        self.current += current.count();
+        let id = self.next_id();
+        self.adopt(Sealed::new(id, documents, lists));
     }
 
     fn install(&mut self, merge: Merge) {

@@ -23,7 +23,7 @@
 //! with at least one. `N`, `avg` and `df` count the documents visible at the snapshot on all
 //! shards ([`TextStats`] adds up), so scores do not depend on the number of shards.
 //!
-//! Deliberately absent: bytes on disk (the index is rebuilt from records at start), stop words,
+//! Deliberately absent: reading from disk (an image is read whole at start), stop words,
 //! languages other than English for stemming.
 //!
 //! | file | question |
@@ -44,6 +44,7 @@
 //! | `rank.rs` | How good is a match? |
 //! | `search.rs` | Which documents match, best first? |
 //! | `highlight.rs` | Which words of a text made it match? |
+//! | `image.rs` | Which bytes hold an index while the process is away, and how do they become one again? |
 //! | `verify.rs` | Does the index say what the records say? |
 
 mod build;
@@ -51,6 +52,7 @@ mod dictionary;
 mod documents;
 mod encode;
 mod highlight;
+mod image;
 mod index;
 mod merge;
 mod options;
@@ -68,6 +70,7 @@ mod verify;
 mod tests;
 
 pub use highlight::{SnippetOptions, highlights, snippet};
+pub(crate) use image::{Portrayal, Revival};
 pub use index::TextIndex;
 pub use options::TextOptions;
 pub use query::{TextNode, TextQuery, TextStats};

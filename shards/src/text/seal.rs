@@ -123,6 +123,17 @@ impl Lists {
         }
     }
 
+    /// Appends an entry to the term being written, with its positions as they are; returns whether
+    /// there was room. Slots must ascend.
+    pub fn restore(&mut self, slot: u32, count: u32, positions: &[u8]) -> bool {
+        let Ok(start) = u32::try_from(self.positions.len() - self.done().positions) else {
+            return false;
+        };
+        self.entries.push(Entry { slot, count, start });
+        self.positions.extend_from_slice(positions);
+        true
+    }
+
     /// Ends the term being written; a term without documents is left out.
     pub fn finish_term(&mut self, term: &str) {
         if self.entries.len() == self.done().entries {

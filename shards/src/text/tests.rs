@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::dictionary::{Dictionary, is_near};
 use super::postings::{Entry, Postings, count_of, seek, union};
 use super::{
-    SnippetOptions, TextIndex, TextNode, TextOptions, TextQuery, TextStats, highlights, matches,
-    snippet, terms,
+    Revival, SnippetOptions, TextIndex, TextNode, TextOptions, TextQuery, TextStats, highlights,
+    matches, snippet, terms,
 };
 use crate::Error;
 use crate::ids::{RecordId, Timestamp};
@@ -593,6 +593,95 @@ proptest! {
                 (RecordId(row.record), row.fields.iter().map(Option::as_deref).collect())
             });
             prop_assert_eq!(index.verify(rows, Timestamp(now)), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn an_image_has_what_is_current(
+        steps in proptest::collection::vec(a_step(), 0..40),
+        later in proptest::collection::vec(a_step(), 0..8),
+    ) {
+        let mut model = Model { rows: Vec::new() };
+        let mut index = [TextIndex::open(plain(2))];
+        play(&steps, &mut index, &mut model);
+        let (head, mut portrayal) = index[0].begin_image();
+        portrayal.set_block_bytes(24);
+        let keys: Vec<[u8; 4]> = (0..8_u32).map(u32::to_le_bytes).collect();
+        let mut changed = BTreeSet::new();
+        let mut later = later.iter();
+        let mut blocks = Vec::new();
+        let mut at = 1_000;
+        loop {
+            // What changes while the image is written is left out when it is read.
+            match later.next() {
+                Some(Step::Put(record, fields)) => {
+                    changed.insert(*record);
+                    let fields: Vec<_> = fields.iter().map(Option::as_deref).collect();
+                    index[0].insert(RecordId(*record), &fields, Timestamp(at));
+                }
+                Some(Step::Remove(record)) => {
+                    changed.insert(*record);
+                    index[0].remove(RecordId(*record), Timestamp(at));
+                }
+                Some(_) => {
+                    index[0].collect(Timestamp(at));
+                    index[0].fold(&mut || true);
+                }
+                None => {}
+            }
+            at += 1;
+            let key_of = |record: RecordId| &keys[record.0 as usize][..];
+            match index[0].image_block(&mut portrayal, key_of) {
+                Some(block) => blocks.push(block),
+                None => break,
+            }
+        }
+        let mut revival = Revival::begin(plain(2), &head).unwrap();
+        for block in &blocks {
+            let known = &mut |key: &[u8]| {
+                let record = u32::from_le_bytes(key.try_into().unwrap());
+                (!changed.contains(&record)).then_some(RecordId(record))
+            };
+            revival.take(block, known).unwrap();
+        }
+        let revived = revival.finish().unwrap();
+        let current = model.rows.iter().filter(|row| row.end == u64::MAX);
+        let rows: Vec<_> = current
+            .filter(|row| !changed.contains(&row.record))
+            .map(|row| {
+                let fields: Vec<_> = row.fields.iter().map(Option::as_deref).collect();
+                (RecordId(row.record), fields)
+            })
+            .collect();
+        prop_assert_eq!(revived.len(), rows.len());
+        prop_assert_eq!(revived.verify(rows.into_iter(), Timestamp(1)), Vec::<String>::new());
+        // Broken bytes are an error or an index that can be asked and folded.
+        for (number, block) in blocks.iter().enumerate() {
+            for (at, bit) in (0..block.len()).zip([0, 3, 7].into_iter().cycle()) {
+                let mut revival = Revival::begin(plain(2), &head).unwrap();
+                let mut next = 0;
+                let mut known = |_: &[u8]| {
+                    next += 1;
+                    Some(RecordId(next))
+                };
+                let taken = blocks.iter().enumerate().try_for_each(|(other, whole)| {
+                    let mut bytes = whole.clone();
+                    if other == number {
+                        bytes[at] ^= 1 << bit;
+                    }
+                    revival.take(&bytes, &mut known)
+                });
+                if taken.is_ok() && let Ok(mut index) = revival.finish() {
+                    index.fold(&mut || true);
+                    index.search(
+                        &TextQuery::parse("\"a b\" a*", false).unwrap(),
+                        &TextStats::default(),
+                        None,
+                        Timestamp(1),
+                        None,
+                    ).unwrap();
+                }
+            }
         }
     }
 

@@ -1,15 +1,16 @@
-//! Where are the files of one shard's runs, and what is the next one called?
+//! Where are a shard's files, and what is the next one called?
 
 use std::cell::Cell;
 
 use pieskieo_io::file::Dir;
 use pieskieo_io::segment::{
-    Codec, SegmentId, SegmentIdentity, parse_segment_draft_name, parse_segment_name,
+    Codec, Segment, SegmentId, SegmentIdentity, SegmentSeal, SegmentWriter,
+    parse_segment_draft_name, parse_segment_name,
 };
 use pieskieo_io::wal::StreamId;
 
 use super::limits::{GROUP_BYTES, LEVEL_ONE_BYTES, RUN_BYTES};
-use super::run::{Run, RunFacts};
+use super::run::{Run, RunFacts, storage};
 use super::seal::RunWriter;
 use crate::error::Error;
 use crate::row::RowLayout;
@@ -63,13 +64,32 @@ impl Files {
         Run::open(&self.dir, self.identity(facts.seal.id), facts).await
     }
 
+    /// Opens a file that is no run.
+    ///
+    /// **Errors**: `Storage`; `Corrupt` naming the file when it is missing, another or damaged.
+    pub async fn open_plain(&self, seal: SegmentSeal) -> Result<Segment, Error> {
+        Segment::open(&self.dir, self.identity(seal.id), seal).await.map_err(storage)
+    }
+
+    /// Begins a file that is no run.
+    ///
+    /// **Errors**: `Storage`.
+    pub async fn create_plain(&self) -> Result<(SegmentId, SegmentWriter), Error> {
+        let id = self.take_id();
+        let writer = SegmentWriter::create(&self.dir, self.identity(id)).await;
+        Ok((id, writer.map_err(storage)?))
+    }
+
+    fn take_id(&self) -> SegmentId {
+        SegmentId(self.next.replace(self.next.get() + 1))
+    }
+
     pub(super) async fn create<'l>(
         &self,
         layout: &'l RowLayout,
         codec: Codec,
     ) -> Result<(SegmentId, RunWriter<'l>), Error> {
-        let id = SegmentId(self.next.get());
-        self.next.set(id.0 + 1);
+        let id = self.take_id();
         let pieces = (self.identity(id), self.shape.group_bytes);
         Ok((id, RunWriter::create(&self.dir, pieces, layout, codec).await?))
     }

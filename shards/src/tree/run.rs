@@ -231,7 +231,7 @@ impl Fences {
 }
 
 /// Returns what a failure of a segment file means here.
-pub(super) fn storage(error: segment::Error) -> Error {
+pub(crate) fn storage(error: segment::Error) -> Error {
     match error {
         segment::Error::Damaged(_) => Error::Corrupt(error.to_string()),
         _ if error.is_full() => Error::DiskFull(error.to_string()),

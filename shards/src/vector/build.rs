@@ -38,6 +38,8 @@ pub struct VectorIndex {
     pub(super) dead: Vec<u32>,
     /// The repair going on, and how many of the dead it will free.
     heal: Option<Heal>,
+    /// Whether an image is being written: links stand still.
+    pub(super) is_held: bool,
     /// Buffers of searches; taken while one runs, so that a nested one makes its own.
     pub(super) scratch: Cell<Option<Box<SearchScratch>>>,
     /// The encoded form of the vector being inserted.
@@ -68,6 +70,7 @@ impl VectorIndex {
             linked_count: 0,
             dead: Vec::new(),
             heal: None,
+            is_held: false,
             scratch: Cell::default(),
             row: Vec::new(),
         }
@@ -104,10 +107,13 @@ impl VectorIndex {
     }
 
     /// Moves delta entries into the graph and repairs it, step by step until `budget` returns
-    /// `false`; returns whether more is to do.
+    /// `false`; returns whether more is to do. Nothing is while an image is written.
     ///
     /// **Cost**: a step is about `10 * ef_construction` distances.
     pub fn fold(&mut self, budget: &mut dyn FnMut() -> bool) -> bool {
+        if self.is_held {
+            return false;
+        }
         while !self.delta.is_empty() || self.heal_is_due() {
             if !budget() {
                 return true;

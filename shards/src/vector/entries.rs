@@ -78,6 +78,25 @@ impl Entries {
         slot
     }
 
+    /// Makes the next slot as an image has it: an entry that every snapshot sees, or none.
+    pub fn restore(&mut self, record: Option<RecordId>, place: Place) -> u32 {
+        let slot = self.slots.len() as u32;
+        let (begin, end) = match record {
+            Some(_) => (Timestamp(0), Timestamp::MAX),
+            None => (Timestamp::MAX, Timestamp(0)),
+        };
+        if let Some(record) = record {
+            self.newest.insert(record, slot);
+            self.current_count += 1;
+        }
+        let record = record.unwrap_or_default();
+        self.slots.push(Entry { begin, end, record, older: NONE, place });
+        if place == Place::Free {
+            self.free.push(slot);
+        }
+        slot
+    }
+
     /// Ends the record's newest entry at `end`; returns whether there was one without an end.
     pub fn end(&mut self, record: RecordId, end: Timestamp) -> bool {
         let Some(&slot) = self.newest.get(&record) else { return false };

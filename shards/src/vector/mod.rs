@@ -27,6 +27,7 @@
 //! | `build` | How do vectors come in, move into the graph and leave? |
 //! | `search` | Which visible records are nearest? |
 //! | `filtered` | And which of those that pass a filter? |
+//! | `image` | Which bytes hold an index while the process is away, and how do they become one again? |
 //! | `verify` | Does the index hold exactly the given records? |
 //! | `distance/` | How far apart are two arrays of numbers? |
 //! | `graph_index/` | How is the neighbourhood graph built, walked and repaired? |
@@ -38,6 +39,7 @@ mod encode;
 mod entries;
 mod filtered;
 mod graph_index;
+mod image;
 mod options;
 mod search;
 #[cfg(test)]
@@ -46,5 +48,6 @@ mod vectors;
 mod verify;
 
 pub use build::VectorIndex;
+pub(crate) use image::{Portrayal, Revival};
 pub use options::{Metric, VectorOptions};
 pub use search::Filter;

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 
-use super::{Metric, VectorIndex, VectorOptions};
+use super::{Metric, Revival, VectorIndex, VectorOptions};
 use crate::Error;
 use crate::ids::{RecordId, Timestamp};
 
@@ -348,6 +348,8 @@ enum Step {
     Fold(u8),
     Collect,
     Search(u8, u8, bool),
+    /// Written to an image while records change, and read again.
+    Image(Vec<(u32, u8, bool)>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -357,6 +359,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0_u8..40).prop_map(Step::Fold),
         1 => Just(Step::Collect),
         2 => (any::<u8>(), 0_u8..80, any::<bool>()).prop_map(|(s, k, f)| Step::Search(s, k, f)),
+        1 => proptest::collection::vec((0_u32..60, any::<u8>(), any::<bool>()), 0..8)
+            .prop_map(Step::Image),
     ]
 }
 
@@ -397,6 +401,12 @@ fn check_steps(metric: Metric, steps: Vec<Step>) {
                 index.collect(Timestamp(watermark));
                 model.0.retain(|version| version.end > watermark);
             }
+            Step::Image(changes) => {
+                index = imaged(index, &mut model, &changes, now);
+                // Only what is current is in an image.
+                watermark = now;
+                model.0.retain(|version| version.end == u64::MAX);
+            }
             Step::Search(seed, k, filtered) => {
                 for snapshot in [watermark, (watermark + now) / 2, now] {
                     check_search(&index, &model, seed, usize::from(k), snapshot, filtered);
@@ -407,6 +417,62 @@ fn check_steps(metric: Metric, steps: Vec<Step>) {
         let records = current.map(|version| (RecordId(version.record), &version.vector));
         assert_eq!(index.verify(Timestamp(now), records), Vec::<String>::new());
     }
+}
+
+/// Writes an image, block by block with changes in between, and returns the index that is read
+/// from it, with the changed records indexed again.
+fn imaged(
+    mut index: VectorIndex,
+    model: &mut Model,
+    changes: &[(u32, u8, bool)],
+    now: u64,
+) -> VectorIndex {
+    let keys: Vec<[u8; 4]> = (0..60_u32).map(u32::to_le_bytes).collect();
+    let (head, mut portrayal) = index.begin_image();
+    portrayal.set_block_slots(7);
+    let mut blocks = Vec::new();
+    let mut changed = HashSet::new();
+    let mut changes = changes.iter();
+    loop {
+        if let Some((record, seed, present)) = changes.next() {
+            changed.insert(*record);
+            end(&mut index, model, *record, now);
+            if *present {
+                let vector = small_vector(*seed);
+                index.insert(RecordId(*record), &vector, Timestamp(now));
+                model.0.push(Version { record: *record, vector, begin: now, end: u64::MAX });
+            }
+            index.collect(Timestamp(now));
+            index.fold(&mut || true);
+        }
+        let block = index.image_block(&mut portrayal, |record| &keys[record.0 as usize]);
+        let Some(block) = block else { break };
+        blocks.push(block);
+    }
+    index.end_image();
+    for (record, seed, present) in changes {
+        changed.insert(*record);
+        end(&mut index, model, *record, now);
+        if *present {
+            let vector = small_vector(*seed);
+            model.0.push(Version { record: *record, vector, begin: now, end: u64::MAX });
+        }
+    }
+    let mut revival = Revival::begin(*index.options(), &head).unwrap();
+    for block in &blocks {
+        let known = &mut |key: &[u8]| {
+            let record = u32::from_le_bytes(key.try_into().unwrap());
+            (!changed.contains(&record)).then_some(RecordId(record))
+        };
+        revival.take(block, known).unwrap();
+    }
+    let mut revived = revival.finish().unwrap();
+    for version in model.0.iter().filter(|version| version.end == u64::MAX) {
+        if changed.contains(&version.record) {
+            revived.insert(RecordId(version.record), &version.vector, Timestamp(version.begin));
+        }
+    }
+    revived
 }
 
 fn end(index: &mut VectorIndex, model: &mut Model, record: u32, now: u64) {
@@ -458,6 +524,76 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..250),
     ) {
         check_steps(metric, steps);
+    }
+}
+
+#[test]
+fn an_image_has_every_link() {
+    let vectors = clustered(1_500, 8, 1);
+    let mut index = filled(VectorOptions::new(8, Metric::L2), &vectors);
+    fold_all(&mut index);
+    let keys: Vec<[u8; 4]> = (0..1_500_u32).map(u32::to_le_bytes).collect();
+    let (head, mut portrayal) = index.begin_image();
+    let mut revival = Revival::begin(*index.options(), &head).unwrap();
+    let mut known = |key: &[u8]| Some(RecordId(u32::from_le_bytes(key.try_into().unwrap())));
+    while let Some(block) = index.image_block(&mut portrayal, |record| &keys[record.0 as usize]) {
+        revival.take(&block, &mut known).unwrap();
+    }
+    let revived = revival.finish().unwrap();
+    assert_eq!(revived.pending(), 0);
+    for slot in 0..1_500 {
+        let (old, new) = (index.graph.links(), revived.graph.links());
+        assert_eq!(old.level(slot), new.level(slot));
+        for level in 0..=old.level(slot) {
+            assert!(old.of(level, slot).eq(new.of(level, slot)));
+        }
+    }
+    for query in vectors.iter().step_by(100) {
+        let search = |index: &VectorIndex| index.search(query, 10, None, Timestamp(1), None);
+        assert_eq!(search(&index).unwrap(), search(&revived).unwrap());
+    }
+}
+
+#[test]
+fn bytes_that_are_no_image_are_refused() {
+    let mut index = filled(VectorOptions::new(4, Metric::L2), &clustered(20, 4, 1));
+    index.fold(&mut || true);
+    let (head, mut portrayal) = index.begin_image();
+    let block = index.image_block(&mut portrayal, |_| &[7]).unwrap();
+    let options = *index.options();
+    let mut one = |_: &[u8]| Some(RecordId(1));
+    let twice = Revival::begin(options, &head).unwrap().take(&block, &mut one);
+    assert!(matches!(twice, Err(Error::Corrupt(_))), "one key for many slots");
+    for other in [VectorOptions { dim: 5, ..options }, VectorOptions { m: 4, ..options }] {
+        assert!(matches!(Revival::begin(other, &head), Err(Error::Corrupt(_))));
+    }
+    for cut in 0..head.len() {
+        assert!(Revival::begin(options, &head[..cut]).is_err(), "{cut}");
+    }
+    // Whatever the bytes are, what comes of them is an error or a sound index.
+    let mut random = Random(3);
+    for _ in 0..3_000 {
+        let mut block = block.clone();
+        for _ in 0..=random.next() % 3 {
+            let place = random.next() as usize % block.len();
+            block[place] = random.next() as u8;
+        }
+        block.truncate(block.len() - (random.next() % 2) as usize * 3);
+        let mut revival = Revival::begin(options, &head).unwrap();
+        let mut next = 0;
+        let mut known = |_: &[u8]| {
+            next += 1;
+            Some(RecordId(next))
+        };
+        if revival.take(&block, &mut known).is_ok()
+            && let Ok(mut index) = revival.finish()
+        {
+            let mut findings = Vec::new();
+            index.verify_links(&mut findings);
+            assert_eq!(findings, Vec::<String>::new());
+            index.search(&[0.0; 4], 3, None, Timestamp(1), None).unwrap();
+            index.fold(&mut || true);
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl VectorIndex {
         }
     }
 
-    fn verify_links(&self, findings: &mut Vec<String>) {
+    pub(super) fn verify_links(&self, findings: &mut Vec<String>) {
         let links = self.graph.links();
         let is_node = |slot| matches!(self.entries.get(slot).place, Place::Linked | Place::Dead);
         for slot in (0..self.graph.slot_count() as u32).filter(|slot| is_node(*slot)) {

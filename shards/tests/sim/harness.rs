@@ -177,6 +177,7 @@ fn small_storage() -> StorageOptions {
         group_bytes: 256,
         run_bytes: 12 << 10,
         level_bytes: 48 << 10,
+        image_entries_min: 4,
     }
 }
 

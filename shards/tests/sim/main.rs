@@ -14,6 +14,7 @@
 //! | `histories` | has everything that clients saw a serial order |
 //! | `history` | could a serial order have shown what clients saw (in `bench/src/model`) |
 //! | `lists` | how is a record a list that only grows, and who wrote down what was done to it |
+//! | `images` | do indexes that are read from images equal their records |
 //! | `model` | which tables and operations do the scenarios share |
 //! | `segments` | what does a shard do whose segments cannot be written for a while |
 //! | `skew` | do transactions that read what others write have the effect of some serial order |
@@ -27,6 +28,7 @@ mod harness;
 mod histories;
 #[path = "../../../bench/src/model/history/mod.rs"]
 mod history;
+mod images;
 mod lists;
 mod model;
 mod schema;

@@ -79,6 +79,47 @@ impl Graph {
         self.links.memory_bytes()
     }
 
+    /// Returns the state of the generator that draws levels.
+    pub fn random(&self) -> u64 {
+        self.random
+    }
+
+    /// Sets the state of the generator that draws levels.
+    pub fn set_random(&mut self, random: u64) {
+        self.random = random;
+    }
+
+    /// Makes `slot` a node without links.
+    pub fn restore(&mut self, slot: u32, level: usize) {
+        self.slot_count = self.slot_count.max(slot as usize + 1);
+        self.links.place(slot, level);
+    }
+
+    /// Makes `neighbors`, which fit, the links of a node, checked or not.
+    pub fn restore_links(&mut self, level: usize, slot: u32, neighbors: &[u32]) {
+        self.links.set(level, slot, neighbors.iter().copied());
+    }
+
+    /// Drops the links of a node that lead to itself, to no node of their level, or twice to one.
+    pub fn drop_loose(&mut self, slot: u32, is_node: impl Fn(u32) -> bool) {
+        let mut kept: Vec<u32> = Vec::new();
+        for level in 0..=self.links.level(slot) {
+            kept.clear();
+            for neighbor in self.links.of(level, slot) {
+                let leads = neighbor != slot
+                    && is_node(neighbor)
+                    && self.links.level(neighbor) >= level
+                    && !kept.contains(&neighbor);
+                if leads {
+                    kept.push(neighbor);
+                }
+            }
+            if kept.len() < self.links.of(level, slot).count() {
+                self.links.set(level, slot, kept.iter().copied());
+            }
+        }
+    }
+
     /// Links `slot`, choosing neighbours among the nodes that `alive` accepts.
     ///
     /// **Cost**: about `10 * ef_construction` distances.
@@ -123,7 +164,7 @@ impl Graph {
     /// Makes a node of the highest level among those that `alive` accepts the entry.
     ///
     /// **Cost**: looks at every slot.
-    pub(super) fn enter_at_highest(&mut self, alive: impl Fn(u32) -> bool) {
+    pub fn enter_at_highest(&mut self, alive: impl Fn(u32) -> bool) {
         let live = (0..self.slot_count as u32).filter(|slot| alive(*slot));
         self.entry = live.max_by_key(|slot| self.links.level(*slot));
     }
