@@ -205,6 +205,10 @@ async fn merge_runs(
     let removed = inputs.iter().map(|run| run.id()).collect();
     shard.storage.commit(Edit { checkpoint: None, removed, added }).await?;
     shard.store.borrow_mut().merged(tree, &plan, runs);
+    if shard.store.borrow_mut().tree_layout(tree).is_none() {
+        // Dropped meanwhile, and what was made of its runs with it.
+        shard.look_for_dropped();
+    }
     for run in &inputs {
         shard.cache.borrow_mut().forget(run);
     }

@@ -59,6 +59,8 @@ pub(crate) struct Shard {
     hot_bytes: Cell<usize>,
     /// Bytes of the log when the last checkpoint was made.
     log_bytes: Cell<u64>,
+    /// Whether the manifest names runs of trees that are gone.
+    dropped: Cell<bool>,
     limits: StorageOptions,
     pub(crate) counters: Counters,
     /// Raised when there may be something to fold or collect.
@@ -121,6 +123,7 @@ impl Shard {
             begun: RefCell::default(),
             hot_bytes: Cell::new(0),
             log_bytes: Cell::new(0),
+            dropped: Cell::new(false),
             limits,
             locks: RefCell::default(),
             prepared: RefCell::default(),
@@ -138,6 +141,8 @@ impl Shard {
         let catalog = store.catalog().clone();
         let shapes = catalog.tables.keys().map(|&table| (table, catalog.version)).collect();
         self.shapes.replace(shapes);
+        drop(store);
+        self.look_for_dropped();
     }
 
     /// Looks how much there is to be written into runs.
@@ -145,8 +150,17 @@ impl Shard {
         self.hot_bytes.set(self.store.borrow().hot_bytes());
     }
 
-    /// Returns whether enough was written to make it into runs.
+    /// Looks whether the files of dropped tables can be given back.
+    pub(crate) fn look_for_dropped(&self) {
+        let trees: BTreeSet<_> = self.store.borrow().tree_names().into_iter().collect();
+        self.dropped.set(self.storage.has_run_of(|tree| !trees.contains(tree)));
+    }
+
+    /// Returns whether enough was written to make it into runs, or something was dropped.
     pub(crate) fn is_checkpoint_due(&self) -> bool {
+        if self.dropped.get() {
+            return true;
+        }
         let log = self.wal.stats().frame_bytes - self.log_bytes.get();
         let hot = self.hot_bytes.get();
         hot > 0 && (hot >= self.limits.flush_bytes || log >= self.limits.log_bytes)
@@ -156,6 +170,7 @@ impl Shard {
     pub(crate) fn checkpointed(&self) {
         self.log_bytes.set(self.wal.stats().frame_bytes);
         self.measure();
+        self.look_for_dropped();
     }
 
     /// Waits while more was written than may be in memory.
@@ -226,6 +241,8 @@ impl Shard {
                 shapes.insert(*id, next.version);
             }
         }
+        drop(shapes);
+        self.look_for_dropped();
         self.work.notify();
         builds
     }

@@ -14,6 +14,7 @@
 //! | `model` | which tables and operations do the scenarios share |
 //! | `skew` | do transactions that read what others write have the effect of some serial order |
 //! | `schema` | do schema changes and writes that race leave one truth on all shards |
+//! | `truncate` | is an emptied table empty on every shard, whoever writes and whatever crashes |
 
 mod bank;
 mod conflicts;
@@ -24,3 +25,4 @@ mod model;
 mod schema;
 mod segments;
 mod skew;
+mod truncate;
