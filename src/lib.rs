@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `config` | what was the server told to do, and by whom |
 //! | `csv` | what is in a file of separated values |
+//! | `inspect` | what does a file of a stopped database hold |
 //! | `npy` | what is in a NumPy array file |
 //! | `serve` | in which order do the parts start and stop |
 //! | `signals` | how does the system ask the server to stop |
@@ -16,6 +17,7 @@
 pub mod cli;
 pub mod config;
 pub mod csv;
+pub mod inspect;
 pub mod npy;
 pub mod serve;
 pub mod signals;

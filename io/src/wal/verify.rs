@@ -23,6 +23,8 @@ use super::tail::{self, Successor, Verdict};
 pub struct StreamReport {
     /// The stream.
     pub stream: StreamId,
+    /// The database its newest file belongs to; zeros when no file says so.
+    pub database: [u8; 16],
     /// Files of the log, spares left out.
     pub files: u64,
     /// Spare files.
@@ -116,6 +118,7 @@ async fn verify_stream(dir: &Dir, stream: StreamId) -> Result<StreamReport> {
     let mut report = StreamReport { stream, ..StreamReport::default() };
     report.notes.extend(names.unfinished.iter().map(|name| format!("\"{name}\" is half made")));
     let need = own_need(&survey, stream);
+    report.database = need.database;
     let live = match arrange::arrange(&survey.found, &need) {
         Ok(arrangement) => {
             report.spares = arrangement.spares.len() as u64;
