@@ -69,8 +69,6 @@ fn read_files(data: &Path, stored: &Meta) -> Result<Files, ServeError> {
 }
 
 async fn examine(data: PathBuf, stored: Meta) -> Result<Files, ServeError> {
-    let logs = Dir::open(&data.join(LOG_FOLDER)).await.map_err(told)?;
-    let logs = wal::verify(&logs).await.map_err(told)?;
     let mut shards = Vec::new();
     for shard in 0..stored.shard_count {
         let folder = data.join(SEGMENT_FOLDER).join(shard.to_string());
@@ -82,6 +80,12 @@ async fn examine(data: PathBuf, stored: Meta) -> Result<Files, ServeError> {
             false => None,
         });
     }
+    let contained = |stream: wal::StreamId| {
+        let shard = shards.get(usize::from(stream.0)).and_then(Option::as_ref);
+        wal::Lsn(shard.map_or(0, |shard| shard.checkpoint))
+    };
+    let logs = Dir::open(&data.join(LOG_FOLDER)).await.map_err(told)?;
+    let logs = wal::verify_from(&logs, contained).await.map_err(told)?;
     Ok(Files { logs, shards })
 }
 
@@ -99,9 +103,6 @@ fn describe(files: &Files, stored: &Meta) -> Findings {
         let of_shard = |text: &String| format!("shard {shard}: {text}");
         findings.facts.extend(segments.facts.iter().map(of_shard));
         findings.faults.extend(segments.faults.iter().map(of_shard));
-        if let Some(log) = log.filter(|log| log.records > 0) {
-            findings.faults.extend(gap(log, segments.checkpoint).as_ref().map(of_shard));
-        }
     }
     findings
 }
@@ -133,24 +134,6 @@ fn describe_log(
              the files that belong here"
         ));
     }
-}
-
-/// Returns what is missing between what the segments contain and what the log tells.
-fn gap(log: &wal::StreamReport, checkpoint: u64) -> Option<String> {
-    let (first, last) = (log.first.0, log.last.0);
-    if first > checkpoint + 1 {
-        let missing = checkpoint + 1;
-        return Some(format!(
-            "the log begins at LSN {first}, and the segments contain it up to LSN {checkpoint}: \
-             records from LSN {missing} on are missing; put the files back that are"
-        ));
-    }
-    (last < checkpoint).then(|| {
-        format!(
-            "the log ends at LSN {last}, and the segments contain it up to LSN {checkpoint}: put \
-             back the files of the log that are missing"
-        )
-    })
 }
 
 /// Notes what is not there. A folder whose first start was cut short may lack it; beside a log with

@@ -22,7 +22,7 @@ use pieskieo_io::codec::checksum::checksum;
 use pieskieo_io::file::Dir;
 use pieskieo_io::format::{file_header, manifest_header, segment_header};
 use pieskieo_io::rt::{self, RuntimeOptions};
-use pieskieo_io::wal::WalOptions;
+use pieskieo_io::wal::{self, WalOptions};
 use pieskieo_shards::Error;
 use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions, meta};
 use pieskieo_shards::examine::{self, ShardCheck};
@@ -135,6 +135,22 @@ fn check(path: &Path) -> Vec<ShardCheck> {
                 found.push(checked.expect("every file can be read"));
             }
             found
+        }
+    })
+}
+
+/// What is wrong with the logs, given what the segments contain.
+fn check_logs(path: &Path) -> Vec<String> {
+    let contained: Vec<u64> = check(path).iter().map(|shard| shard.checkpoint).collect();
+    let path = path.join(meta::LOG_FOLDER);
+    run(move || {
+        let (path, contained) = (path.clone(), contained.clone());
+        async move {
+            let dir = Dir::open(&path).await.expect("a folder");
+            let of = |stream: wal::StreamId| wal::Lsn(contained[usize::from(stream.0)]);
+            let report = wal::verify_from(&dir, of).await.expect("every file can be read");
+            let damage = report.streams.iter().flat_map(|stream| &stream.damage);
+            damage.map(ToString::to_string).collect()
         }
     })
 }
@@ -284,6 +300,7 @@ fn what_is_not_what_was_written_is_refused_by_name() {
         assert_eq!(found.faults, Vec::<String>::new());
         assert!(found.checkpoint > 0, "{found:?}");
     }
+    assert_eq!(check_logs(&original), Vec::<String>::new());
     let cases = BOTH.iter().map(|case| (case, true)).chain(START.iter().map(|case| (case, false)));
     for (number, ((what, damage), both)) in cases.enumerate() {
         let path = folder.0.join(number.to_string());

@@ -16,19 +16,27 @@ use crate::serve::ServeError;
 pub(super) async fn whole(data: &Path) -> Result<Vec<Section>, ServeError> {
     let missing = || ServeError(format!("\"{}\" holds no data", data.display()));
     let stored = meta::peek(data).map_err(told)?.ok_or_else(missing)?;
-    let mut sections = vec![logs(data, &stored).await?];
+    let mut sections = Vec::new();
+    let mut contained = Vec::new();
     for shard in 0..stored.shard_count {
         let mut section = Section::new("shard", shard, "runs");
         let folder = data.join(SEGMENT_FOLDER).join(shard.to_string());
         if host::exists(&folder) {
             runs(&folder, &mut section).await?;
         }
+        let lsn = section.facts.get("checkpoint_lsn").and_then(serde_json::Value::as_u64);
+        contained.push(wal::Lsn(lsn.unwrap_or(0)));
         sections.push(section);
     }
+    sections.insert(0, logs(data, &stored, &contained).await?);
     Ok(sections)
 }
 
-async fn logs(data: &Path, stored: &meta::Meta) -> Result<Section, ServeError> {
+async fn logs(
+    data: &Path,
+    stored: &meta::Meta,
+    contained: &[wal::Lsn],
+) -> Result<Section, ServeError> {
     let mut section = Section::new("data", data.display().to_string(), "logs");
     section.fact("database", hex(&stored.uuid));
     section.fact("shards", stored.shard_count);
@@ -36,7 +44,11 @@ async fn logs(data: &Path, stored: &meta::Meta) -> Result<Section, ServeError> {
     if !host::exists(&folder) {
         return Ok(section);
     }
-    let report = wal::verify(&Dir::open(&folder).await.map_err(told)?).await.map_err(told)?;
+    let dir = Dir::open(&folder).await.map_err(told)?;
+    let of_stream = |stream: wal::StreamId| {
+        contained.get(usize::from(stream.0)).copied().unwrap_or(wal::Lsn::ZERO)
+    };
+    let report = wal::verify_from(&dir, of_stream).await.map_err(told)?;
     for log in &report.streams {
         section.row([
             ("shard", json!(log.stream.0)),

@@ -66,4 +66,4 @@ pub use position::{Lsn, StreamId};
 pub use replay::{Replay, ReplayStats};
 pub use salvage::{SalvageReport, salvage_to};
 pub use state::{Space, WalStats};
-pub use verify::{Report, StreamReport, verify};
+pub use verify::{Report, StreamReport, verify, verify_from};
