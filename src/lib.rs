@@ -5,6 +5,7 @@
 //! | `budget` | which part of the memory is for what |
 //! | `config` | what was the server told to do, and by whom |
 //! | `csv` | what is in a file of separated values |
+//! | `inspect` | what does a file of a stopped database hold |
 //! | `npy` | what is in a NumPy array file |
 //! | `serve` | in which order do the parts start and stop |
 //! | `signals` | how does the system ask the server to stop |
@@ -18,6 +19,7 @@ pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod csv;
+pub mod inspect;
 pub mod npy;
 pub mod serve;
 pub mod signals;

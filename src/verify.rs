@@ -1,8 +1,10 @@
 //! Is the data in a folder what was written?
 //!
 //! 1. The folder is kept to this process, so that no file is being written.
-//! 2. Every log is read to its end and nothing is changed; damage ends the examination here.
-//! 3. The folder is opened as a server would open it, and every index is compared with its records.
+//! 2. Every log is read to its end, and every block of every segment the manifests name; nothing is
+//!    changed.
+//! 3. If that found no damage and a deep examination is wanted, the folder is opened as a server
+//!    would open it, and every index is compared with its records.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,85 +12,135 @@ use std::sync::Arc;
 use pieskieo_io::file::{Dir, host};
 use pieskieo_io::rt::{self, CoreId, RuntimeOptions};
 use pieskieo_io::wal;
+use pieskieo_shards::actor::meta::{LOG_FOLDER, META_FILE, Meta, SEGMENT_FOLDER};
 use pieskieo_shards::actor::{Core, CoreBoot, meta};
+use pieskieo_shards::examine::{ShardCheck, check};
+use pieskieo_shards::ids::ShardId;
 use pieskieo_shards::request::{Reply, Request};
 
 use crate::config::Config;
 use crate::serve::{Booted, ServeError, boot};
 use pieskieo_query::{Database, SessionOptions};
 
-/// Folder of the logs within the data folder.
-const LOG_FOLDER: &str = "log";
-
 /// What an examination found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// What there is, a line for each log.
+    /// What there is, a line for each log and each shard's segments.
     pub facts: Vec<String>,
     /// What is not as it was written; empty for sound data.
     pub faults: Vec<String>,
 }
 
+/// What was read of one data folder.
+struct Files {
+    logs: wal::Report,
+    /// By shard; `None` when its folder is missing.
+    shards: Vec<Option<ShardCheck>>,
+}
+
 /// Examines a data folder.
 ///
 /// **Errors**: the folder cannot be examined at all: a server has it open, or it holds no data.
-pub fn verify(config: &Config) -> Result<Findings, ServeError> {
-    let stored = meta::peek(&config.data).map_err(told)?;
-    let Some(stored) = stored else {
+pub fn verify(config: &Config, deep: bool) -> Result<Findings, ServeError> {
+    let Some(stored) = meta::peek(&config.data).map_err(told)? else {
         let shown = config.data.display();
-        return Err(ServeError(format!("\"{shown}\" holds no data")));
+        let lost = host::exists(config.data.join(LOG_FOLDER));
+        return Err(ServeError(match lost {
+            true => format!("{META_FILE} is missing in \"{shown}\": put it back"),
+            false => format!("\"{shown}\" holds no data"),
+        }));
     };
-    let mut findings = describe(&read_logs(&config.data)?, stored.shard_count);
-    if findings.faults.is_empty() {
+    let mut findings = describe(&read_files(&config.data, &stored)?, &stored);
+    if deep && findings.faults.is_empty() {
         findings.faults = compare_indexes(config)?;
     }
     Ok(findings)
 }
 
-/// Reads every log and writes nothing.
-fn read_logs(data: &Path) -> Result<wal::Report, ServeError> {
+/// Reads every file and writes nothing.
+fn read_files(data: &Path, stored: &Meta) -> Result<Files, ServeError> {
     let lock = host::lock_folder(data).map_err(told)?;
-    let logs = data.join(LOG_FOLDER);
-    let running = rt::start(RuntimeOptions::cores(1), move |_| examine(logs.clone()));
+    let (data, stored) = (data.to_path_buf(), stored.clone());
+    let running =
+        rt::start(RuntimeOptions::cores(1), move |_| examine(data.clone(), stored.clone()));
     let reports = running.map_err(told)?.join().map_err(told)?;
     drop(lock);
-    reports.into_iter().next().unwrap_or_else(|| Err(ServeError("no log was read".to_owned())))
+    reports.into_iter().next().unwrap_or_else(|| Err(ServeError("nothing was read".to_owned())))
 }
 
-async fn examine(logs: PathBuf) -> Result<wal::Report, ServeError> {
-    let dir = Dir::open(&logs).await.map_err(told)?;
-    wal::verify(&dir).await.map_err(told)
+async fn examine(data: PathBuf, stored: Meta) -> Result<Files, ServeError> {
+    let mut shards = Vec::new();
+    for shard in 0..stored.shard_count {
+        let folder = data.join(SEGMENT_FOLDER).join(shard.to_string());
+        shards.push(match host::exists(&folder) {
+            true => {
+                let dir = Dir::open(&folder).await.map_err(told)?;
+                Some(check(&dir, stored.uuid, ShardId(shard)).await.map_err(told)?)
+            }
+            false => None,
+        });
+    }
+    let contained = |stream: wal::StreamId| {
+        let shard = shards.get(usize::from(stream.0)).and_then(Option::as_ref);
+        wal::Lsn(shard.map_or(0, |shard| shard.checkpoint))
+    };
+    let logs = Dir::open(&data.join(LOG_FOLDER)).await.map_err(told)?;
+    let logs = wal::verify_from(&logs, contained).await.map_err(told)?;
+    Ok(Files { logs, shards })
 }
 
-/// Says what the logs hold.
-fn describe(report: &wal::Report, shard_count: u16) -> Findings {
+/// Says what the files hold.
+fn describe(files: &Files, stored: &Meta) -> Findings {
     let mut findings = Findings::default();
-    let begun = report.streams.iter().any(|log| log.records > 0);
-    for shard in 0..shard_count {
-        let of_shard = |log: &&wal::StreamReport| log.stream.0 == shard;
-        let Some(log) = report.streams.iter().find(of_shard) else {
-            lost(begun, shard, &mut findings);
+    let begun = files.logs.streams.iter().any(|log| log.records > 0);
+    for (shard, segments) in (0..stored.shard_count).zip(&files.shards) {
+        let log = files.logs.streams.iter().find(|log| log.stream.0 == shard);
+        describe_log(log, (shard, begun), stored, &mut findings);
+        let Some(segments) = segments else {
+            lost(begun, shard, "folder of segments", &mut findings);
             continue;
         };
-        if log.files == 0 && log.damage.is_empty() {
-            lost(begun, shard, &mut findings);
-        }
-        findings.facts.push(format!(
-            "shard {shard}: {} log records up to LSN {}, {} bytes in {} files",
-            log.records, log.last, log.bytes, log.files
-        ));
-        findings.facts.extend(log.notes.iter().map(|note| format!("shard {shard}: {note}")));
-        let damage = log.damage.iter().map(|damage| format!("shard {shard}: {damage}"));
-        findings.faults.extend(damage);
+        let of_shard = |text: &String| format!("shard {shard}: {text}");
+        findings.facts.extend(segments.facts.iter().map(of_shard));
+        findings.faults.extend(segments.faults.iter().map(of_shard));
     }
     findings
 }
 
-/// Notes a log that is not there. A folder whose first start was cut short may lack logs; beside a
-/// log with records it is a loss.
-fn lost(begun: bool, shard: u16, findings: &mut Findings) {
+/// Says what a log holds.
+fn describe_log(
+    log: Option<&wal::StreamReport>,
+    (shard, begun): (u16, bool),
+    stored: &Meta,
+    findings: &mut Findings,
+) {
+    let Some(log) = log else {
+        lost(begun, shard, "log", findings);
+        return;
+    };
+    if log.files == 0 && log.damage.is_empty() {
+        lost(begun, shard, "log", findings);
+    }
+    findings.facts.push(format!(
+        "shard {shard}: {} log records up to LSN {}, {} bytes in {} files",
+        log.records, log.last, log.bytes, log.files
+    ));
+    findings.facts.extend(log.notes.iter().map(|note| format!("shard {shard}: {note}")));
+    let damage = log.damage.iter().map(|damage| format!("shard {shard}: {damage}"));
+    findings.faults.extend(damage);
+    if log.files > 0 && log.database != stored.uuid && log.database != [0; 16] {
+        findings.faults.push(format!(
+            "shard {shard}: the log belongs to another database than {META_FILE} says: put back \
+             the files that belong here"
+        ));
+    }
+}
+
+/// Notes what is not there. A folder whose first start was cut short may lack it; beside a log with
+/// records it is a loss.
+fn lost(begun: bool, shard: u16, what: &str, findings: &mut Findings) {
     if begun {
-        findings.faults.push(format!("shard {shard}: its log is missing"));
+        findings.faults.push(format!("shard {shard}: its {what} is missing"));
     }
 }
 

@@ -380,7 +380,7 @@ fn sound_data_is_called_sound_and_not_changed() {
     fill(&server);
     let data = folder.path().join("data").display().to_string();
     let busy = Program::new(&["verify", "--data", &data]).run();
-    assert_eq!(busy.code, Some(1), "a folder that is being written is not examined");
+    assert_eq!(busy.code, Some(2), "a folder that is being written is not examined");
     assert!(busy.err.contains(&data) && busy.err.contains("in use"), "{}", busy.err);
     server.stop();
     let sound = Program::new(&["verify", "--data", &data]).done().out;
@@ -388,11 +388,73 @@ fn sound_data_is_called_sound_and_not_changed() {
     assert!(sound.ends_with(&format!("\"{data}\" is sound\n")), "{sound}");
     let again = Program::new(&["verify", "--data", &data]).done().out;
     assert_eq!(sound, again, "looking changes nothing");
+    let deep = Program::new(&["verify", "--deep", "--data", &data]).done().out;
+    assert!(deep.ends_with(&format!("\"{data}\" is sound\n")), "{deep}");
     let empty = Program::new(&["verify", "--data", "/nowhere"]).run();
-    assert!(empty.code == Some(1) && empty.err.contains("\"/nowhere\" holds no data"));
+    assert!(empty.code == Some(2) && empty.err.contains("\"/nowhere\" holds no data"));
     fs::remove_file(log_with(Path::new(&data), b"needle 3")).unwrap();
     let lost = Program::new(&["verify", "--data", &data]).run();
     assert!(lost.code == Some(1) && lost.out.contains("its log is missing"), "{}", lost.out);
+}
+
+#[test]
+fn files_are_shown_and_what_is_none_of_them_is_refused() {
+    let (folder, server) = server();
+    fill(&server);
+    let data = folder.path().join("data");
+    let shown = |path: &Path| path.display().to_string();
+    let inspect = |what: &str, path: &Path| Program::new(&["inspect", what, &shown(path)]).run();
+    let busy = inspect("layout", &data);
+    assert!(busy.code == Some(2) && busy.err.contains("stop the server first"), "{}", busy.err);
+    server.stop();
+    let log = log_with(&data, b"needle 3");
+    let manifest = data.join("segments/0/manifest-0000000001");
+    let layout = inspect("layout", &data);
+    assert_eq!(layout.code, Some(0), "{}{}", layout.out, layout.err);
+    assert!(layout.out.contains("shards 2") && layout.out.contains("last lsn"), "{}", layout.out);
+    let frames = inspect("wal", &log);
+    assert!(frames.code == Some(0) && frames.out.contains("1 commit"), "{}", frames.out);
+    assert!(inspect("wal", &data).out.contains("catalog"), "all logs of a data folder");
+    let edits = inspect("manifest", &manifest);
+    assert!(edits.code == Some(0) && edits.out.contains("snapshot"), "{}", edits.out);
+    let json = Program::new(&["inspect", "wal", "--json", &shown(&log)]).done().out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["frames"][0]["checksum"], "ok", "{json}");
+    // Copies beside the data folder: nobody can have them open.
+    let beside = folder.path().join("copies");
+    fs::create_dir(&beside).unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = beside.join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let whole = fs::read(&log).unwrap();
+    let mut newer = whole.clone();
+    newer[8] = 9;
+    let mut broken = whole.clone();
+    let at = find(&broken, b"needle 3").unwrap();
+    broken[at] ^= 1;
+    for (what, path, code, told) in [
+        ("wal", put("a.wal", &whole), 0, "1 commit"),
+        ("wal", put("b.wal", &broken), 1, "damage: "),
+        ("wal", put("c.wal", &whole[..8192]), 1, "cut off"),
+        ("wal", put("d.wal", &whole[..100]), 2, "its first block alone has 4096"),
+        ("wal", put("e.wal", b""), 2, "is empty"),
+        ("wal", put("f.wal", &newer), 2, "format version 9, this program reads 1"),
+        ("wal", put("notes.txt", b"shopping list"), 2, "is not a log file"),
+        ("wal", beside.join("nothing"), 2, "does not exist"),
+        ("segment", put("g.segment", &whole), 2, "use `pieskieo inspect wal`"),
+        ("segment", beside.clone(), 2, "holds no file of this kind"),
+        ("manifest", put("h", &whole), 2, "is a log file, not a manifest"),
+        ("layout", beside.clone(), 2, "is no data folder"),
+        ("layout", beside.join("a.wal"), 2, "is a file, not a data folder"),
+    ] {
+        let Output { out, err, code: found } = inspect(what, &path);
+        let all = format!("{out}{err}");
+        assert!(found == Some(code) && all.contains(told), "{what} {path:?}: {found:?}: {all}");
+    }
+    let wrong = Program::new(&["inspect", "page", &shown(&log)]).run();
+    assert!(wrong.code == Some(2) && wrong.err.contains("possible values"), "{}", wrong.err);
 }
 
 #[test]

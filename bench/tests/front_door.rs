@@ -532,6 +532,7 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),
+    ("get", "/v1/admin/memory"),
     ("get", "/"),
 ];
 

@@ -260,7 +260,7 @@ fn answers_outlive_the_process() {
                 assert_eq!(count, json!([[3]]));
             })
         });
-        let verified = pieskieo::verify::verify(&config(&folder, shards)).unwrap();
+        let verified = pieskieo::verify::verify(&config(&folder, shards), true).unwrap();
         assert!(verified.faults.is_empty(), "{:?}", verified.faults);
     }
 }

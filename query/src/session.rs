@@ -223,7 +223,7 @@ impl Session {
     ) -> Result<Once<T>> {
         self.registry.check_keys()?;
         let table = ensure(&self.core).await?;
-        let _claim = Claim::take(&self.core, &table, key).await?;
+        let claim = Claim::take(&self.core, &table, key).await;
         for _ in 0..KEY_ATTEMPTS_MAX {
             let lease = self.core.lease();
             let view = (lease.snapshot(), self.options.key_retention);
@@ -235,8 +235,9 @@ impl Session {
                         .with_detail("Method, address, statements, parameters or transaction differ.")
                         .with_hint("Make up a new key for every request, and send it again only with the same one."));
                 }
-                Found::Nothing(_) => {}
-            }
+                // Who has the key may have answered already, and only not let go of it yet.
+                Found::Nothing(_) => claim.as_ref().map_err(Clone::clone)?,
+            };
             drop(lease);
             match run().await {
                 Err(error) if is_taken(&error) => {}

@@ -363,6 +363,43 @@ fn an_index_made_among_writers_is_complete() {
 }
 
 #[test]
+fn an_index_made_while_its_table_is_emptied_holds() {
+    for shards in [1, 8] {
+        with_database(shards, |open| {
+            let (maker, other) = (open(), open());
+            maker.ask("CREATE TABLE t (id INT PRIMARY KEY, a INT)").expect("a table");
+            for round in 0..8_u32 {
+                // Every second table could not get the index as it is.
+                let value = |id| if round % 2 == 0 { id } else { id / 2 };
+                let rows = (0..6_000).map(|id| json!({"id": id, "a": value(id)})).collect();
+                assert_eq!(maker.load("t", rows, BulkConflict::Error).inserted, 6_000);
+                let made = std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        let pause = std::time::Duration::from_millis(u64::from(round) * 4);
+                        std::thread::park_timeout(pause);
+                        other.ask("TRUNCATE t").expect("an empty table");
+                    });
+                    maker.ask("CREATE UNIQUE INDEX i ON t (a)").map(drop)
+                });
+                let rows = maker.rows("SELECT count(*) FROM t");
+                assert_eq!(rows, [[json!(0)]], "round {round}");
+                other.ask("INSERT INTO t VALUES (1, 1)").expect("a row");
+                let second = other.ask("INSERT INTO t VALUES (2, 1)").map(drop);
+                match made {
+                    Ok(()) => assert_eq!(second.expect_err("there is an index").code, "23505"),
+                    Err(error) => {
+                        assert_eq!(error.code, "23505", "{error:?}");
+                        second.expect("there is no index");
+                    }
+                }
+                maker.verify();
+                maker.ask("DROP INDEX IF EXISTS i; TRUNCATE t").expect("as before");
+            }
+        });
+    }
+}
+
+#[test]
 fn numbers_are_given_once_also_after_a_restart() {
     let given = Mutex::new(HashSet::new());
     let take = |client: &Client| {

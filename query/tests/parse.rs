@@ -141,9 +141,14 @@ fn changes_are_flattened() {
          SingleQuotedString(\"x\"), span: Span(Location(1,53)..Location(1,56)) }))]]), \
          on_conflict: Some(DoNothing { target: [a] }), returning: [] })",
     );
+    check("TRUNCATE t", "Truncate(Truncate { names: [t], restarts: false, cascade: false })");
     check(
-        "TRUNCATE t",
-        "Delete(Delete { table: t, alias: None, using: [], filter: None, returning: [] })",
+        "TRUNCATE TABLE ONLY t, u RESTART IDENTITY CASCADE",
+        "Truncate(Truncate { names: [t, u], restarts: true, cascade: true })",
+    );
+    check(
+        "truncate t CONTINUE IDENTITY RESTRICT",
+        "Truncate(Truncate { names: [t], restarts: false, cascade: false })",
     );
     check(
         "DROP TABLE IF EXISTS a, b",

@@ -59,6 +59,25 @@ const CONVERSATIONS: &[(&str, &[Line])] = &[
         ],
     ),
     (
+        "an emptied table is empty for everybody, and refuses what was begun before",
+        &[
+            (0, "BEGIN; UPDATE account SET balance = 7 WHERE id = 1", Fine),
+            (1, "BEGIN READ ONLY", Fine),
+            (1, "SELECT COUNT(*) FROM account", Value(4)),
+            (2, "TRUNCATE account, next", Fine),
+            (1, "SELECT COUNT(*) FROM account", Value(0)),
+            (2, "INSERT INTO account VALUES (1, 5)", Fine),
+            (1, "SELECT COUNT(*) FROM account", Value(0)),
+            (0, "COMMIT", Code("40001")),
+            (2, "SELECT balance FROM account WHERE id = 1", Value(5)),
+            (1, "COMMIT", Fine),
+            (1, "BEGIN; INSERT INTO note VALUES (1, 'a', null)", Fine),
+            (1, "TRUNCATE note", Code("25001")),
+            (1, "SELECT COUNT(*) FROM note", Code("25P02")),
+            (1, "ROLLBACK", Fine),
+        ],
+    ),
+    (
         "ROLLBACK leaves nothing",
         &[
             (0, "BEGIN; DELETE FROM account; INSERT INTO note VALUES (1, 'gone', null)", Fine),

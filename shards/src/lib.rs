@@ -5,6 +5,7 @@ pub mod catalog;
 mod codec;
 pub mod document;
 pub mod error;
+pub mod examine;
 pub mod graph;
 pub mod ids;
 pub mod key;

@@ -31,8 +31,12 @@ pub enum Command {
     Config(ServerFlags),
     /// Examine this machine and say what would help
     Doctor(ServerFlags),
-    /// Read everything in a data folder and report damage; the server must not be running
-    Verify(ServerFlags),
+    /// Read everything in a data folder and report damage; the server must not be running.
+    /// Ends with 0 when all is sound, 1 when something is damaged, 2 when nothing could be read
+    Verify(VerifyFlags),
+    /// Show what a log, a segment, a manifest or a whole data folder holds; the server must not be
+    /// running. Ends with 0, with 1 when something is damaged, 2 when it is no such file
+    Inspect(InspectFlags),
 }
 
 /// Settings given as flags. Each is also an environment variable and a TOML key.
@@ -53,6 +57,43 @@ pub struct ServerFlags {
     /// Any setting by its key, such as `--set ef_search=128`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub others: Vec<String>,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyFlags {
+    /// The data folder, and settings to open it with
+    #[command(flatten)]
+    pub server: ServerFlags,
+    /// Open the data too, and compare every index and constraint with its records
+    #[arg(long)]
+    pub deep: bool,
+}
+
+/// What `inspect` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Inspected {
+    /// Log files: frames, LSNs, kinds of records
+    Wal,
+    /// A segment: parts, blocks, checksums
+    Segment,
+    /// A manifest: its edits, the checkpoint, the runs of each tree and level
+    Manifest,
+    /// A data folder: logs, checkpoints and runs of all shards
+    Layout,
+}
+
+/// Flags of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectFlags {
+    /// What to show
+    #[arg(value_enum)]
+    pub what: Inspected,
+    /// The file, or a folder of such files
+    pub path: PathBuf,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `demo`.

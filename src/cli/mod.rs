@@ -20,6 +20,7 @@
 //! | `demo` | `pieskieo demo`: what does a real data set look like |
 //! | `embed` | which vector does a text get without a model |
 //! | `verify` | `pieskieo verify`: is the data on disk what was written |
+//! | `inspect` | `pieskieo inspect`: what does a file of a stopped database hold |
 
 mod arguments;
 mod client;
@@ -29,6 +30,7 @@ mod embed;
 mod export;
 mod import;
 mod input;
+mod inspect;
 mod records;
 mod repl;
 mod run;

@@ -22,13 +22,26 @@ pub fn run() -> ExitCode {
         Command::Export(flags) => super::export::run(&flags),
         Command::Config(flags) => super::settings::run(&flags),
         Command::Doctor(flags) => super::doctor::run(&flags),
-        Command::Verify(flags) => super::verify::run(&flags),
+        Command::Verify(flags) => return examined(super::verify::run(&flags)),
+        Command::Inspect(flags) => return examined(super::inspect::run(&flags)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             screen::note(format_args!("pieskieo: {failure}"));
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns how an examination ends: 0 sound, 1 damaged, 2 not possible.
+fn examined(result: Result<bool, Failure>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            screen::note(format_args!("pieskieo: {failure}"));
+            ExitCode::from(2)
         }
     }
 }

@@ -62,6 +62,26 @@ fn grid(columns: &[Value], rows: &[Value]) -> Table {
     table
 }
 
+/// Returns objects of the same members as a table.
+pub fn of_objects(rows: &[serde_json::Map<String, Value>]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    let Some(first) = rows.first() else { return table };
+    table.set_header(first.keys().map(|name| name.replace('_', " ")));
+    for row in rows {
+        table.add_row(row.values().map(cell));
+    }
+    for (index, value) in first.values().enumerate() {
+        if value.is_number()
+            && let Some(column) = table.column_mut(index)
+        {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
 /// Returns one value as a person reads it, cut where it would fill the screen.
 pub fn cell(value: &Value) -> String {
     let text = match value {

@@ -1,26 +1,25 @@
 //! `pieskieo verify`: is the data on disk what was written?
 
-use super::arguments::ServerFlags;
+use super::arguments::VerifyFlags;
 use super::run::{Failure, settings};
 use super::screen;
 use crate::verify::verify;
 
-/// Reads every log of a data folder, then opens it and compares every index with its records.
+/// Reads every file of a data folder; with `--deep` opens it as well and compares every index with
+/// its records. Returns whether all of it is sound.
 ///
-/// **Errors**: damage, by file and place; a folder that a server has open.
-pub fn run(flags: &ServerFlags) -> Result<(), Failure> {
-    let config = settings(flags)?.check().map_err(|error| error.to_string())?;
+/// **Errors**: the folder cannot be examined: a server has it open, or it holds no data.
+pub fn run(flags: &VerifyFlags) -> Result<bool, Failure> {
+    let config = settings(&flags.server)?.check().map_err(|error| error.to_string())?;
     let data = config.data.display().to_string();
-    let findings = verify(&config).map_err(|error| error.to_string())?;
+    let findings = verify(&config, flags.deep).map_err(|error| error.to_string())?;
     for line in findings.facts.iter().chain(&findings.faults) {
         screen::line(line);
     }
     match findings.faults.len() {
-        0 => {
-            screen::line(format_args!("\"{data}\" is sound"));
-            Ok(())
-        }
-        1 => Err(format!("1 fault in \"{data}\"")),
-        count => Err(format!("{count} faults in \"{data}\"")),
+        0 => screen::line(format_args!("\"{data}\" is sound")),
+        1 => screen::note(format_args!("pieskieo: 1 fault in \"{data}\"")),
+        count => screen::note(format_args!("pieskieo: {count} faults in \"{data}\"")),
     }
+    Ok(findings.faults.is_empty())
 }

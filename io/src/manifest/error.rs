@@ -105,6 +105,17 @@ impl DamageKind {
     }
 }
 
+impl DamageKind {
+    /// Returns what an operator can do.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Version => "use the version of Pieskieo that wrote it",
+            Self::Identity => "put back the file that belongs here",
+            _ => "restore the data folder from a backup",
+        }
+    }
+}
+
 impl Damage {
     pub(super) fn new(
         file: &str,
@@ -122,6 +133,6 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, offset, kind, expected, found } = self;
         write!(f, "manifest \"{file}\" is damaged: offset {offset}: {}", kind.text())?;
-        write!(f, ": expected {expected}, found {found}")
+        write!(f, ": expected {expected}, found {found}; {}", kind.remedy())
     }
 }

@@ -20,6 +20,7 @@
 //! | `frame.rs` | What does a frame say about itself? |
 //! | `name.rs` | What are the files called? |
 //! | `inspect.rs` | What stands in the files, for a person? |
+//! | `read.rs` | What does a manifest hold, for a program that must not change it? |
 //! | `error.rs` | What can go wrong, and who can remedy it? |
 //! | `limits.rs` | Which bounds are kept, and what do they cost? |
 
@@ -32,6 +33,7 @@ mod inspect;
 pub mod limits;
 mod name;
 mod open;
+mod read;
 mod scan;
 
 pub use error::{Damage, DamageKind, Error, Fence, Result};
@@ -39,3 +41,4 @@ pub use frame::FrameKind;
 pub use handle::{Manifest, ManifestContent};
 pub use header::ManifestIdentity;
 pub use inspect::inspect;
+pub use read::{FrameListing, Reading, newest, read};

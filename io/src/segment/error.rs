@@ -111,6 +111,18 @@ impl DamageKind {
     }
 }
 
+impl DamageKind {
+    /// Returns what an operator can do.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Missing => "put the file back, or restore the data folder from a backup",
+            Self::Version => "use the version of Pieskieo that wrote it",
+            Self::Identity => "put back the file that belongs here",
+            _ => "restore the data folder from a backup",
+        }
+    }
+}
+
 impl Damage {
     /// Returns damage outside of all blocks.
     pub(super) fn new(
@@ -137,6 +149,7 @@ impl fmt::Display for Damage {
             write!(f, ", part {part}, block {block}")?;
         }
         let Self { expected, found, .. } = self;
-        write!(f, ": {}: expected {expected}, found {found}", self.kind.text())
+        write!(f, ": {}: expected {expected}, found {found}", self.kind.text())?;
+        write!(f, "; {}", self.kind.remedy())
     }
 }

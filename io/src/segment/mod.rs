@@ -22,12 +22,14 @@
 //! | `compress.rs` | How does a block take less room, and come back? |
 //! | `verify.rs` | Is every byte as it was written? |
 //! | `inspect.rs` | What stands in the file, for a person? |
+//! | `examine.rs` | What does a segment hold that nothing vouches for? |
 //! | `error.rs` | What can go wrong, and who can remedy it? |
 //! | `limits.rs` | Which bounds are kept, and what do they cost? |
 
 mod compress;
 mod ends;
 mod error;
+mod examine;
 mod footer;
 mod identity;
 mod inspect;
@@ -39,6 +41,7 @@ mod writer;
 
 pub use compress::Codec;
 pub use error::{Damage, DamageKind, Error, Result};
+pub use examine::{BlockListing, Examined, PartListing, examine};
 pub use identity::{
     PartKind, SegmentId, SegmentIdentity, SegmentSeal, parse_segment_draft_name,
     parse_segment_name, segment_name,

@@ -113,6 +113,12 @@ pub(super) async fn check(
         return Err(sealed(0, expected, found).into());
     }
     if file.len() != seal.file_bytes {
+        // Another file in its place says so better than its length does.
+        if let Ok(found) = read_header(file, name).await
+            && found != identity
+        {
+            return Err(Damage::new(name, 0, DamageKind::Identity, identity, found).into());
+        }
         let (expected, found) = (format!("{} bytes", seal.file_bytes), file.len().to_string());
         return Err(Damage::new(name, 0, DamageKind::Length, expected, found).into());
     }

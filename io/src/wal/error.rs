@@ -150,6 +150,20 @@ pub enum DamageKind {
     },
 }
 
+impl DamageKind {
+    /// Returns what an operator can do.
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Version { .. } => "use the version of Pieskieo that wrote it",
+            Self::Foreign => "put back the file that belongs here",
+            Self::MissingFile { .. } => {
+                "put the file back, or restore the data folder from a backup"
+            }
+            _ => "restore the data folder from a backup",
+        }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, offset, lsn, .. } = self;
@@ -182,6 +196,6 @@ impl fmt::Display for Damage {
         if let Some(resumes) = self.resumes {
             write!(f, "; records from LSN {resumes} on exist beyond it")?;
         }
-        Ok(())
+        write!(f, "; {}", self.kind.remedy())
     }
 }

@@ -28,6 +28,7 @@
 //! | `error.rs` | What can go wrong, and who can remedy it? |
 //! | `verify.rs` | Is every byte as it was written? |
 //! | `inspect.rs` | What stands in the files, for a person? |
+//! | `list.rs` | Which frames does a log file hold, for a program that shows them? |
 //! | `salvage.rs` | How does an operator keep the readable front of a damaged log? |
 
 mod arrange;
@@ -40,6 +41,7 @@ mod header;
 mod inspect;
 mod keeper;
 pub mod limits;
+mod list;
 mod name;
 mod notify;
 mod open;
@@ -58,9 +60,10 @@ pub use body::Records;
 pub use error::{Damage, DamageKind, Error, Fence, Result};
 pub use handle::{Durable, Wal};
 pub use inspect::inspect;
+pub use list::{EndListing, FileListing, FileState, FrameListing, list};
 pub use options::{SyncMethod, WalOptions};
 pub use position::{Lsn, StreamId};
 pub use replay::{Replay, ReplayStats};
 pub use salvage::{SalvageReport, salvage_to};
 pub use state::{Space, WalStats};
-pub use verify::{Report, StreamReport, verify};
+pub use verify::{Report, StreamReport, verify, verify_from};

@@ -23,6 +23,8 @@ use super::tail::{self, Successor, Verdict};
 pub struct StreamReport {
     /// The stream.
     pub stream: StreamId,
+    /// The database its newest file belongs to; zeros when no file says so.
+    pub database: [u8; 16],
     /// Files of the log, spares left out.
     pub files: u64,
     /// Spare files.
@@ -84,9 +86,17 @@ impl fmt::Display for Report {
 ///
 /// **Errors**: `Storage` when a file cannot be read at all.
 pub async fn verify(dir: &Dir) -> Result<Report> {
+    verify_from(dir, |_| Lsn::ZERO).await
+}
+
+/// As [`verify`], where `contained` says up to which record the caller holds a stream elsewhere:
+/// what lies before may be gone, and the log must reach up to there.
+///
+/// **Errors**: as [`verify`].
+pub async fn verify_from(dir: &Dir, contained: impl Fn(StreamId) -> Lsn) -> Result<Report> {
     let mut report = Report::default();
     for stream in survey::streams(dir).await? {
-        report.streams.push(verify_stream(dir, stream).await?);
+        report.streams.push(verify_stream(dir, stream, contained(stream)).await?);
     }
     Ok(report)
 }
@@ -110,12 +120,15 @@ pub(super) fn own_need(survey: &Survey, stream: StreamId) -> Need {
     }
 }
 
-async fn verify_stream(dir: &Dir, stream: StreamId) -> Result<StreamReport> {
+async fn verify_stream(dir: &Dir, stream: StreamId, contained: Lsn) -> Result<StreamReport> {
     let names = survey::names(dir, stream).await?;
     let survey = survey::survey(dir, &names.files, SyncMethod::AfterWrite, false).await?;
     let mut report = StreamReport { stream, ..StreamReport::default() };
     report.notes.extend(names.unfinished.iter().map(|name| format!("\"{name}\" is half made")));
-    let need = own_need(&survey, stream);
+    let mut need = own_need(&survey, stream);
+    need.start = need.start.max(contained.next());
+    need.end_min = contained;
+    report.database = need.database;
     let live = match arrange::arrange(&survey.found, &need) {
         Ok(arrangement) => {
             report.spares = arrangement.spares.len() as u64;
@@ -127,7 +140,8 @@ async fn verify_stream(dir: &Dir, stream: StreamId) -> Result<StreamReport> {
         }
     };
     report.files = live.len() as u64;
-    let mut reader = StreamReader { report, joiner: Joiner::default(), start: need.start };
+    let (start, end_min) = (need.start, need.end_min);
+    let mut reader = StreamReader { report, joiner: Joiner::default(), start, end_min };
     for (index, file) in live.iter().enumerate() {
         let Some(handle) = survey.file(&file.name) else { continue };
         let next = live.get(index + 1);
@@ -160,6 +174,8 @@ struct StreamReader {
     joiner: Joiner,
     /// Records below may lack their front.
     start: Lsn,
+    /// The log must reach up to here.
+    end_min: Lsn,
 }
 
 impl StreamReader {
@@ -178,7 +194,7 @@ impl StreamReader {
                         Some(_) => Vec::new(),
                         None => scanner.beyond().await?,
                     };
-                    match tail::decide(&stop, &beyond, successor, Lsn::ZERO) {
+                    match tail::decide(&stop, &beyond, successor, self.end_min) {
                         Ok(Verdict::NextFile | Verdict::End) => {}
                         Ok(Verdict::Cut) => self.report.notes.push(format!(
                             "file \"{}\", offset {}, LSN {}: an unacknowledged end, recovery \

@@ -1,4 +1,4 @@
-//! Which catalog does a CREATE or DROP make?
+//! Which catalog does a CREATE, DROP or TRUNCATE make?
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
@@ -18,6 +18,7 @@ use super::define_sequence::{
 use super::pattern::ends;
 use super::query::Binder;
 use super::scope::{DOCUMENT, Scope};
+use super::truncate::truncate_tables;
 use crate::error::{Error, Result, code};
 use crate::limits::{COLUMNS_MAX, INDEX_COLUMNS_MAX, INDEXES_MAX};
 use crate::suggest;
@@ -46,7 +47,7 @@ impl Default for IndexDefaults {
     }
 }
 
-/// Returns the catalog after a CREATE or DROP, or `None` when nothing changes because of
+/// Returns the catalog after a CREATE, DROP or TRUNCATE, or `None` when nothing changes because of
 /// IF (NOT) EXISTS.
 ///
 /// # Errors
@@ -68,6 +69,7 @@ pub fn define(
             DropKind::Sequence => drop_sequences(catalog, drop),
             _ => drop_tables(catalog, drop),
         },
+        Statement::Truncate(truncate) => truncate_tables(catalog, truncate),
         _ => Err(Error::internal("not a statement that changes the catalog")),
     }
 }

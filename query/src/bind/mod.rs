@@ -1,7 +1,8 @@
 //! What does a statement mean for this catalog?
 //!
 //! [`bind`] checks every name, with "did you mean" and a position, and rewrites the tree into what
-//! the planner knows; [`define`] turns CREATE and DROP into the next catalog. After binding:
+//! the planner knows; [`define`] turns CREATE, DROP and TRUNCATE into the next catalog. After
+//! binding:
 //!
 //! * Unquoted names are lower case and the planner must not change case. `Statement::Pipeline`
 //!   does not occur. Tables exist. `*` is written out, without hidden columns.
@@ -51,10 +52,11 @@
 //! | `pipeline` | what does a QUERY pipeline mean |
 //! | `traversal` | what is handed to `__traverse` |
 //! | `text_search` | how is text searched in records that are reached, not scanned |
-//! | `define` | which catalog does a CREATE or DROP make |
+//! | `define` | which catalog does a CREATE, DROP or TRUNCATE make |
 //! | `define_constraint` | which constraints does a CREATE make |
 //! | `define_sequence` | which sequence does a CREATE make, and which does a default name |
 //! | `define_index` | which index does a CREATE INDEX make |
+//! | `truncate` | which tables does a TRUNCATE empty |
 //! | `build` | how are pieces of a syntax tree made |
 
 mod build;
@@ -76,6 +78,7 @@ mod statement;
 mod subquery;
 mod text_search;
 mod traversal;
+mod truncate;
 
 pub use define::{IndexDefaults, define, process, settle_unique, unfilled};
 pub(crate) use define_constraint::unique_named;

@@ -42,14 +42,26 @@ pub async fn fill(core: Rc<Core>, name: String) -> Result<()> {
     let catalog = core.catalog();
     let filled = make_entries(&core, &catalog, &name).await;
     let holds = filled.is_ok();
+    let mut in_force = false;
     let settled = core.change_catalog(|catalog| {
+        in_force = is_in_force(catalog, &name);
         let gone = || pieskieo_shards::Error::Cancelled("the index was dropped meanwhile".into());
         settle_unique(catalog, &name, holds).ok_or_else(gone)
     });
     let settled = settled.await;
+    if in_force {
+        return Ok(());
+    }
     filled?;
     settled?;
     Ok(())
+}
+
+/// Returns whether there is nothing left to do: the table was emptied meanwhile.
+fn is_in_force(catalog: &Catalog, name: &str) -> bool {
+    let found = catalog.index_named(name);
+    let unique = found.and_then(|(table, _)| crate::bind::unique_named(table, name));
+    unique.is_some_and(|unique| unique.filling.is_none())
 }
 
 async fn make_entries(core: &Rc<Core>, catalog: &Arc<Catalog>, name: &str) -> Result<()> {
@@ -75,6 +87,9 @@ async fn make_entries(core: &Rc<Core>, catalog: &Arc<Catalog>, name: &str) -> Re
         match txn.commit().await.map_err(Error::from) {
             Ok(_) => return write_rest(core, catalog, later).await,
             Err(error) if error.code == code::SERIALIZATION_FAILURE.code => {
+                if is_in_force(&core.catalog(), name) {
+                    return Ok(());
+                }
                 rt::sleep(PAUSE).await;
             }
             Err(error) => return Err(error),

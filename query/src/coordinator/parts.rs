@@ -84,9 +84,7 @@ pub fn parts(items: &[Rc<Item>], resumed: bool) -> Result<Vec<Part<'_>>> {
             }
             statement if is_schema(statement) => {
                 if begin != Begin::Implied {
-                    let message = "CREATE and DROP cannot run inside BEGIN ... COMMIT";
-                    return Err(Error::new(code::ACTIVE_TRANSACTION, message)
-                        .with_hint("Send them before BEGIN."));
+                    return Err(schema_inside(statement));
                 }
                 push(&mut parts, Part { items: before, begin, end: End::Implied });
                 let own = &items[position..=position];
@@ -115,6 +113,15 @@ fn push<'a>(parts: &mut Vec<Part<'a>>, part: Part<'a>) {
     if !part.items.is_empty() || part.begin != Begin::Implied {
         parts.push(part);
     }
+}
+
+fn schema_inside(statement: &Statement) -> Error {
+    let hint = match statement {
+        Statement::Truncate(_) => "Send it before BEGIN, or use DELETE FROM.",
+        _ => "Send them before BEGIN.",
+    };
+    let message = "CREATE, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT";
+    Error::new(code::ACTIVE_TRANSACTION, message).with_hint(hint)
 }
 
 fn not_open() -> Error {

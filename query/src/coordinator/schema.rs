@@ -23,10 +23,11 @@ pub fn is_schema(statement: &Statement) -> bool {
             | Statement::CreateIndex(_)
             | Statement::CreateSequence(_)
             | Statement::Drop(_)
+            | Statement::Truncate(_)
     )
 }
 
-/// Runs a CREATE or DROP. Returns when every shard has the change.
+/// Runs a CREATE, DROP or TRUNCATE. Returns when every shard has the change.
 ///
 /// **Errors**: a definition that does not fit the catalog.
 pub async fn run(request: &Request<'_>, statement: &Statement) -> Result<Outcome> {

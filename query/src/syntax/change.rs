@@ -136,24 +136,6 @@ pub(super) fn from_delete(delete: ast::Delete) -> Result<Statement> {
     })))
 }
 
-/// `TRUNCATE` of one table: a delete without a condition.
-pub(super) fn from_truncate(truncate: ast::Truncate) -> Result<Statement> {
-    let [table] = truncate.table_names.as_slice() else {
-        return Err(Error::unsupported("TRUNCATE of several tables")
-            .with_hint("Send one DELETE for each table in one request."));
-    };
-    if truncate.cascade.is_some() || truncate.identity.is_some() || truncate.if_exists {
-        return Err(Error::unsupported("an option of TRUNCATE").with_hint("Use DELETE FROM."));
-    }
-    Ok(Statement::Delete(Box::new(Delete {
-        table: single_name(&table.name)?,
-        alias: None,
-        using: Vec::new(),
-        filter: None,
-        returning: Vec::new(),
-    })))
-}
-
 /// The one table that is changed, and its alias.
 fn target(table: TableWithJoins) -> Result<(Name, Option<Name>)> {
     let plain = matches!(

@@ -1,7 +1,8 @@
-//! What does a CREATE or DROP say?
+//! What does a CREATE, DROP or TRUNCATE say?
 
 use datafusion::sql::sqlparser::ast::{
-    self, CreateTableOptions, Expr, IndexColumn, IndexType, ObjectName, ObjectType, Value,
+    self, CascadeOption, CreateTableOptions, Expr, IndexColumn, IndexType, ObjectName, ObjectType,
+    TruncateIdentityOption, Value,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -13,7 +14,7 @@ use super::names::{name_of, new_name, single_name};
 use super::parse::{expect_end, near, parser_error, parser_over};
 use super::{
     Body, CreateCollection, CreateEdge, CreateIndex, CreateTable, Drop, DropKind, IndexDefinition,
-    IndexField, Name, Statement,
+    IndexField, Name, Statement, Truncate,
 };
 use crate::error::{Error, Result, code};
 use crate::suggest;
@@ -127,6 +128,24 @@ pub(super) fn from_drop(
     }
     let names = names.iter().map(single_name).collect::<Result<_>>()?;
     Ok(Statement::Drop(Drop { kind, names, if_exists, cascade }))
+}
+
+/// `TRUNCATE`.
+pub(super) fn from_truncate(truncate: ast::Truncate) -> Result<Statement> {
+    let refused = [
+        (truncate.if_exists, "TRUNCATE IF EXISTS", "Leave IF EXISTS out."),
+        (truncate.partitions.is_some(), "TRUNCATE of a partition", "Use DELETE FROM ... WHERE."),
+        (truncate.on_cluster.is_some(), "ON CLUSTER", "Leave it out."),
+    ];
+    if let Some((_, thing, hint)) = refused.iter().find(|(refused, _, _)| *refused) {
+        return Err(Error::unsupported(thing).with_hint(*hint));
+    }
+    let names = truncate.table_names.iter().map(|target| single_name(&target.name));
+    Ok(Statement::Truncate(Truncate {
+        names: names.collect::<Result<_>>()?,
+        restarts: truncate.identity == Some(TruncateIdentityOption::Restart),
+        cascade: truncate.cascade == Some(CascadeOption::Cascade),
+    }))
 }
 
 /// `CREATE INDEX`.

@@ -21,7 +21,7 @@
 //! | `parse` | which statements does a text hold |
 //! | `tokens` | what are the tokens, where is each, and are they within the limits |
 //! | `dialect` | which grammar is underneath ours |
-//! | `definition` | what does a CREATE or DROP say |
+//! | `definition` | what does a CREATE, DROP or TRUNCATE say |
 //! | `constraint` | what does a constraint of a CREATE say |
 //! | `sequence` | what does a statement about a sequence say |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
@@ -60,6 +60,6 @@ pub use statement::{
     Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateCollection, CreateEdge,
     CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain, Identity,
     IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Parsed, Rule,
-    SequenceOptions, Setting, Show, Statement, Update,
+    SequenceOptions, Setting, Show, Statement, Truncate, Update,
 };
 pub use transaction::Modes;

@@ -248,7 +248,7 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
         Sql::Insert(insert) => change::from_insert(insert),
         Sql::Update(update) => change::from_update(update),
         Sql::Delete(delete) => change::from_delete(delete),
-        Sql::Truncate(truncate) => change::from_truncate(truncate),
+        Sql::Truncate(truncate) => definition::from_truncate(truncate),
         Sql::CreateTable(table) => definition::from_create_table(table),
         Sql::CreateIndex(index) => definition::from_create_index(index),
         Sql::Drop { object_type, if_exists, names, cascade, .. } => {

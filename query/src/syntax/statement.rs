@@ -47,11 +47,13 @@ pub enum Statement {
     CreateSequence(CreateSequence),
     /// `DROP TABLE`, `DROP INDEX` and so on.
     Drop(Drop),
+    /// `TRUNCATE`.
+    Truncate(Truncate),
     /// `INSERT`.
     Insert(Box<Insert>),
     /// `UPDATE`.
     Update(Box<Update>),
-    /// `DELETE`; also `TRUNCATE`, which is a delete without a condition.
+    /// `DELETE`.
     Delete(Box<Delete>),
     /// `SELECT`, `WITH`, `VALUES`, `TABLE`.
     Query(Box<Query>),
@@ -302,6 +304,17 @@ pub enum DropKind {
     Index,
     /// `DROP SEQUENCE`.
     Sequence,
+}
+
+/// `TRUNCATE names`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truncate {
+    /// The tables.
+    pub names: Vec<Name>,
+    /// `RESTART IDENTITY`: the sequences of their columns begin again.
+    pub restarts: bool,
+    /// `CASCADE`: tables that refer to them or join them are emptied too.
+    pub cascade: bool,
 }
 
 /// `INSERT INTO table (columns) source ON CONFLICT … RETURNING …`.

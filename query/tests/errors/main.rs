@@ -40,7 +40,8 @@ fn run(catalog: &Catalog, text: &str) -> Result<Vec<Statement>, Error> {
             | Statement::CreateEdge(_)
             | Statement::CreateIndex(_)
             | Statement::CreateSequence(_)
-            | Statement::Drop(_) => {
+            | Statement::Drop(_)
+            | Statement::Truncate(_) => {
                 define(catalog, &parsed.statement, IndexDefaults::default())?;
                 Ok(parsed.statement)
             }
@@ -224,6 +225,8 @@ fn definitions_are_checked() {
         ("DROP TABLE ^persn", "42P01", "persn", "\"person\""),
         ("DROP TABLE ^person", "2BP01", "edge \"knows\"", "DROP EDGE knows"),
         ("DROP COLLECTION ^person", "42809", "is a table", "DROP TABLE"),
+        ("TRUNCATE ^persn", "42P01", "table \"persn\" does not exist", "\"person\""),
+        ("TRUNCATE note, ^flm CASCADE", "42P01", "table \"flm\" does not exist", "\"film\""),
         ("DROP INDEX ^note_bod", "42704", "note_bod", "\"note_body\""),
     ] {
         check(&catalog, text, code, message, hint);
@@ -243,7 +246,10 @@ fn statements_that_are_not_offered_name_the_nearest_way() {
         ("GRANT SELECT ON person TO x", "GRANT", "no users"),
         ("VACUUM", "VACUUM", ""),
         ("SELECT * FROM person FOR UPDATE", "FOR UPDATE", "commit"),
-        ("TRUNCATE person, city", "TRUNCATE of several", "DELETE"),
+        ("TRUNCATE IF EXISTS city", "TRUNCATE IF EXISTS", "Leave"),
+        ("TRUNCATE city PARTITION (1)", "TRUNCATE of a partition", "DELETE FROM"),
+        ("TRUNCATE ^city", "table joined by an edge", "Truncate table \"lives\" at the same time"),
+        ("TRUNCATE lives, ^person RESTRICT", "joined by an edge", "table \"knows\" at the"),
         ("CREATE TABLE t AS SELECT 1", "CREATE TABLE ... AS", "INSERT INTO"),
         ("SELECT * FROM s.person", "schema \"s\"", "one schema"),
         ("QUERY note SIMILAR TO $1 ON v TOP 3 WITH (recall = 0.9)", "recall", "ef_search"),

@@ -56,7 +56,7 @@ impl Shard {
         }
     }
 
-    /// Returns whether enough was written to make it into runs.
+    /// Returns whether enough was written to make it into runs, or something was dropped.
     pub(crate) fn is_checkpoint_due(&self) -> bool {
         if self.begun.borrow().is_some() || !self.images.borrow().is_empty() {
             return true;

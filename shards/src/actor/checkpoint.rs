@@ -259,6 +259,10 @@ async fn merge_runs(
     }
     committed?;
     shard.store.borrow_mut().merged(tree, &plan, runs);
+    if shard.store.borrow_mut().tree_layout(tree).is_none() {
+        // Dropped meanwhile, and what was made of its runs with it.
+        shard.look_for_dropped();
+    }
     for run in &inputs {
         shard.cache.borrow_mut().forget(run);
     }

@@ -23,6 +23,13 @@ use crate::error::Error;
 /// Name of the file within the data directory.
 pub const META_FILE: &str = "pieskieo.meta";
 
+/// Folders of a data directory.
+const FOLDERS: [&str; 2] = [LOG_FOLDER, SEGMENT_FOLDER];
+/// Folder of the logs within the data directory.
+pub const LOG_FOLDER: &str = "log";
+/// Folder of the segments within the data directory: one folder per shard in it.
+pub const SEGMENT_FOLDER: &str = "segments";
+
 const TITLE: &str = "pieskieo data directory";
 const FORMAT: u32 = 1;
 
@@ -57,11 +64,18 @@ pub(crate) async fn open_or_create(
     requested: Option<u16>,
     fallback: u16,
 ) -> Result<Meta, Error> {
-    let exists = dir.list().await.map_err(storage)?.iter().any(|name| name == META_FILE);
-    if exists {
+    let names = dir.list().await.map_err(storage)?;
+    if names.iter().any(|name| name == META_FILE) {
         let bytes = dir.read_small(META_FILE).await.map_err(storage)?;
         let meta = parse(&String::from_utf8_lossy(&bytes))?;
         return check(meta, requested);
+    }
+    // It is written before anything else, so it cannot be missing beside these.
+    if let Some(folder) = names.iter().find(|name| FOLDERS.contains(&name.as_str())) {
+        return Err(Error::Corrupt(format!(
+            "{META_FILE} is missing beside the folder \"{folder}\": put it back, or restore the \
+             whole data directory from a backup"
+        )));
     }
     let shard_count = requested.unwrap_or(fallback);
     if !(1..=SHARDS_MAX).contains(&shard_count) {
@@ -116,7 +130,8 @@ fn parse(text: &str) -> Result<Meta, Error> {
     let format = field("format")?;
     if format != FORMAT.to_string() {
         return Err(Error::Corrupt(format!(
-            "the data directory has format {format}, this program reads format {FORMAT}"
+            "{META_FILE}: the data directory has format {format}, this program reads format \
+             {FORMAT}; use the version of Pieskieo that wrote it"
         )));
     }
     let digits = field("uuid")?;

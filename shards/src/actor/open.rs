@@ -25,7 +25,7 @@ use super::boot::{CoreBoot, Shared};
 use super::core::{Core, Pieces};
 use super::limits::{CLOSE_SECONDS_MAX, DEADLINE_CHECK_MS};
 use super::mailbox::Mailbox;
-use super::meta::{self, Meta};
+use super::meta::{self, LOG_FOLDER, Meta, SEGMENT_FOLDER};
 use super::recover::{self, Folders, Opened, Outcome, Replayed, Survey, Verdicts};
 use super::shard::Shard;
 use super::{checkpoint, maintain, serve};
@@ -33,11 +33,6 @@ use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::{ShardId, TxnId};
 use crate::txn::{self, CoreClock};
-
-/// Folder of the logs within the data directory.
-const LOG_FOLDER: &str = "log";
-/// Folder of the segments within the data directory.
-const SEGMENT_FOLDER: &str = "segments";
 
 /// Tells the other cores when this one does not get through.
 struct Attempt {

@@ -59,6 +59,8 @@ pub(crate) struct Shard {
     pub(crate) log_bytes: Cell<u64>,
     /// Images that are written and that the next checkpoint names.
     pub(crate) images: RefCell<Vec<Imaged>>,
+    /// Whether the manifest names runs of trees that are gone.
+    pub(crate) dropped: Cell<bool>,
     pub(crate) limits: StorageOptions,
     pub(crate) counters: Counters,
     /// Raised when there may be something to fold or collect.
@@ -121,6 +123,7 @@ impl Shard {
             pressure: Pressure::default(),
             log_bytes: Cell::new(0),
             images: RefCell::default(),
+            dropped: Cell::new(false),
             limits,
             locks: RefCell::default(),
             prepared: RefCell::default(),
@@ -138,12 +141,21 @@ impl Shard {
         let catalog = store.catalog().clone();
         let shapes = catalog.tables.keys().map(|&table| (table, catalog.version)).collect();
         self.shapes.replace(shapes);
+        drop(store);
+        self.look_for_dropped();
+    }
+
+    /// Looks whether the files of dropped tables can be given back.
+    pub(crate) fn look_for_dropped(&self) {
+        let trees: BTreeSet<_> = self.store.borrow().tree_names().into_iter().collect();
+        self.dropped.set(self.storage.has_run_of(|tree| !trees.contains(tree)));
     }
 
     /// Notes that everything was made into runs.
     pub(crate) fn checkpointed(&self) {
         self.log_bytes.set(self.wal.stats().frame_bytes);
         self.measure();
+        self.look_for_dropped();
     }
 
     /// Checks that writes encoded with catalog `planned` mean today what they meant then.
@@ -207,6 +219,8 @@ impl Shard {
                 shapes.insert(*id, next.version);
             }
         }
+        drop(shapes);
+        self.look_for_dropped();
         self.work.notify();
         builds
     }

@@ -6,13 +6,16 @@
 //! | `constraint` | which rules a table holds its records to, and what keeps them |
 //! | `encode` | how a catalog is written to shard 0's log |
 //! | `encode_constraint` | how constraints and sequences are written in it |
+//! | `truncate` | which catalog empties tables |
 
 mod constraint;
 mod encode;
 mod encode_constraint;
 mod schema;
+mod truncate;
 
 pub use constraint::{Action, Constraint, ConstraintKind, Foreign, SequenceShape, Unique};
 pub use schema::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
+pub use truncate::Truncation;
 
 pub(crate) use encode::{decode as decode_catalog, encode as encode_catalog};

@@ -7,6 +7,7 @@ use pieskieo_io::manifest::{self, Manifest};
 use pieskieo_io::segment::{SegmentId, segment_name};
 
 use super::edit::{Checkpoint, Edit, ImageKind, Imaged, Placed};
+use super::name::TreeName;
 use crate::error::Error;
 use crate::tree::Files;
 
@@ -64,6 +65,11 @@ impl Storage {
     /// Returns every run with its place.
     pub fn placed(&self) -> Vec<Placed> {
         self.runs.borrow().values().cloned().collect()
+    }
+
+    /// Returns whether there is a run of a tree of which this is true.
+    pub fn has_run_of(&self, is_meant: impl Fn(&TreeName) -> bool) -> bool {
+        self.runs.borrow().values().any(|run| is_meant(&run.tree))
     }
 
     /// Makes an edit durable, then removes the files of what is removed: who has one open may go

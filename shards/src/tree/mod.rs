@@ -56,7 +56,7 @@ pub(crate) use group::Group;
 pub(crate) use levels::Plan;
 pub(crate) use memory::Memory;
 pub(crate) use merge::{flush, merge};
-pub(crate) use run::{Run, RunFacts, storage};
+pub(crate) use run::{FenceKeys, Run, RunFacts, storage};
 pub(crate) use scan::{Item, Window};
 pub(crate) use tree::Tree;
 pub(crate) use version::{Found, Held, Row};

@@ -230,6 +230,28 @@ impl Fences {
     }
 }
 
+/// The keys that tell which group is which, for a run that cannot be opened.
+pub(crate) struct FenceKeys(Fences);
+
+impl FenceKeys {
+    /// Reads them; `None` when they are damaged too.
+    pub async fn read(segment: &Segment) -> Option<Self> {
+        let bytes = segment.read_part(FENCES).await.ok()?;
+        Fences::decode(&bytes).ok().map(Self)
+    }
+
+    /// Returns whether a part's blocks are groups.
+    pub fn are_of(part: PartKind) -> bool {
+        part == GROUPS
+    }
+
+    /// Returns the first key of a group.
+    pub fn first(&self, group: u32) -> Option<&[u8]> {
+        let group = group as usize;
+        (group < self.0.ends.len()).then(|| self.0.key(group))
+    }
+}
+
 /// Returns what a failure of a segment file means here.
 pub(crate) fn storage(error: segment::Error) -> Error {
     match error {

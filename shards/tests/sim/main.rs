@@ -19,6 +19,7 @@
 //! | `segments` | what does a shard do whose segments cannot be written for a while |
 //! | `skew` | do transactions that read what others write have the effect of some serial order |
 //! | `schema` | do schema changes and writes that race leave one truth on all shards |
+//! | `truncate` | is an emptied table empty on every shard, whoever writes and whatever crashes |
 
 mod bank;
 mod conflicts;
@@ -34,3 +35,4 @@ mod model;
 mod schema;
 mod segments;
 mod skew;
+mod truncate;

@@ -1,0 +1,103 @@
+//! Which catalog empties tables?
+//!
+//! One in which they have other numbers: what the shards keep under the old ones is dropped, as
+//! with `DROP TABLE`, and nothing is under the new ones. So it costs the same however many records
+//! there are, and what was planned with the numbers of before is refused as stale.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Catalog, ConstraintKind, Table, TableKind};
+use crate::ids::{CatalogVersion, TableId};
+
+/// Which tables are emptied, and what becomes of what they own.
+#[derive(Clone, Debug)]
+pub struct Truncation {
+    /// The tables. Those that refer to them or join them are among them.
+    pub tables: BTreeSet<TableId>,
+    /// Whether the sequences of their columns begin again.
+    pub restarts: bool,
+    /// The process that may be filling unique indexes of them: they are in force at once, since
+    /// there is nothing to be filled.
+    pub process: u64,
+}
+
+impl Catalog {
+    /// Returns the next catalog, in which these tables are empty.
+    pub fn truncated(&self, truncation: &Truncation) -> Self {
+        let mut next = Self { version: CatalogVersion(self.version.0 + 1), ..self.clone() };
+        let mut numbers = BTreeMap::new();
+        for (id, table) in &self.tables {
+            if truncation.empties(*id, table) {
+                numbers.insert(*id, next.table_next);
+                next.table_next = TableId(next.table_next.0 + 1);
+            }
+        }
+        next.tables = BTreeMap::new();
+        for (id, table) in &self.tables {
+            let mut table = table.clone();
+            renumber(&mut table, &numbers);
+            if truncation.tables.contains(id) {
+                put_in_force(&mut table, truncation.process);
+            }
+            next.tables.insert(table.id, table);
+        }
+        next.link();
+        next
+    }
+}
+
+impl Truncation {
+    fn empties(&self, id: TableId, table: &Table) -> bool {
+        match &table.kind {
+            TableKind::Entries { of } => self.tables.contains(of),
+            TableKind::Sequence(shape) => {
+                self.restarts && shape.owner.is_some_and(|owner| self.tables.contains(&owner))
+            }
+            _ => self.tables.contains(&id),
+        }
+    }
+}
+
+/// Replaces every number of a table that is a new one. A table that names none stays as it is.
+fn renumber(table: &mut Arc<Table>, numbers: &BTreeMap<TableId, TableId>) {
+    let mut changed = Table::clone(table);
+    let renew = |id: &mut TableId| *id = numbers.get(id).copied().unwrap_or(*id);
+    renew(&mut changed.id);
+    match &mut changed.kind {
+        TableKind::Relation | TableKind::Collection | TableKind::Answers => {}
+        TableKind::Edge { source, target } => {
+            renew(source);
+            renew(target);
+        }
+        TableKind::Entries { of } => renew(of),
+        TableKind::Sequence(shape) => shape.owner.iter_mut().for_each(renew),
+    }
+    for constraint in &mut changed.constraints {
+        match &mut Arc::make_mut(constraint).kind {
+            ConstraintKind::Check { .. } => {}
+            ConstraintKind::Unique(unique) => renew(&mut unique.entries),
+            ConstraintKind::Foreign(foreign) => renew(&mut foreign.target),
+        }
+    }
+    if changed != **table {
+        *table = Arc::new(changed);
+    }
+}
+
+fn put_in_force(table: &mut Arc<Table>, process: u64) {
+    let filled = |kind: &ConstraintKind| match kind {
+        ConstraintKind::Unique(unique) => unique.filling == Some(process),
+        _ => false,
+    };
+    if !table.constraints.iter().any(|constraint| filled(&constraint.kind)) {
+        return;
+    }
+    for constraint in &mut Arc::make_mut(table).constraints {
+        if let ConstraintKind::Unique(unique) = &mut Arc::make_mut(constraint).kind
+            && unique.filling == Some(process)
+        {
+            unique.filling = None;
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What does a stopped database hold on disk, and is it what was written?
+//!
+//! Reads files and writes none. For tools: a shard that serves knows all of this itself.
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `record` | what is a record of the log called |
+//! | `layout` | which runs make up a shard's trees |
+//! | `check` | is every file of a shard what was written |
+//! | `shown` | how does a key of a tree look to a person |
+
+mod check;
+mod layout;
+mod record;
+mod shown;
+
+pub use check::{ShardCheck, check};
+pub use layout::{CheckpointFacts, ImageListing, RunListing, ShardLayout, layout};
+pub use record::record_name;
