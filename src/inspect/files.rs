@@ -181,11 +181,18 @@ pub(super) fn put_runs(reading: &Reading, section: &mut Section) {
     }
     layout.runs.iter().for_each(|run| put_run(run, section));
     for image in &layout.images {
+        // The columns of a run, so that both stand in one table.
         section.row([
             ("tree", json!(image.name)),
+            ("level", Value::Null),
             ("file", json!(image.file)),
             ("rows", json!(image.count)),
+            ("deletions", Value::Null),
             ("bytes", json!(image.bytes)),
+            ("raw_bytes", Value::Null),
+            ("first_key", Value::Null),
+            ("last_key", Value::Null),
+            ("newest", Value::Null),
         ]);
     }
 }
