@@ -14,7 +14,7 @@
 //!
 //! | part of the file | content |
 //! | --- | --- |
-//! | 16 head | one block: which index, of which form (`vector/image.rs`) |
+//! | 16 head | one block: which index, of which form (`vector/image.rs`, `text/image.rs`) |
 //! | 17 blocks | its entries |
 //! | 18 keys | of a list: blocks of `u32 n`, `n` keys as blobs, ascending |
 
