@@ -58,7 +58,8 @@ impl Shard {
 
     /// Returns whether enough was written to make it into runs, or something was dropped.
     pub(crate) fn is_checkpoint_due(&self) -> bool {
-        if self.begun.borrow().is_some() || !self.images.borrow().is_empty() {
+        let begun = self.begun.borrow().is_some() || !self.images.borrow().is_empty();
+        if begun || self.dropped.get() {
             return true;
         }
         let log = self.wal.stats().frame_bytes - self.log_bytes.get();

@@ -3,7 +3,7 @@
 //! ```text
 //! freeze      all trees at once; C = the last record of the log they contain wholly
 //! write       a run per tree that was written to, a list of keys per image (`image.rs`)
-//! wait        until the log is durable up to C
+//! wait        until the log is durable up to the moment of the freeze
 //! edit        the manifest: runs, images, checkpoint C   <- the commit point
 //! install     the runs in the trees, the frozen memory goes
 //! release     the log up to C
@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use pieskieo_io::rt;
 use pieskieo_io::segment::SegmentId;
+use pieskieo_io::wal::Lsn;
 
 use super::admit::Work;
 use super::core::Core;
@@ -102,6 +103,8 @@ async fn merge_due(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<(), Error> {
 pub(crate) struct Begun {
     frozen: Vec<Frozen>,
     checkpoint: Checkpoint,
+    /// The last record of the log at that moment.
+    log_end: Lsn,
     watermark: Timestamp,
     /// Outcomes that were lost by then: what they tell is contained.
     outcomes_lost: BTreeSet<Timestamp>,
@@ -175,6 +178,7 @@ async fn begin(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<Option<Begun>, Erro
         listed: 0,
         images,
         checkpoint,
+        log_end: shard.wal.last_lsn(),
         watermark: core.clock().watermark(),
         outcomes_lost: shard.outcomes_lost.borrow().clone(),
         done: 0,
@@ -195,9 +199,9 @@ async fn carry_out(core: &Rc<Core>, shard: &Rc<Shard>, begun: &mut Begun) -> Res
         }
         begun.listed += 1;
     }
-    let lsn = begun.checkpoint.lsn;
-    if lsn.0 > 0 {
-        shard.durable(core, lsn).await?;
+    // Not only up to C: what was frozen half applied would stay half if its record were lost.
+    if begun.log_end.0 > 0 {
+        shard.durable(core, begun.log_end).await?;
     }
     let mut runs = Vec::new();
     for placed in &begun.added {
@@ -219,6 +223,7 @@ async fn carry_out(core: &Rc<Core>, shard: &Rc<Shard>, begun: &mut Begun) -> Res
     files.remove_all(&begun.images_late).await;
     shard.store.borrow_mut().flushed(&begun.frozen, runs);
     shard.outcomes_lost.borrow_mut().retain(|commit| !begun.outcomes_lost.contains(commit));
+    let lsn = begun.checkpoint.lsn;
     shard.wal.release(lsn.next());
     shard.checkpointed();
     tracing::debug!(shard = %shard.id, %lsn, trees = begun.frozen.len(), "checkpoint");
@@ -296,7 +301,7 @@ pub(crate) async fn settled(core: Rc<Core>, shard: Rc<Shard>) -> Result<Reply, E
 
 impl Shard {
     /// Returns the last record of the log that memory contains wholly, with all before it.
-    fn contained(&self) -> pieskieo_io::wal::Lsn {
+    fn contained(&self) -> Lsn {
         let mut first_open = self.wal.last_lsn().next();
         if let Some(lsn) = self.applying.borrow().first() {
             first_open = first_open.min(*lsn);

@@ -280,9 +280,9 @@ impl<'a> Versions<'a> {
                 let transaction = &self.history[*reader];
                 self.committed[*reader]
                     && transaction.begin > self.history[*writer].end
-                    && transaction.operations.iter().any(
-                        |operation| matches!(operation, Operation::Read { record: r, .. } if r == record),
-                    )
+                    && transaction.operations.iter().any(|operation| {
+                        matches!(operation, Operation::Read { record: r, .. } if r == record)
+                    })
             };
             if let Some(reader) = (0..self.history.len()).find(later) {
                 let what = format!(
