@@ -94,7 +94,9 @@ impl Keeper {
     fn is_spare_wanted(&self) -> bool {
         let state = self.shared.state.borrow();
         match state.phase {
-            Phase::Closing => state.spares.is_empty() && !state.packer.is_empty(),
+            Phase::Closing => {
+                state.spares.is_empty() && (state.is_spare_awaited || !state.packer.is_empty())
+            }
             Phase::Replaying | Phase::Open => state.spares.len() < self.shared.options.spare_count,
         }
     }

@@ -103,6 +103,8 @@ pub(super) struct State {
     pub fence: Option<Arc<Fence>>,
     pub stats: WalStats,
     pub spares: VecDeque<Spare>,
+    /// Whether the writer waits for one: what it is to write is not in `packer` any more.
+    pub is_spare_awaited: bool,
     /// Why the last preparation of a spare failed, until one succeeds.
     pub blocked: Option<String>,
     /// Bytes left in the active file.
@@ -137,6 +139,7 @@ impl Shared {
             fence: None,
             stats: WalStats::default(),
             spares: VecDeque::new(),
+            is_spare_awaited: false,
             blocked: None,
             active_left: 0,
             sealed: VecDeque::new(),

@@ -212,7 +212,9 @@ impl Writer {
         loop {
             let (spare, closing) = {
                 let mut state = self.shared.state.borrow_mut();
-                (state.spares.pop_front(), state.phase == Phase::Closing)
+                let spare = state.spares.pop_front();
+                state.is_spare_awaited = spare.is_none();
+                (spare, state.phase == Phase::Closing)
             };
             self.shared.keeper.set();
             if let Some(spare) = spare {

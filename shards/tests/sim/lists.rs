@@ -120,15 +120,26 @@ fn schema(current: &Catalog) -> Catalog {
     next
 }
 
+/// Milliseconds a core waits for the schema.
+const SCHEMA_WAITS: u32 = 10_000;
+
 /// Creates the schema on the first core; waits for it on the others.
 pub async fn create_lists(core: &Rc<Core>) -> Result<(), Error> {
-    if core.catalog().tables.is_empty() && core.id().0 == 0 {
-        core.change_catalog(|current| Ok(schema(current))).await?;
-    }
-    while core.catalog().tables.is_empty() {
+    let is_maker = core.id().0 == 0;
+    // The first core may fail at it and end.
+    for _ in 0..SCHEMA_WAITS {
+        if !core.catalog().tables.is_empty() {
+            return Ok(());
+        }
+        if is_maker {
+            match core.change_catalog(|current| Ok(schema(current))).await {
+                Err(Error::DiskFull(_) | Error::Overloaded(_)) => {}
+                made => return made.map(drop),
+            }
+        }
         rt::sleep(std::time::Duration::from_millis(1)).await;
     }
-    Ok(())
+    Err(Error::Cancelled("there is no schema".into()))
 }
 
 /// Returns the numbers of the records of a table.
