@@ -46,7 +46,7 @@ impl Drop for Report {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(
-                "seed {} failed, again:\n  PIESKIEO_SIM_SEED={} cargo nextest run \
+                "seed {} failed, again:\n  PIESKIEO_SIM_SEED={} cargo test \
                  -p pieskieo-shards --test sim {}",
                 self.seed, self.seed, self.scenario
             );
