@@ -50,7 +50,7 @@ pub struct StorageOptions {
     pub memory_bytes: usize,
     /// Bytes of row groups a shard keeps in memory at most. Default 256 MiB.
     pub cache_bytes: usize,
-    /// Bytes a row group aims at, before compression. Default 16 KiB.
+    /// Bytes a row group aims at, before compression. Default 8 KiB.
     pub group_bytes: usize,
     /// Bytes a segment aims at. Default 32 MiB.
     pub run_bytes: u64,

@@ -2,7 +2,7 @@
 
 /// Bytes a row group aims at by default, before compression. A point read that misses the cache reads and
 /// unpacks one group, so it is small; a scan reads many neighbours at once.
-pub(crate) const GROUP_BYTES: usize = 16 << 10;
+pub(crate) const GROUP_BYTES: usize = 8 << 10;
 
 /// Most rows of a group: what a group costs to open grows with them.
 pub(crate) const GROUP_ROWS_MAX: usize = 4096;
@@ -30,7 +30,7 @@ pub(crate) const LEVEL_FACTOR: u64 = 8;
 pub(crate) const LEVELS_MAX: usize = 8;
 
 /// Groups a scan that misses one asks for at once.
-pub(crate) const READ_AHEAD_GROUPS: u32 = 32;
+pub(crate) const READ_AHEAD_GROUPS: u32 = 64;
 
 const _: () = assert!(GROUP_BYTES <= 128 << 10);
 const _: () = assert!(GROUP_BYTES_MAX > crate::row::ROW_BYTES_MAX * 2);

@@ -20,8 +20,8 @@ use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::row::RowLayout;
 
-/// Groups an input reads at once: at 16 KiB each about a MiB of memory per input.
-const READ_GROUPS: u32 = 64;
+/// Groups an input reads at once: at 8 KiB each about a MiB of memory per input.
+const READ_GROUPS: u32 = 128;
 /// Versions between two looks at the preemption flag.
 const VERSIONS_PER_STEP: usize = 32;
 
