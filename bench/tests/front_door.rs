@@ -670,8 +670,16 @@ fn a_transaction_goes_on_over_requests_that_name_it() {
         assert_eq!(wires[0].ask(record).await.json()["code"], "0A000");
         let kept = wires[0].ask(within("SAVEPOINT a")).await;
         assert_eq!(kept.header("transaction"), token);
-        assert_eq!(wires[0].ask(within("SELEC 1")).await.json()["code"], "42601");
-        assert_eq!(wires[1].ask(within("SELECT 1")).await.json()["code"], "25P02");
+        for (wire, pql, code) in [(0, "SELEC 1", "42601"), (1, "SELECT 1", "25P02")] {
+            let failed = wires[wire].ask(within(pql)).await;
+            assert_eq!(failed.json()["code"], code);
+            assert_eq!(failed.header("transaction"), token, "it goes on, to be rolled back");
+        }
+        let unread = Ask::new(Method::POST, "/v1/query").body("{").header("transaction", token);
+        let unread = wires[0].ask(unread).await;
+        assert_eq!((unread.status.as_u16(), unread.header("transaction")), (400, token));
+        let metrics = wires[0].ask(Ask::new(Method::GET, "/metrics")).await.text();
+        assert!(metrics.contains("pieskieo_transactions_open 1"), "{metrics}");
         assert_eq!(wires[1].ask(within("ROLLBACK TO a")).await.status, 200);
         let long: String = format!("SAVEPOINT {}", "s".repeat(64));
         assert_eq!(wires[1].ask(Ask::query(&long)).await.json()["code"], "42602");
@@ -680,6 +688,7 @@ fn a_transaction_goes_on_over_requests_that_name_it() {
         assert_eq!(done(&mut wires[1], "SELECT COUNT(*) FROM t").await["rows"], json!([[1]]));
         let late = wires[1].ask(within("SELECT 1")).await;
         assert_eq!((late.status.as_u16(), late.json()["code"].clone()), (409, json!("25P01")));
+        assert_eq!(late.header("transaction"), "");
         let wrong = wires[1].ask(Ask::query("SELECT 1").header("transaction", "mine")).await;
         assert_eq!(wrong.json()["code"], "08P01");
     });

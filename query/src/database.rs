@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
+use futures::future::join_all;
 use pieskieo_shards::actor::Core;
+use pieskieo_shards::ids::ShardId;
 use pieskieo_shards::request::ShardStats;
 
 use crate::error::Result;
 use crate::memory::QueryMemory;
-use crate::open::Registry;
+use crate::open::{Registry, visit};
 use crate::options::SessionOptions;
 use crate::plan::Engine;
 use crate::session::Session;
@@ -39,9 +41,15 @@ impl Database {
         crate::idempotency::count(&self.core.catalog(), stats)
     }
 
-    /// Returns the number of transactions of this core that outlive their requests.
-    pub fn open_transactions(&self) -> usize {
-        self.registry.count()
+    /// Returns the number of transactions that outlive their requests, on all cores.
+    ///
+    /// **Errors**: a core that does not answer.
+    pub async fn open_transactions(&self) -> Result<usize> {
+        let counts = (0..self.core.core_count()).map(|core| {
+            // The first shards live on the cores of their numbers.
+            visit(&self.core, ShardId(core), |registry| registry.count())
+        });
+        Ok(join_all(counts).await.into_iter().sum::<Result<usize>>()?)
     }
 
     /// Returns the memory queries share.

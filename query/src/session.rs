@@ -10,6 +10,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::Catalog;
+use pieskieo_shards::ids::ShardId;
 use serde_json::Value as Json;
 
 use crate::coordinator::{
@@ -20,7 +21,7 @@ use crate::coordinator::{
 use crate::error::{Error, Result, code};
 use crate::exec::scope::Stop;
 use crate::idempotency::{Claim, Found, IdempotencyKey, Stored, ensure, is_taken, look_up};
-use crate::open::{Asked, Registry, Token, carry};
+use crate::open::{Asked, Registry, Token, carry, visit};
 use crate::options::SessionOptions;
 use crate::outcome::{Answer, Outcome, Param, Rows, StatementKind};
 use crate::plan::Engine;
@@ -165,6 +166,18 @@ impl Session {
                 Ok(Answer { outcomes, transaction: None, replayed: false })
             }
         }
+    }
+
+    /// Returns whether a transaction goes on, if only to be rolled back.
+    ///
+    /// **Errors**: a core that does not answer.
+    pub async fn is_open(&self, transaction: Token) -> Result<bool> {
+        let core = transaction.core().0;
+        if core >= self.core.core_count() {
+            return Ok(false);
+        }
+        // The first shards live on the cores of their numbers.
+        visit(&self.core, ShardId(core), move |registry| registry.is_open(transaction)).await
     }
 
     /// As [`Session::run_in`], with an idempotency key: what changes records, or commits, is done

@@ -48,12 +48,7 @@ impl Connection {
         let accepted = request.headers().get(header::ACCEPT_ENCODING).cloned();
         let wants_head = request.method() == Method::HEAD;
         let result = self.dispatch(Upload::of(request), target).await;
-        let mut response = result.unwrap_or_else(|error| {
-            if matches!(error.kind, pieskieo_query::Kind::Internal) {
-                tracing::error!(code = error.code, message = error.message, "request failed");
-            }
-            problem::respond(&error)
-        });
+        let mut response = result.unwrap_or_else(|error| self.refuse(&error));
         secure(&mut response);
         let mut response = compress::apply(response, accepted.as_ref());
         if wants_head {
@@ -61,6 +56,14 @@ impl Connection {
         }
         metrics::request(name, response.status().as_u16(), started.elapsed());
         response
+    }
+
+    /// Answers what failed.
+    pub fn refuse(&self, error: &Error) -> Response<Body> {
+        if matches!(error.kind, pieskieo_query::Kind::Internal) {
+            tracing::error!(code = error.code, message = error.message, "request failed");
+        }
+        problem::respond(error)
     }
 
     async fn dispatch(

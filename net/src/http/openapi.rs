@@ -63,10 +63,12 @@ fn operation(route: &Route) -> Value {
             "schema": { "type": "string" },
             "description": "the transaction the statements belong to, as an earlier answer named it",
         }));
-        operation["responses"]["200"]["headers"] = json!({ "Transaction": {
+        let header = json!({ "Transaction": {
             "schema": { "type": "string" },
             "description": "names the transaction that goes on; absent when none does",
         } });
+        operation["responses"]["200"]["headers"] = header.clone();
+        operation["responses"]["default"]["headers"] = header;
     }
     describe_key(route, &mut operation, &mut parameters);
     if !parameters.is_empty() {

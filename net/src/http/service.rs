@@ -37,6 +37,10 @@ pub async fn metrics(front: &Front) -> Response<Body> {
             }
             Err(error) => tracing::warn!(message = error.message, "read shard counters"),
         }
+        match front.database.open_transactions().await {
+            Ok(count) => gauge!("pieskieo_transactions_open").set(count as f64),
+            Err(error) => tracing::warn!(message = error.message, "count transactions"),
+        }
     }
     memory::publish(&front.database, front.options.memory_bytes);
     answer::typed(Body::full(front.recorder.render()), "text/plain; version=0.0.4; charset=utf-8")

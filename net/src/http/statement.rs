@@ -35,14 +35,27 @@ struct QueryRequest {
 
 /// Runs the statements of a request.
 ///
-/// **Errors**: an unreadable body; the first failing statement's.
+/// **Errors**: an unreadable body; the first failing statement's. Within a transaction they are
+/// answers that say whether it goes on.
 pub async fn query(
     connection: &Connection,
     request: Request<Upload>,
 ) -> Result<Response<Body>, Error> {
     let (head, body) = request.into_parts();
-    let wants_arrow = accepts_arrow(&head.headers);
     let transaction = transaction_of(&head.headers)?;
+    match (run(connection, &head.headers, body, transaction).await, transaction) {
+        (Err(error), Some(token)) => Ok(failed_within(connection, &error, token).await),
+        (result, _) => result,
+    }
+}
+
+async fn run(
+    connection: &Connection,
+    headers: &HeaderMap,
+    body: Upload,
+    transaction: Option<Token>,
+) -> Result<Response<Body>, Error> {
+    let wants_arrow = accepts_arrow(headers);
     let bytes = body::read_whole(body).await?;
     let wanted: QueryRequest = parse(&bytes)?;
     let params: Vec<Param> = wanted.params.into_iter().map(Param::Json).collect();
@@ -57,7 +70,7 @@ pub async fn query(
     // The session ends statements in time, but for a commit under way: that is waited for.
     let cancel = session.cancel_handle_within(limit);
     let deadline = limit.map(|limit| (limit, started + limit));
-    let key = key_of(&head.headers, &wanted.pql, &params, transaction)?;
+    let key = key_of(headers, &wanted.pql, &params, transaction)?;
     let answered = async {
         if let Some(key) = &key {
             check_form(&kinds, wants_arrow)?;
@@ -79,6 +92,16 @@ pub async fn query(
     let result = answered.await;
     note(&kinds, result.is_ok(), started.elapsed());
     result
+}
+
+/// Answers what failed in a transaction, and says whether that goes on.
+async fn failed_within(connection: &Connection, error: &Error, token: Token) -> Response<Body> {
+    let mut response = connection.refuse(error);
+    // A core that does not answer has no transaction that could go on.
+    if connection.session.is_open(token).await.unwrap_or(false) {
+        name(&mut response, token);
+    }
+    response
 }
 
 /// Returns the idempotency key of a request. Its name, its statements with their parameters, and
@@ -125,11 +148,17 @@ async fn within_transaction(
     };
     idempotency::mark(&mut response, replayed);
     if let Some(token) = transaction {
-        let value = HeaderValue::try_from(token.to_string());
-        let value = value.map_err(|error| Error::internal(error.to_string()))?;
-        response.headers_mut().insert(TRANSACTION, value);
+        name(&mut response, token);
     }
     Ok(response)
+}
+
+/// Names the transaction that goes on.
+fn name(response: &mut Response<Body>, token: Token) {
+    // A token is digits and a dash: it always fits.
+    if let Ok(value) = HeaderValue::try_from(token.to_string()) {
+        response.headers_mut().insert(TRANSACTION, value);
+    }
 }
 
 /// Returns the transaction a request belongs to.

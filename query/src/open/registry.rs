@@ -129,6 +129,11 @@ impl Registry {
             .with_hint("Wait until old ones are forgotten, or lower idempotency_retention_ms."))
     }
 
+    /// Returns whether a transaction is open here.
+    pub fn is_open(&self, token: Token) -> bool {
+        self.open.borrow().contains_key(&token)
+    }
+
     /// Returns the number of transactions that are open here.
     pub fn count(&self) -> usize {
         self.open.borrow().len()
