@@ -4,11 +4,13 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use pieskieo_bench::load::{self, Kind, LoadOptions};
+use pieskieo_bench::client::Failure;
+use pieskieo_bench::load::{self, Kind, LoadOptions, LogOptions, Report};
 use pieskieo_io::rt::{self, RuntimeOptions};
 
 #[global_allocator]
@@ -26,6 +28,54 @@ struct Arguments {
 enum Command {
     /// Send a seeded workload and print rate, latency percentiles and, for vectors, recall
     Load(LoadFlags),
+    /// Measure point reads at a fixed rate, alone and while others write
+    Storm(StormFlags),
+    /// Measure the write-ahead log alone, without a server
+    Wal(WalFlags),
+}
+
+#[derive(Debug, Args)]
+struct StormFlags {
+    /// Server to measure
+    #[arg(long, default_value = "127.0.0.1:8000", value_name = "HOST:PORT")]
+    address: SocketAddr,
+    /// HTTP/2 connections that read
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// Reads a second
+    #[arg(long, default_value_t = 1000.0)]
+    rate: f64,
+    /// HTTP/2 connections that write as fast as they can
+    #[arg(long, default_value_t = 64)]
+    writers: usize,
+    /// Seconds
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// Records of the data set
+    #[arg(long, default_value_t = 100_000)]
+    records: u64,
+    /// Seed of data and requests
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct WalFlags {
+    /// Folder on the disk to be measured
+    #[arg(long, default_value = ".")]
+    folder: PathBuf,
+    /// Logs, each on a core of its own, as a server has one per shard
+    #[arg(long, default_value_t = 2)]
+    streams: u16,
+    /// Writers over all logs, each of which waits until its record is durable
+    #[arg(long, default_value_t = 64)]
+    writers: usize,
+    /// Bytes of a record
+    #[arg(long, default_value_t = 100)]
+    record_bytes: usize,
+    /// Seconds
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
 }
 
 #[derive(Debug, Args)]
@@ -69,8 +119,12 @@ struct LoadFlags {
 }
 
 fn main() -> ExitCode {
-    let Command::Load(flags) = Arguments::parse().command;
-    match measure(&flags) {
+    let measured = match Arguments::parse().command {
+        Command::Load(flags) => measure(&flags),
+        Command::Storm(flags) => storm(&flags),
+        Command::Wal(flags) => wal(flags),
+    };
+    match measured {
         Ok(text) => {
             let written = writeln!(std::io::stdout().lock(), "{text}");
             if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -82,13 +136,17 @@ fn main() -> ExitCode {
     }
 }
 
+fn time(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds.clamp(0.1, 86_400.0))
+}
+
 fn measure(flags: &LoadFlags) -> Result<String, String> {
     let options = LoadOptions {
         address: flags.address,
         kind: flags.workload,
         connections: flags.connections.max(1),
         in_flight: flags.in_flight.max(1),
-        time: Duration::from_secs_f64(flags.seconds.clamp(0.1, 86_400.0)),
+        time: time(flags.seconds),
         rate: flags.rate,
         records: flags.records,
         text_bytes: flags.text_bytes,
@@ -96,17 +154,62 @@ fn measure(flags: &LoadFlags) -> Result<String, String> {
         seed: flags.seed,
         keep: flags.keep,
     };
-    let runtime = RuntimeOptions { pin: false, ..RuntimeOptions::cores(1) };
-    let running = rt::start(runtime, move |_core| {
+    let report = on_a_core(move || {
         let options = options.clone();
         async move { load::run(&options).await }
-    });
-    let results = running.map_err(|e| e.to_string())?.join().map_err(|e| e.to_string())?;
-    let report = results.into_iter().next().ok_or("nothing was measured")?;
-    let report = report.map_err(|failure| failure.to_string())?;
+    })?;
     let text = if flags.json { report.json().to_string() } else { report.text() };
-    if report.failures > 0 {
-        return Err(format!("{text}\nrequests failed"));
-    }
-    Ok(text)
+    if is_sound(&report) { Ok(text) } else { Err(format!("{text}\nrequests failed")) }
+}
+
+fn storm(flags: &StormFlags) -> Result<String, String> {
+    let options = LoadOptions {
+        address: flags.address,
+        kind: Kind::PointRead,
+        connections: flags.connections.max(1),
+        in_flight: 1,
+        time: time(flags.seconds),
+        rate: Some(flags.rate),
+        records: flags.records,
+        text_bytes: 0,
+        dimension: 0,
+        seed: flags.seed,
+        keep: false,
+    };
+    let writers = flags.writers.max(1);
+    let storm = on_a_core(move || {
+        let options = options.clone();
+        async move { load::storm(&options, writers).await }
+    })?;
+    let sound = [&storm.idle, &storm.reads, &storm.writes].into_iter().all(is_sound);
+    let text = storm.text();
+    if sound { Ok(text) } else { Err(format!("{text}\nrequests failed")) }
+}
+
+fn wal(flags: WalFlags) -> Result<String, String> {
+    let options = LogOptions {
+        folder: flags.folder,
+        streams: flags.streams.max(1),
+        writers: flags.writers.max(1),
+        record_bytes: flags.record_bytes,
+        time: time(flags.seconds),
+    };
+    load::drive_log(&options).map(|report| report.text())
+}
+
+fn is_sound(report: &Report) -> bool {
+    report.failures == 0 && report.bank.as_ref().is_none_or(|bank| bank.anomalies.is_empty())
+}
+
+/// Runs a measurement on a runtime of one core.
+fn on_a_core<T, F>(work: impl Fn() -> F + Clone + Send + 'static) -> Result<T, String>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Failure>> + 'static,
+{
+    let runtime = RuntimeOptions { pin: false, ..RuntimeOptions::cores(1) };
+    let running = rt::start(runtime, move |_core| work()).map_err(|e| e.to_string())?;
+    let results = running.join().map_err(|e| e.to_string())?;
+    let result = results.into_iter().next().ok_or("nothing was measured")?;
+    result.map_err(|failure| failure.to_string())
 }

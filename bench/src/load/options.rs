@@ -22,6 +22,15 @@ pub enum Kind {
     Traverse,
     /// An aggregate over the whole table.
     Scan,
+    /// The sum of one column of the whole table.
+    Sum,
+    /// Two `UPDATE`s in one transaction, from one random account to another. Afterwards all
+    /// balances are compared with what was answered.
+    Transfer,
+    /// `INSERT` of two records that one shard owns.
+    PairNear,
+    /// `INSERT` of two records that two shards own.
+    PairFar,
     /// NDJSON documents into a collection.
     Bulk,
 }

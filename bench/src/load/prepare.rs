@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Failure};
 
+use super::ledger::OPENING_BALANCE;
 use super::options::{Kind, LoadOptions};
 
 /// Words texts are made of.
@@ -41,11 +42,19 @@ pub struct Loaded {
 /// **Errors**: the server refuses something.
 pub async fn prepare(client: &Client, options: &LoadOptions) -> Result<Option<Loaded>, Failure> {
     let (table, schema, index): (&str, &[&str], &[&str]) = match options.kind {
-        Kind::PointRead | Kind::Mixed | Kind::Scan | Kind::PointWrite => (
+        Kind::PointRead | Kind::Mixed | Kind::Scan | Kind::Sum | Kind::PointWrite => (
             "bench_row",
             &["CREATE TABLE bench_row (id BIGINT PRIMARY KEY, n BIGINT, name TEXT)"],
             &[],
         ),
+        Kind::Transfer => (
+            "bench_account",
+            &["CREATE TABLE bench_account (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)"],
+            &[],
+        ),
+        Kind::PairNear | Kind::PairFar => {
+            ("bench_pair", &["CREATE TABLE bench_pair (id BIGINT PRIMARY KEY, n BIGINT)"], &[])
+        }
         Kind::Vector => ("bench_vector", &[], &[]),
         Kind::Text => (
             "bench_text",
@@ -63,7 +72,8 @@ pub async fn prepare(client: &Client, options: &LoadOptions) -> Result<Option<Lo
         Kind::Bulk => ("bench_document", &["CREATE COLLECTION bench_document"], &[]),
     };
     let exists = client.query_bytes(&format!("SELECT 1 FROM {table} LIMIT 1"), &[]).await.is_ok();
-    if exists && options.keep {
+    // What the accounts hold is only known of new ones.
+    if exists && options.keep && options.kind != Kind::Transfer {
         return Ok(None);
     }
     if options.kind == Kind::Traverse {
@@ -97,7 +107,8 @@ async fn fill(
     options: &LoadOptions,
     table: &str,
 ) -> Result<Option<Loaded>, Failure> {
-    if matches!(options.kind, Kind::PointWrite | Kind::Bulk) {
+    let starts_empty = [Kind::PointWrite, Kind::Bulk, Kind::PairNear, Kind::PairFar];
+    if starts_empty.contains(&options.kind) {
         return Ok(None);
     }
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
@@ -157,6 +168,7 @@ fn record(options: &LoadOptions, centers: &[Vec<f32>], random: &mut ChaCha8Rng, 
             json!({ "id": id, "body": words.join(" ") })
         }
         Kind::Traverse => json!({ "id": id, "name": format!("node {id}") }),
+        Kind::Transfer => json!({ "id": id, "balance": OPENING_BALANCE }),
         _ => {
             let n = random.random_range(0..1000);
             json!({ "id": id, "n": n, "name": name(options, random, id) })

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::options::LoadOptions;
 use super::prepare::Loaded;
 
+/// Anomalies shown to people.
+const ANOMALIES_TOLD: usize = 5;
+
 /// The figures of one measurement.
 #[derive(Debug)]
 pub struct Report {
@@ -23,6 +26,8 @@ pub struct Report {
     pub failures: u64,
     /// One refusal, for the reader.
     pub failure: Option<String>,
+    /// Requests refused because others came first (`40001`), which is no failure.
+    pub conflicts: u64,
     /// Seconds measured.
     pub seconds: f64,
     /// Units of work done, where a request is not one: records loaded.
@@ -33,6 +38,28 @@ pub struct Report {
     pub recall: Option<f64>,
     /// How fast the data set was loaded, if it was and is large.
     pub loaded: Option<Loaded>,
+    /// What became of the accounts, for transfers.
+    pub bank: Option<Bank>,
+}
+
+/// What became of the accounts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bank {
+    /// Commits that shards refused because others came first; the server ran them again.
+    pub refused_by_shards: f64,
+    /// Transfers answered, the first tenth of the time included.
+    pub transfers: u64,
+    /// Sums of all accounts read meanwhile.
+    pub audits: u64,
+    /// What was wrong with balances and sums.
+    pub anomalies: Vec<String>,
+}
+
+impl Bank {
+    /// Returns the share of attempts to commit that were refused.
+    fn abort_rate(&self) -> f64 {
+        self.refused_by_shards / (self.refused_by_shards + self.transfers as f64).max(1.0)
+    }
 }
 
 impl Report {
@@ -47,11 +74,13 @@ impl Report {
             requests: 0,
             failures: 0,
             failure: None,
+            conflicts: 0,
             seconds: 0.0,
             units: 0,
             micros: micros.expect("the bounds are in order and 3 digits are allowed"),
             recall: None,
             loaded: None,
+            bank: None,
         }
     }
 
@@ -89,7 +118,23 @@ impl Report {
             let example = self.failure.as_deref().unwrap_or("");
             text.push_str(&format!(", {} FAILED: {example}", self.failures));
         }
+        if self.conflicts > 0 {
+            text.push_str(&format!(", {} lost races (40001)", self.conflicts));
+        }
         text.push(')');
+        if let Some(bank) = &self.bank {
+            text.push_str(&format!(
+                "\n{:<10} {} transfers, {:.2} % of their commits refused and run again; {} sums read; \
+                 {} anomalies",
+                "",
+                bank.transfers,
+                bank.abort_rate() * 100.0,
+                bank.audits,
+                bank.anomalies.len(),
+            ));
+            let some = bank.anomalies.iter().take(ANOMALIES_TOLD);
+            some.for_each(|anomaly| text.push_str(&format!("\n  {anomaly}")));
+        }
         if let Some(Loaded { records, seconds, tenths }) = &self.loaded {
             let tenths: Vec<String> = tenths.iter().map(|rate| format!("{rate:.0}")).collect();
             let rate = *records as f64 / seconds.max(1e-9);
@@ -110,7 +155,11 @@ impl Report {
             "in_flight": self.in_flight, "rate": self.rate,
             "per_second": self.per_second(), "requests": self.requests,
             "failures": self.failures, "failure": self.failure, "seconds": self.seconds,
-            "units": self.units, "recall": self.recall,
+            "units": self.units, "recall": self.recall, "conflicts": self.conflicts,
+            "bank": self.bank.as_ref().map(|bank| json!({
+                "transfers": bank.transfers, "abort_rate": bank.abort_rate(),
+                "audits": bank.audits, "anomalies": bank.anomalies,
+            })),
             "loaded": self.loaded.map(|loaded| json!({
                 "records": loaded.records, "seconds": loaded.seconds, "tenths": loaded.tenths,
             })),

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use pieskieo_io::rt::{self, Queue};
@@ -9,16 +10,24 @@ use serde_json::json;
 
 use crate::client::{Answer, Client, Failure};
 
+use super::counters::Counters;
+use super::ledger::{self, Ledger};
 use super::options::{Kind, LoadOptions};
 use super::pace::Pace;
 use super::prepare;
-use super::report::Report;
+use super::report::{Bank, Report};
 use super::workload::Workload;
 
 /// Share of the time whose requests are not counted: connections and caches warm up.
 const WARM_UP: f64 = 0.1;
 /// Queries whose answers are compared with exact ones.
 const RECALL_QUERIES: usize = 50;
+
+/// What the streams of a run share.
+struct Shared {
+    report: RefCell<Report>,
+    ledger: RefCell<Ledger>,
+}
 
 /// Prepares the data and drives one workload. Call on a core of the runtime.
 ///
@@ -29,49 +38,88 @@ pub async fn run(options: &LoadOptions) -> Result<Report, Failure> {
     if options.kind == Kind::Vector {
         wait_folded(&client).await?;
     }
-    let report = Rc::new(RefCell::new(Report::empty(options)));
-    let mut tasks = Vec::with_capacity(options.streams());
-    for connection in 0..options.connections {
-        let client = Client::open(options.address).await?;
-        for stream in 0..options.in_flight {
-            // The open loop's first requests are spread over the connections.
-            let position = stream * options.connections + connection;
-            let stream = drive(client.clone(), options.clone(), position, report.clone());
-            tasks.push(rt::spawn(Queue::Net, "load", stream));
-        }
-    }
-    join_all(tasks).await;
-    let mut report = Rc::try_unwrap(report)
-        .map_err(|_| Failure::Unknown {
-            status: None,
-            cause: "a stream of requests did not end".to_owned(),
-        })?
-        .into_inner();
+    let mut report = drive(options).await?;
     report.loaded = loaded;
-    report.seconds = options.time.as_secs_f64() * (1.0 - WARM_UP);
     if options.kind == Kind::Vector {
         report.recall = Some(recall(&client, options).await?);
     }
     Ok(report)
 }
 
-async fn drive(client: Client, options: LoadOptions, position: usize, report: Rc<RefCell<Report>>) {
-    let mut workload = Workload::start(&options, position);
-    let mut pace = Pace::start(options.rate, position, options.streams());
-    let warm = options.time.mul_f64(WARM_UP);
+/// Drives one workload whose data is there.
+///
+/// **Errors**: no server.
+pub(super) async fn drive(options: &LoadOptions) -> Result<Report, Failure> {
+    let client = Client::open(options.address).await?;
+    let before = Counters::read(&client).await?;
+    let shards = before.count("pieskieo_shard_records");
+    let accounts = if options.kind == Kind::Transfer { options.records } else { 0 };
+    let ledger = RefCell::new(Ledger::open(accounts));
+    let shared = Rc::new(Shared { report: RefCell::new(Report::empty(options)), ledger });
+    let mut tasks = Vec::with_capacity(options.streams());
+    for connection in 0..options.connections {
+        let client = Client::open(options.address).await?;
+        for stream in 0..options.in_flight {
+            // The open loop's first requests are spread over the connections.
+            let position = stream * options.connections + connection;
+            let workload = Workload::start(options, position, shards);
+            let pace = Pace::start(options.rate, position, options.streams());
+            let stream = follow(client.clone(), options.time, (workload, pace), shared.clone());
+            tasks.push(rt::spawn(Queue::Net, "load", stream));
+        }
+    }
+    if options.kind == Kind::Transfer {
+        ledger::audit(&client, &shared.ledger, options.time).await?;
+    }
+    join_all(tasks).await;
+    let Shared { report, ledger } = Rc::try_unwrap(shared).map_err(|_| Failure::Unknown {
+        status: None,
+        cause: "a stream of requests did not end".to_owned(),
+    })?;
+    let (mut report, mut ledger) = (report.into_inner(), ledger.into_inner());
+    report.seconds = options.time.as_secs_f64() * (1.0 - WARM_UP);
+    if options.kind == Kind::Transfer {
+        ledger.compare(&ledger::balances(&client).await?);
+        let after = Counters::read(&client).await?;
+        let grown = |name| after.sum(name) - before.sum(name);
+        report.bank = Some(Bank {
+            refused_by_shards: grown("pieskieo_shard_conflicts"),
+            transfers: ledger.transfers,
+            audits: ledger.audits,
+            anomalies: ledger.anomalies,
+        });
+    }
+    Ok(report)
+}
+
+async fn follow(
+    client: Client,
+    time: Duration,
+    (mut workload, mut pace): (Workload, Pace),
+    shared: Rc<Shared>,
+) {
+    let warm = time.mul_f64(WARM_UP);
     loop {
         let sent = pace.next().await;
-        if sent >= options.time {
+        if sent >= time {
             return;
         }
         let operation = workload.next();
-        let units = operation.units;
+        let (units, transfer) = (operation.units, operation.transfer);
         let result = operation.send(&client).await;
+        if let Some(transfer) = transfer {
+            let mut ledger = shared.ledger.borrow_mut();
+            match &result {
+                Ok(_) => ledger.note(transfer),
+                Err(Failure::Refused { .. }) => {}
+                Err(Failure::Unknown { cause, .. }) => ledger.lose(transfer, cause),
+            }
+        }
         let now = pace.elapsed();
-        if sent < warm || now > options.time {
+        if sent < warm || now > time {
             continue;
         }
-        let mut report = report.borrow_mut();
+        let mut report = shared.report.borrow_mut();
         match result {
             Ok(_) => {
                 let micros = u64::try_from((now - sent).as_micros()).unwrap_or(u64::MAX);
@@ -79,6 +127,7 @@ async fn drive(client: Client, options: LoadOptions, position: usize, report: Rc
                 report.requests += 1;
                 report.units += units;
             }
+            Err(failure) if is_lost_race(&failure) => report.conflicts += 1,
             Err(failure) => {
                 report.failures += 1;
                 report.failure.get_or_insert_with(|| failure.to_string());
@@ -90,21 +139,17 @@ async fn drive(client: Client, options: LoadOptions, position: usize, report: Rc
     }
 }
 
+/// Returns whether a transaction was refused because others came first.
+fn is_lost_race(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused { problem, .. } if problem["code"] == "40001")
+}
+
 /// Waits until every vector is in a graph, so that the index is measured and not its delta.
 async fn wait_folded(client: &Client) -> Result<(), Failure> {
-    loop {
-        let metrics = client.send(http::Method::GET, "/metrics", "text/plain", "").await?;
-        let text = String::from_utf8_lossy(&metrics);
-        let pending: f64 = text
-            .lines()
-            .filter(|line| line.starts_with("pieskieo_shard_vectors_pending"))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum();
-        if pending == 0.0 {
-            return Ok(());
-        }
-        rt::sleep(std::time::Duration::from_millis(200)).await;
+    while Counters::read(client).await?.sum("pieskieo_shard_vectors_pending") > 0.0 {
+        rt::sleep(Duration::from_millis(200)).await;
     }
+    Ok(())
 }
 
 /// Compares answers with exact ones. The exact answer is asked for with an expression that no

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Failure};
 
+use super::ledger::Transfer;
 use super::options::{Kind, LoadOptions};
+use super::placing::Placing;
 use super::prepare;
 
 /// Documents in one request of the bulk workload.
@@ -20,6 +22,7 @@ pub struct Workload {
     records: u64,
     random: ChaCha8Rng,
     centers: Vec<Vec<f32>>,
+    placing: Placing,
     /// Next key to insert: streams do not share any.
     next: u64,
 }
@@ -31,18 +34,21 @@ pub struct Operation {
     body: Bytes,
     /// Units of work it does.
     pub units: u64,
+    /// What it moves.
+    pub transfer: Option<Transfer>,
 }
 
 impl Workload {
-    /// Starts the requests of a stream.
-    pub fn start(options: &LoadOptions, position: usize) -> Self {
+    /// Starts the requests of a stream to a server with this many shards.
+    pub fn start(options: &LoadOptions, position: usize, shards: usize) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         random.set_stream(position as u64 + 1);
         let centers =
             if options.kind == Kind::Vector { prepare::centers(options) } else { Vec::new() };
         // Far apart, so that streams never insert the same key.
         let next = options.records + (position as u64 + 1) * 1_000_000_000;
-        Self { kind: options.kind, records: options.records.max(1), random, centers, next }
+        let (kind, records) = (options.kind, options.records.max(1));
+        Self { kind, records, random, centers, placing: Placing::over(shards), next }
     }
 
     /// Makes the next request.
@@ -87,8 +93,32 @@ impl Workload {
                 let pql = "SELECT COUNT(*), SUM(n), MAX(name) FROM bench_row WHERE n < $1";
                 statement(pql, &json!([n]))
             }
+            Kind::Sum => Operation {
+                units: self.records,
+                ..statement("SELECT SUM(n) FROM bench_row", &json!([]))
+            },
+            Kind::Transfer => self.transfer(),
+            Kind::PairNear | Kind::PairFar => {
+                let one = self.next + 1;
+                let two = self.placing.mate(one, one + 1, self.kind == Kind::PairNear);
+                self.next = two;
+                let n = self.random.random_range(0..1000);
+                let pql = "INSERT INTO bench_pair (id, n) VALUES ($1, $3), ($2, $3)";
+                statement(pql, &json!([one, two, n]))
+            }
             Kind::Bulk => self.bulk(),
         }
+    }
+
+    fn transfer(&mut self) -> Operation {
+        let from = self.random.random_range(0..self.records);
+        // Another one, unless there is only one.
+        let to = (from + self.random.random_range(1..self.records.max(2))) % self.records;
+        let amount = self.random.random_range(1..100);
+        let pql = "UPDATE bench_account SET balance = balance - $3 WHERE id = $1; \
+                   UPDATE bench_account SET balance = balance + $3 WHERE id = $2";
+        let transfer = Some(Transfer { from, to, amount });
+        Operation { transfer, ..statement(pql, &json!([from, to, amount])) }
     }
 
     fn point_read(&mut self) -> Operation {
@@ -109,6 +139,7 @@ impl Workload {
             media: "application/x-ndjson",
             body: lines.into(),
             units: BULK_DOCUMENTS,
+            transfer: None,
         }
     }
 }
@@ -128,5 +159,6 @@ fn statement(pql: &str, params: &Value) -> Operation {
         media: "application/json",
         body: json!({ "pql": pql, "params": params }).to_string().into(),
         units: 1,
+        transfer: None,
     }
 }
