@@ -5,7 +5,7 @@
 #
 #   SECONDS_EACH=10   seconds of each workload
 #   CYCLES=200        kill cycles
-#   SEEDS=2000        seeds of the simulator
+#   SEEDS=2000        seeds of the simulator; a night is SEEDS=50000 with PARTS=sim
 #   PARTS="load restart crash sim quality"
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,7 +15,9 @@ target="$(cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_dire
 port="${PORT:-8411}"
 wants() { [[ "$parts" == *" $1 "* ]]; }
 
-cargo build --release -p pieskieo -p pieskieo-bench --bins
+if [ "$parts" != " sim " ]; then
+    cargo build --release -p pieskieo -p pieskieo-bench --bins
+fi
 work="$(mktemp -d)"
 server=
 start() {

@@ -279,8 +279,10 @@ const START: &[(&str, Damage)] = &[
         let file = path.join(meta::META_FILE);
         let text = fs::read_to_string(&file).expect("a text");
         let at = text.find("uuid ").expect("an identity") + 5;
-        let other = format!("{}{}{}", &text[..at], "0".repeat(32), &text[at + 32..]);
-        fs::write(&file, other).expect("written");
+        let end = text.find("checksum ").expect("a checksum");
+        let other = format!("{}{}{}", &text[..at], "0".repeat(32), &text[at + 32..end]);
+        let sum = checksum(other.as_bytes());
+        fs::write(&file, format!("{other}checksum {sum:08x}\n")).expect("written");
         vec!["manifest-".to_owned(), ELSEWHERE.to_owned()]
     }),
     ("a missing log", |path| {

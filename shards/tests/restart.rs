@@ -1,7 +1,7 @@
 //! Does a real process on real files keep its data over a restart, and how fast is that?
 //!
-//! `PIESKIEO_LOAD_ROWS=1000000 cargo nextest run -p pieskieo-shards --release --test restart
-//! --no-capture` prints rates worth reading; the default size only checks. `PIESKIEO_LOAD_VECTORS`
+//! `PIESKIEO_LOAD_ROWS=1000000 cargo test -p pieskieo-shards --release --test restart --
+//! --nocapture` prints rates worth reading; the default size only checks. `PIESKIEO_LOAD_VECTORS`
 //! does the same for a vector index, read from its image and filled from records.
 
 #[allow(dead_code, reason = "the scenarios of the simulator use the rest")]

@@ -135,7 +135,12 @@ impl Wal {
     }
 
     fn begin_closing(&self) {
-        self.shared.state.borrow_mut().phase = Phase::Closing;
+        {
+            let mut state = self.shared.state.borrow_mut();
+            state.phase = Phase::Closing;
+            // What the disk said a while ago is asked once more, before the log gives up.
+            state.blocked = None;
+        }
         self.shared.writer.set();
         self.shared.keeper.set();
     }

@@ -210,13 +210,18 @@ impl Writer {
     /// so this waits only for a keeper that is behind.
     async fn take_spare(&self) -> Result<super::state::Spare, Fence> {
         loop {
-            let (spare, closing) = {
+            let (spare, is_news, closing) = {
                 let mut state = self.shared.state.borrow_mut();
                 let spare = state.spares.pop_front();
+                let is_news = spare.is_some() || !state.is_spare_awaited;
                 state.is_spare_awaited = spare.is_none();
-                (spare, state.phase == Phase::Closing)
+                (spare, is_news, state.phase == Phase::Closing)
             };
-            self.shared.keeper.set();
+            // Rung whenever it could not make one, the keeper would never rest before it tries
+            // again, and fill a full disk over and over.
+            if is_news {
+                self.shared.keeper.set();
+            }
             if let Some(spare) = spare {
                 return Ok(spare);
             }

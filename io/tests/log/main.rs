@@ -1,5 +1,6 @@
 //! Does the log keep its promises on the simulated machine and on the real one?
 
+mod closing;
 mod crashes;
 mod damage;
 mod disk;

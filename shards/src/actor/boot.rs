@@ -117,6 +117,8 @@ pub(crate) struct Shared {
     pub(crate) judged: Rendezvous<Verdicts>,
     pub(crate) opened: Rendezvous<()>,
     pub(crate) closed: Rendezvous<()>,
+    /// By core: it answers nobody any more.
+    pub(crate) left: Arc<[AtomicBool]>,
 }
 
 /// The first thing that went wrong for good.
@@ -146,6 +148,7 @@ impl Boot {
             judged: Rendezvous::new(cores),
             opened: Rendezvous::new(cores),
             closed: Rendezvous::new(cores),
+            left: (0..cores).map(|_| AtomicBool::new(false)).collect(),
             options,
         });
         let capacity = REQUESTS_PER_PEER + CONTROL_PER_PEER;

@@ -8,6 +8,8 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::channel::oneshot;
@@ -45,6 +47,8 @@ pub(crate) struct Mailbox {
     requests: MeshEnd<Envelope>,
     answers: MeshEnd<Answer>,
     calls: RefCell<Calls>,
+    /// By core: it has closed and answers nobody any more.
+    left: Arc<[AtomicBool]>,
 }
 
 #[derive(Debug, Default)]
@@ -94,16 +98,25 @@ impl std::fmt::Debug for Envelope {
 }
 
 impl Mailbox {
-    /// Returns the mailbox of one of `cores` cores.
-    pub(crate) fn new(cores: usize, requests: MeshEnd<Envelope>, answers: MeshEnd<Answer>) -> Self {
-        let peers = (0..cores).map(|_| Peer::default()).collect();
-        Self { requests, answers, calls: RefCell::new(Calls { peers, ..Calls::default() }) }
+    /// Returns the mailbox of one core; `left` says of each core whether it has closed.
+    pub(crate) fn new(
+        requests: MeshEnd<Envelope>,
+        answers: MeshEnd<Answer>,
+        left: Arc<[AtomicBool]>,
+    ) -> Self {
+        let peers = left.iter().map(|_| Peer::default()).collect();
+        Self { requests, answers, calls: RefCell::new(Calls { peers, ..Calls::default() }), left }
+    }
+
+    fn has_left(&self, peer: usize) -> bool {
+        self.left[peer].load(Ordering::SeqCst)
     }
 
     /// Sends a request to a shard on core `to` and waits for the answer.
     ///
     /// **Errors**: `Overloaded` at once when too much is unanswered; `Cancelled` or, for commits,
-    /// `OutcomeUnknown` at the deadline; else what the shard answered.
+    /// `OutcomeUnknown` at the deadline and when the other core has closed; else what the shard
+    /// answered.
     pub(crate) async fn call(
         &self,
         to: CoreId,
@@ -116,6 +129,9 @@ impl Mailbox {
             let (sender, receiver) = oneshot::channel();
             self.calls.borrow_mut().peers[peer].queue.push_back(sender);
             receiver.await.map_err(|_| shutting_down())?;
+        }
+        if self.has_left(peer) {
+            return Err(shutting_down());
         }
         let (id, receiver) = self.calls.borrow_mut().open(peer, terms)?;
         if self.requests.try_send(to, Envelope { id, shard, request }).is_err() {
@@ -151,15 +167,26 @@ impl Mailbox {
         }
     }
 
-    /// Answers every call whose deadline has passed.
+    /// Answers every call whose deadline has passed, and every call of a core that has closed
+    /// before this one: with or without a deadline, nobody else would.
     pub(crate) fn expire(&self) {
         let now = time::now();
         let mut calls = self.calls.borrow_mut();
         for call in calls.open.values_mut() {
-            if call.deadline.is_some_and(|deadline| deadline <= now)
-                && let Some(sender) = call.sender.take()
-            {
-                sender.send(Err(too_late(call.terms))).ok();
+            let error = if self.has_left(call.peer) {
+                gone(call.terms)
+            } else if call.deadline.is_some_and(|deadline| deadline <= now) {
+                too_late(call.terms)
+            } else {
+                continue;
+            };
+            if let Some(sender) = call.sender.take() {
+                sender.send(Err(error)).ok();
+            }
+        }
+        for (number, peer) in calls.peers.iter_mut().enumerate() {
+            if self.has_left(number) {
+                peer.queue.clear();
             }
         }
     }
@@ -257,6 +284,13 @@ fn terms_of(request: &Request) -> Terms {
 fn too_late(terms: Terms) -> Error {
     let text = format!("a shard did not answer within {DEADLINE_SECONDS} s");
     if terms.commits { Error::OutcomeUnknown(text) } else { Error::Cancelled(text) }
+}
+
+fn gone(terms: Terms) -> Error {
+    match shutting_down() {
+        Error::Cancelled(text) if terms.commits => Error::OutcomeUnknown(text),
+        error => error,
+    }
 }
 
 fn shutting_down() -> Error {

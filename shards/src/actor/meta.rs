@@ -8,12 +8,16 @@
 //! format 1
 //! uuid 6f1d0e6a...            32 hex digits, random
 //! shards 2
+//! checksum 5c1f09aa           CRC32C of the lines before, 8 hex digits
 //! ```
 //! The number of shards decides which shard owns a slot, so it is fixed for the directory's life.
+//! Nothing else would notice another digit there: the records of a shard nobody asks are just not
+//! found. Directories that are older than the last line have none.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
+use pieskieo_io::codec::checksum::checksum;
 use pieskieo_io::file::{self, Dir};
 use pieskieo_io::time;
 
@@ -105,13 +109,20 @@ fn storage(error: pieskieo_io::Error) -> Error {
     Error::Storage(error.to_string())
 }
 
-fn print(meta: &Meta) -> String {
+/// Returns the text up to the checksum.
+fn describe(meta: &Meta) -> String {
     let mut text = format!("{TITLE}\nformat {FORMAT}\nuuid ");
     for byte in meta.uuid {
         write!(text, "{byte:02x}").expect("a string takes everything");
     }
     writeln!(text, "\nshards {}", meta.shard_count).expect("a string takes everything");
     text
+}
+
+fn print(meta: &Meta) -> String {
+    let text = describe(meta);
+    let sum = checksum(text.as_bytes());
+    format!("{text}checksum {sum:08x}\n")
 }
 
 fn parse(text: &str) -> Result<Meta, Error> {
@@ -143,7 +154,9 @@ fn parse(text: &str) -> Result<Meta, Error> {
     if !(1..=SHARDS_MAX).contains(&shard_count) {
         return Err(damaged("bad number of shards"));
     }
-    Ok(Meta { uuid: number.to_be_bytes(), shard_count })
+    let meta = Meta { uuid: number.to_be_bytes(), shard_count };
+    let is_whole = text == print(&meta) || text == describe(&meta);
+    if is_whole { Ok(meta) } else { Err(damaged("its checksum is another")) }
 }
 
 #[cfg(test)]
@@ -154,6 +167,26 @@ mod tests {
     fn description_survives_its_text() {
         let meta = Meta { uuid: *b"0123456789abcdef", shard_count: 7 };
         assert_eq!(parse(&print(&meta)).unwrap(), meta);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let meta = Meta { uuid: *b"0123456789abcdef", shard_count: 3 };
+        let text = print(&meta).into_bytes();
+        for place in 0..text.len() * 8 {
+            let mut changed = text.clone();
+            changed[place / 8] ^= 1 << (place % 8);
+            let read = parse(&String::from_utf8_lossy(&changed));
+            assert!(matches!(read, Err(Error::Corrupt(_))), "bit {place}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_description_without_a_checksum_is_of_an_older_directory() {
+        let text = "pieskieo data directory\nformat 1\n\
+                    uuid 000102030405060708090a0b0c0d0e0f\nshards 2\n";
+        let uuid = std::array::from_fn(|place| place as u8);
+        assert_eq!(parse(text).unwrap(), Meta { uuid, shard_count: 2 });
     }
 
     #[test]

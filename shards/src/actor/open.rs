@@ -69,7 +69,6 @@ impl Core {
         let replayed = replay_all(&shared, &meta, number, first).await;
         let (settled, catalog) = settle(&shared, number, replayed).await?;
         let clock = CoreClock::new(shared.clock.clone(), number);
-        let cores = usize::from(shared.options.cores);
         let mut shards = BTreeMap::new();
         let mut outcomes = Vec::new();
         for (replayed, told) in settled {
@@ -78,7 +77,7 @@ impl Core {
             outcomes.push((shard.clone(), told));
             shards.insert(shard.id, shard);
         }
-        let mailbox = Mailbox::new(cores, requests, answers);
+        let mailbox = Mailbox::new(requests, answers, shared.left.clone());
         let pieces =
             Pieces { id, shared: shared.clone(), meta, lock, clock, mailbox, shards, catalog };
         let core = Self::assemble(pieces);
@@ -140,6 +139,7 @@ impl Core {
         for shard in self.shards_here() {
             turns.push(shard.storage.turn().await);
         }
+        shared.left[usize::from(self.id().0)].store(true, Ordering::SeqCst);
         for task in self.take_tasks() {
             task.cancel().await;
         }

@@ -146,9 +146,14 @@ impl Indexes {
     pub fn mirror(&mut self, mirror: Mirror<'_>, at: Timestamp) {
         let Some(edges) = &mut self.edges else { return };
         let Mirror { edge, source, target, present } = mirror;
+        let entry = entry_of(target.bytes(), edge.bytes());
+        // What recovery learns last, because an outcome was not logged, may be older than what the
+        // log says after it.
+        if edges.mirrors.hot(&entry).is_some_and(|(newer, _)| newer > at) {
+            return;
+        }
         // Ended first even when it is to be there: a mirror replayed twice stays one.
         edges.adjacency.remove_in(target, source, edge, at);
-        let entry = entry_of(target.bytes(), edge.bytes());
         if present {
             edges.adjacency.insert_in(target, source, edge, at);
             edges.mirrors.put(&entry, at, Arc::from([]));

@@ -447,6 +447,23 @@ fn neighbors(store: &Store, direction: Direction, node: i64, view: ReadView) -> 
         .collect()
 }
 
+/// Recovery applies a transaction whose outcome was not logged after all that the log holds.
+#[test]
+fn a_mirror_that_is_applied_late_does_not_undo_what_came_after_it() {
+    let mut store = store();
+    let (_, present) = edge(1, 2, 1);
+    let gone = WriteOp::Mirror { source: key(1), target: key(2), present: false };
+    let gone = Write { op: gone, ..present.clone() };
+    let sources = |store: &Store| neighbors(store, Direction::In, 2, at(9));
+    store.apply(&present, Timestamp(1));
+    store.apply(&gone, Timestamp(5));
+    store.apply(&present, Timestamp(3));
+    assert_eq!(sources(&store), Vec::<i64>::new(), "it has gone since");
+    store.apply(&present, Timestamp(7));
+    store.apply(&gone, Timestamp(6));
+    assert_eq!(sources(&store), [1], "it has come back since");
+}
+
 #[test]
 fn edges_are_found_from_both_ends_with_own_writes() {
     let mut store = store();

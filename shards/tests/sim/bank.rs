@@ -55,6 +55,11 @@ impl Told {
         self.lock().refused.push(id);
     }
 
+    /// Returns what was acknowledged, with the commits.
+    pub fn all(&self) -> BTreeMap<i64, Timestamp> {
+        self.lock().acknowledged.clone()
+    }
+
     pub fn acknowledged(&self) -> usize {
         self.lock().acknowledged.len()
     }

@@ -19,6 +19,9 @@ pub const DATA: &str = "/data";
 /// Bytes of a log file: small, so that runs rotate.
 const LOG_FILE_BYTES: u64 = 128 << 10;
 
+/// Chance that an operation on a disk that fails now and then does.
+const FAULT_PPM: u32 = 20_000;
+
 /// What a seed decides about a run besides its scheduling.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -30,8 +33,10 @@ pub struct Plan {
 /// A simulated machine with a data directory, started again and again.
 pub struct Machine {
     pub world: World,
-    plan: Plan,
+    pub plan: Plan,
     pub storage: StorageOptions,
+    /// Whether a start says how many shards there are to be, or takes what it finds.
+    pub asks_for_shards: bool,
     /// Random state for what happens between runs.
     state: u64,
 }
@@ -97,6 +102,17 @@ pub enum Trouble {
     Writes,
     /// Reads fail.
     Reads,
+    /// Many operations take long.
+    Stalls,
+    /// The log or the segments of the first shard are on a slow device.
+    Slow,
+    /// The machine stands still for longer than anybody waits for an answer, and the wall clock
+    /// is set, forward and back.
+    Clocks,
+    /// The disk is full before the end.
+    Full,
+    /// Syncs say that they are done and do nothing; the power does not go.
+    Lies,
 }
 
 impl Trouble {
@@ -106,12 +122,33 @@ impl Trouble {
         all[machine.pick(all.len() as u64) as usize]
     }
 
-    fn set(self, options: &mut SimOptions, ppm: u32) {
+    /// Any of those that make everything late, and no operation fail.
+    pub fn any_delay(machine: &mut Machine) -> Self {
+        [Self::Stalls, Self::Slow, Self::Clocks][machine.pick(3) as usize]
+    }
+
+    fn set(self, options: &mut SimOptions, pick: u64, shards: u16) {
         match self {
             Self::Nothing | Self::Crash => {}
-            Self::Syncs => options.sync_fault_ppm = ppm,
-            Self::Writes => options.write_fault_ppm = ppm,
-            Self::Reads => options.read_fault_ppm = ppm,
+            Self::Syncs => options.sync_fault_ppm = FAULT_PPM,
+            Self::Writes => options.write_fault_ppm = FAULT_PPM,
+            Self::Reads => options.read_fault_ppm = FAULT_PPM,
+            Self::Stalls => options.stall_ppm = 10 * FAULT_PPM,
+            Self::Slow => {
+                let folder = if pick.is_multiple_of(2) { "log/00000-" } else { "segments/0/" };
+                options.slow_files = Some(format!("{DATA}/{folder}"));
+                options.slow_time = Duration::from_millis(20);
+            }
+            Self::Clocks => {
+                options.wall_jump_ppm = FAULT_PPM;
+                options.pause_ppm = FAULT_PPM / 100;
+                options.time_max = Duration::from_secs(24 * 3600);
+            }
+            Self::Full => {
+                let logs = u64::from(shards) * 4 * LOG_FILE_BYTES;
+                options.disk_bytes_max = logs + pick % (logs / 2);
+            }
+            Self::Lies => options.sync_lie_ppm = 20 * FAULT_PPM,
         }
     }
 }
@@ -151,15 +188,22 @@ impl Plan {
     /// A machine whose disk never fails.
     pub fn world(self) -> Machine {
         let world = World::new(self.seed, SimOptions::default());
-        Machine { world, plan: self, storage: small_storage(), state: self.seed ^ 0xc0ff_ee00 }
+        Machine {
+            world,
+            plan: self,
+            storage: small_storage(),
+            asks_for_shards: true,
+            state: self.seed ^ 0xc0ff_ee00,
+        }
     }
 }
 
-fn boot(plan: Plan, storage: StorageOptions) -> Arc<Boot> {
+fn boot(machine: &Machine) -> Arc<Boot> {
+    let Machine { plan, storage, asks_for_shards, .. } = *machine;
     let options = BootOptions {
         path: PathBuf::from(DATA),
         cores: plan.cores,
-        shard_count: Some(plan.shards),
+        shard_count: asks_for_shards.then_some(plan.shards),
         wal: WalOptions::small(LOG_FILE_BYTES),
         storage,
     };
@@ -202,7 +246,7 @@ impl Machine {
     where
         Fut: Future<Output = Result<(), Error>> + 'static,
     {
-        let boot = boot(self.plan, self.storage);
+        let boot = boot(self);
         let main = Rc::new(main);
         self.world.run(self.plan.cores, move |id| {
             let (boot, main) = (boot.clone(), main.clone());
@@ -257,19 +301,30 @@ impl Machine {
         match trouble {
             Trouble::Nothing => return self.live(main),
             Trouble::Crash => return self.live_until_crash(main),
-            Trouble::Syncs | Trouble::Writes | Trouble::Reads => {}
+            _ => {}
         }
-        self.world.change(|options| trouble.set(options, 20_000));
+        let (pick, shards) = (self.pick(u64::MAX), self.plan.shards);
+        let well = self.change(|options| trouble.set(options, pick, shards));
         match self.try_live(main) {
             Outcome::Finished(results) => {
                 results.into_iter().filter_map(Result::err).for_each(|e| must_blame_the_disk(&e));
             }
             other => panic!("the run ended as {other:?}"),
         }
-        self.world.change(|options| trouble.set(options, 0));
-        if self.pick(2) == 0 {
+        self.change(|options| *options = well);
+        if trouble != Trouble::Lies && self.pick(2) == 0 {
             self.world.crash();
         }
+    }
+
+    /// Changes the options for what follows; returns those of before.
+    pub fn change(&mut self, change: impl FnOnce(&mut SimOptions)) -> SimOptions {
+        let mut before = SimOptions::default();
+        self.world.change(|options| {
+            before = options.clone();
+            change(options);
+        });
+        before
     }
 
     /// The same machine and disk, started with another number of shards.
@@ -284,7 +339,12 @@ impl Machine {
 
     /// Returns the files of the logs.
     pub fn log_files(&self) -> Vec<PathBuf> {
-        let folder = Path::new(DATA).join("log");
-        self.world.file_names(&folder).into_iter().map(|name| folder.join(name)).collect()
+        self.files_in(&Path::new(DATA).join("log"))
+    }
+
+    /// Returns the files in a folder, in order.
+    pub fn files_in(&self, folder: &Path) -> Vec<PathBuf> {
+        let paths = self.world.file_names(folder).into_iter().map(|name| folder.join(name));
+        paths.filter(|path| self.world.file_bytes(path).is_some()).collect()
     }
 }

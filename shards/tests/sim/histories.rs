@@ -268,6 +268,22 @@ fn everything_seen_through_trouble_has_a_serial_order() {
 }
 
 #[test]
+fn everything_seen_though_all_is_late_has_a_serial_order() {
+    for_each_seed("everything_seen_though_all_is_late_has_a_serial_order", 30, |seed| {
+        let log = Log::default();
+        let mut machine = Plan::from_seed(seed).world();
+        for _ in 0..3 {
+            let again = log.clone();
+            let trouble = Trouble::any_delay(&mut machine);
+            machine.live_in(trouble, move |core| {
+                life(core, 12, Isolation::Serializable, again.clone())
+            });
+        }
+        must_be_none(&judge(&mut machine, &log, Promise::StrictSerializable));
+    });
+}
+
+#[test]
 fn snapshots_show_write_skew_and_nothing_worse() {
     let name = "snapshots_show_write_skew_and_nothing_worse";
     let skewed = Arc::new(AtomicU64::new(0));

@@ -35,7 +35,14 @@ pub fn table(id: TableId, name: &str, columns: &[&str]) -> Table {
     table_of(id, name, TableKind::Relation, columns, vec![0])
 }
 
-fn table_of(id: TableId, name: &str, kind: TableKind, columns: &[&str], key: Vec<usize>) -> Table {
+/// A table of integers.
+pub fn table_of(
+    id: TableId,
+    name: &str,
+    kind: TableKind,
+    columns: &[&str],
+    key: Vec<usize>,
+) -> Table {
     let columns = columns
         .iter()
         .zip(1..)

@@ -1,0 +1,50 @@
+//! Does every workload keep its promises under every fault?
+//!
+//! A table: each workload (`workload`) under each fault (`plans`), each with its number of seeds.
+
+use crate::harness::{Trouble, for_each_seed};
+use crate::plans::{Fault, run};
+use crate::workload::Workload;
+
+macro_rules! scenarios {
+    ($($module:ident $workload:ident),* $(,)?) => {
+        $(mod $module {
+            use super::*;
+
+            scenarios! { @faults $module $workload
+                calm 2 Fault::Trouble(Trouble::Nothing),
+                power_cuts 4 Fault::Trouble(Trouble::Crash),
+                failed_syncs 2 Fault::Trouble(Trouble::Syncs),
+                failed_writes 2 Fault::Trouble(Trouble::Writes),
+                failed_reads 2 Fault::Trouble(Trouble::Reads),
+                stalls 2 Fault::Trouble(Trouble::Stalls),
+                a_slow_shard 2 Fault::Trouble(Trouble::Slow),
+                jumping_clocks 2 Fault::Trouble(Trouble::Clocks),
+                a_full_disk 2 Fault::Trouble(Trouble::Full),
+                syncs_that_lie 2 Fault::Trouble(Trouble::Lies),
+                cuts_in_recovery 4 Fault::Recovery,
+                a_cut_at_every_poll 1 Fault::EveryPoll,
+                syncs_that_lie_and_a_cut 6 Fault::LiesAndCut,
+                lost_writes 6 Fault::LostWrites,
+                flipped_bits 6 Fault::FlippedBits,
+            }
+        })*
+    };
+    (@faults $module:ident $workload:ident $($test:ident $count:literal $fault:expr),* $(,)?) => {
+        $(#[test]
+        fn $test() {
+            let name = concat!("scenarios::", stringify!($module), "::", stringify!($test));
+            for_each_seed(name, $count, |seed| run(Workload::$workload, $fault, seed));
+        })*
+    };
+}
+
+scenarios! {
+    transfers Transfers,
+    unique_keys Unique,
+    foreign_keys Foreign,
+    rewired_edges Rewire,
+    vectors Vectors,
+    texts Texts,
+    shapes Shapes,
+}
