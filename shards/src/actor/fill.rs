@@ -16,6 +16,7 @@ use super::shard::Shard;
 use crate::error::Error;
 use crate::ids::{TableId, Timestamp};
 use crate::request::Write;
+use crate::storage::ImageName;
 use crate::store::{Build, Walk};
 
 /// Pause of somebody who waits for an index to be filled, or for commits to end.
@@ -100,27 +101,37 @@ pub(crate) async fn build(shard: &Shard, builds: Vec<Build>) -> Result<(), Error
 /// **Errors**: as [`build`].
 pub(crate) async fn restore(shard: &Shard) -> Result<(), Error> {
     let tables = shard.store.borrow().to_be_filled();
-    for (mut table, is_edge) in tables {
-        if is_edge {
-            link(shard, table.table).await?;
+    let rebuilt = &shard.counters.indexes_rebuilt;
+    for (Build { table, indexes }, is_edge) in tables {
+        let name = |index| ImageName { table, index };
+        if is_edge && !image::restore(shard, name(None)).await? {
+            let has_edges = link(shard, table).await?;
+            rebuilt.set(rebuilt.get() + u64::from(has_edges));
         }
-        table.indexes = image::restore(shard, &table).await?;
-        if !table.indexes.is_empty() {
-            let rebuilt = &shard.counters.indexes_rebuilt;
-            rebuilt.set(rebuilt.get() + table.indexes.len() as u64);
-            build(shard, vec![table]).await?;
+        let mut left = Vec::new();
+        for index in indexes {
+            if !image::restore(shard, name(Some(index))).await? {
+                left.push(index);
+            }
+        }
+        if !left.is_empty() {
+            rebuilt.set(rebuilt.get() + left.len() as u64);
+            build(shard, vec![Build { table, indexes: left }]).await?;
         }
     }
     Ok(())
 }
 
-async fn link(shard: &Shard, table: TableId) -> Result<(), Error> {
+/// Fills the adjacency of an edge table from its records and mirrors; returns whether there are any.
+async fn link(shard: &Shard, table: TableId) -> Result<bool, Error> {
+    let mut has_edges = false;
     let mut walk = Walk::default();
     loop {
         let next = |reach: crate::tree::Reach<'_>| {
             shard.store.borrow().walk(reach, table, Timestamp::MAX, &mut walk)
         };
         let Some(rows) = loaded(shard, next).await? else { break };
+        has_edges |= !rows.is_empty();
         shard.store.borrow_mut().link_rows(table, &rows)?;
         rt::yield_if_needed().await;
     }
@@ -130,8 +141,9 @@ async fn link(shard: &Shard, table: TableId) -> Result<(), Error> {
             shard.store.borrow().walk_entries(reach, (table, None), Timestamp::MAX, &mut walk)
         };
         let Some(entries) = loaded(shard, next).await? else { break };
+        has_edges |= !entries.is_empty();
         shard.store.borrow_mut().link_mirrors(table, &entries)?;
         rt::yield_if_needed().await;
     }
-    Ok(())
+    Ok(has_edges)
 }

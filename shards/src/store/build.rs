@@ -7,15 +7,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::indexes::RowChange;
+use super::indexes::{EdgeColumns, RowChange};
 use super::install::{Build, Store};
 use super::table::TableStore;
 use crate::error::Error;
 use crate::ids::{IndexId, TableId, Timestamp};
 use crate::key::{Key, KeyRange};
 use crate::ordered::parts_of;
-use crate::row::RowView;
+use crate::row::{RowLayout, RowView};
 use crate::tree::{Reach, Tree, Window};
+use crate::value::ColumnType;
 
 /// Rows of one step.
 const STEP_ROWS: usize = 512;
@@ -158,15 +159,10 @@ impl Store {
     pub(crate) fn link_mirrors(&mut self, table: TableId, entries: &[Entry]) -> Result<(), Error> {
         let Some(table) = self.tables.get_mut(&table) else { return Ok(()) };
         let types = table.table.key_types();
-        let node = &types[..1];
+        let keys = (&*types, table.table.routing);
         let Some(edges) = &mut table.indexes.edges else { return Ok(()) };
         for (entry, begin) in entries {
-            let bad = || Error::Corrupt("a mirror of an edge without its keys".into());
-            let (target, edge) = parts_of(entry).ok_or_else(bad)?;
-            let edge = Key::from_bytes(edge, &types, table.table.routing)?;
-            let source = edge.bytes().len().checked_sub(EDGE_NAME_BYTES).ok_or_else(bad)?;
-            let source = Key::from_bytes(&edge.bytes()[..source], node, 1)?;
-            let target = Key::from_bytes(target, &edges.target_types(&table.layout), 1)?;
+            let (source, target, edge) = edges.mirrored(entry, keys, &table.layout)?;
             edges.adjacency.insert_in(&target, &source, &edge, *begin);
         }
         Ok(())
@@ -190,6 +186,26 @@ impl Store {
 
 /// Bytes of an edge's key behind its source's.
 const EDGE_NAME_BYTES: usize = 8;
+
+impl EdgeColumns {
+    /// Returns source, target and edge of a mirror.
+    ///
+    /// **Errors**: `Corrupt`.
+    pub(super) fn mirrored(
+        &self,
+        entry: &[u8],
+        (types, routing): (&[ColumnType], usize),
+        layout: &RowLayout,
+    ) -> Result<(Key, Key, Key), Error> {
+        let bad = || Error::Corrupt("a mirror of an edge without its keys".into());
+        let (target, edge) = parts_of(entry).ok_or_else(bad)?;
+        let edge = Key::from_bytes(edge, types, routing)?;
+        let source = edge.bytes().len().checked_sub(EDGE_NAME_BYTES).ok_or_else(bad)?;
+        let source = Key::from_bytes(&edge.bytes()[..source], &types[..1], 1)?;
+        let target = Key::from_bytes(target, &self.target_types(layout), 1)?;
+        Ok((source, target, edge))
+    }
+}
 
 /// Visits the next current keys; returns `false` when there were none left.
 fn step(

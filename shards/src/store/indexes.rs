@@ -10,7 +10,7 @@ use super::maintain::StoreMemory;
 use crate::catalog::{Index, IndexKind, Table, TableKind, TextField};
 use crate::document;
 use crate::error::Error;
-use crate::graph::Adjacency;
+use crate::graph::{Adjacency, Changed};
 use crate::ids::{IndexId, RecordId, Timestamp};
 use crate::key::Key;
 use crate::ordered::{OrderedIndex, entry_of};
@@ -53,6 +53,8 @@ pub(super) struct EdgeColumns {
     source: usize,
     target: usize,
     pub adjacency: Adjacency,
+    /// What its image does not have.
+    pub changes: Changes,
     /// The edges that arrive here, as entries of target and edge: their records are elsewhere.
     pub mirrors: Tree,
 }
@@ -149,6 +151,9 @@ impl Indexes {
         // Ended first even when it is to be there: a mirror replayed twice stays one.
         edges.adjacency.remove_in(target, source, edge, at);
         let entry = entry_of(target.bytes(), edge.bytes());
+        if edges.changes.is_noting() {
+            edges.changes.note(&Changed::Into(&entry).key());
+        }
         if present {
             edges.adjacency.insert_in(target, source, edge, at);
             edges.mirrors.put(&entry, at, Arc::from([]));
@@ -268,7 +273,8 @@ impl EdgeColumns {
         let source = *table.key.first()?;
         let target = table.column_named("dst")?;
         let mirrors = Tree::open(RowLayout::of_types(std::iter::empty()));
-        Some(Self { source, target, adjacency: Adjacency::open(), mirrors })
+        let (adjacency, changes) = (Adjacency::open(), Changes::default());
+        Some(Self { source, target, adjacency, changes, mirrors })
     }
 
     /// Returns the keys of the nodes an edge leads from and to.
@@ -289,6 +295,9 @@ impl EdgeColumns {
         let (old, new) = (ends(&change.old)?, ends(&change.new)?);
         if old == new {
             return Ok(());
+        }
+        if self.changes.is_noting() {
+            self.changes.note(&Changed::Out(change.key.bytes()).key());
         }
         if let Some((source, target)) = old {
             self.adjacency.remove_out(&source, &target, change.key, change.at);
