@@ -2,8 +2,8 @@
 //!
 //! `PIESKIEO_LOAD_ROWS=1000000 cargo nextest run -p pieskieo-shards --release --test restart
 //! --no-capture` prints rates worth reading; the default size only checks. `PIESKIEO_LOAD_VECTORS`
-//! and `PIESKIEO_LOAD_EDGES` do the same for a vector index and an adjacency, read from their images
-//! and filled from records.
+//! and `PIESKIEO_LOAD_EDGES` do the same for a vector index and an adjacency, read from their
+//! images and filled from records.
 
 #[allow(dead_code, reason = "the scenarios of the simulator use the rest")]
 #[path = "sim/model.rs"]

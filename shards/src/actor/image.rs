@@ -187,9 +187,16 @@ async fn try_restore(shard: &Shard, name: ImageName) -> Result<bool, Error> {
     };
     let keys: Vec<Arc<[u8]>> = changed.into_iter().collect();
     for step in keys.chunks(STEP_KEYS) {
-        match name.index {
-            Some(index) => index_anew(shard, (name.table, index), step).await?,
-            None => link_anew(shard, name.table, step).await?,
+        let done = match name.index {
+            Some(index) => index_anew(shard, (name.table, index), step).await,
+            None => link_anew(shard, name.table, step).await,
+        };
+        match done {
+            Err(error @ Error::Corrupt(_)) => {
+                shard.store.borrow_mut().lose(name.table, &[name.index], &error);
+                return Ok(true);
+            }
+            done => done?,
         }
         rt::yield_if_needed().await;
     }

@@ -15,6 +15,7 @@ use crate::ids::{IndexId, TableId, Timestamp};
 use crate::key::{Key, KeyRange};
 use crate::ordered::parts_of;
 use crate::row::{RowLayout, RowView};
+use crate::storage::Part;
 use crate::tree::{Reach, Tree, Window};
 use crate::value::ColumnType;
 
@@ -166,6 +167,41 @@ impl Store {
             edges.adjacency.insert_in(&target, &source, &edge, *begin);
         }
         Ok(())
+    }
+
+    /// Lets a walk go on behind the first damaged keys it has met; `false` when it has met none.
+    pub(crate) fn skip_damage(&self, (table, part): (TableId, Part), walk: &mut Walk) -> bool {
+        let Some(table) = self.tables.get(&table) else { return false };
+        let tree = match (part, &table.indexes.edges) {
+            (Part::Records, _) => &table.records,
+            (Part::Mirrors, Some(edges)) => &edges.mirrors,
+            _ => return false,
+        };
+        let end = tree.damage_behind(walk.after.as_deref());
+        let has_met = end.is_some();
+        walk.after = end.or(walk.after.take());
+        has_met
+    }
+
+    /// Says that indexes lack records that cannot be read.
+    pub(crate) fn lose(&mut self, table: TableId, indexes: &[Option<IndexId>], cause: &Error) {
+        if let Some(table) = self.tables.get_mut(&table) {
+            for index in indexes {
+                table.indexes.lost.entry(*index).or_insert_with(|| cause.to_string());
+            }
+        }
+    }
+
+    /// Returns the ordered indexes that have no run though their table has records: a repair has
+    /// dropped their damaged ones.
+    pub(crate) fn to_be_ordered(&self) -> Vec<Build> {
+        let dropped = self.tables.iter().map(|(id, table)| {
+            let is_due = table.live > 0 && !table.records.is_empty();
+            let ordered = table.indexes.ordered.iter();
+            let empty = ordered.filter(|(_, index)| is_due && index.tree.is_empty());
+            Build { table: *id, indexes: empty.map(|(index, _)| *index).collect() }
+        });
+        dropped.filter(|build| !build.indexes.is_empty()).collect()
     }
 
     /// Returns the tables whose indexes in memory have to be filled after runs were opened, and

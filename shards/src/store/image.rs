@@ -296,7 +296,9 @@ impl TableStore {
         });
         let due = vector.map(|(index, _)| *index).chain(text.map(|(index, _)| *index));
         let mut due = due.map(Some).chain(edges.map(|_| None));
-        due.next().map(|index| ImageName { table, index })
+        // Of what lacks records there is no image: a start would take it for whole.
+        due.find(|index| !self.indexes.lost.contains_key(index))
+            .map(|index| ImageName { table, index })
     }
 }
 

@@ -28,6 +28,9 @@ pub(super) struct Indexes {
     pub text: BTreeMap<IndexId, TextColumns>,
     /// Of edge tables: which edges are at which nodes.
     pub edges: Option<EdgeColumns>,
+    /// Indexes that lack records which could not be read, and why these could not; `None` is the
+    /// adjacency. They do not answer: what they lack would be missing in silence.
+    pub lost: BTreeMap<Option<IndexId>, String>,
     /// The elements of the vector being indexed.
     elements: Vec<f32>,
 }
@@ -106,6 +109,7 @@ impl Indexes {
 
     /// Drops an index.
     pub fn drop(&mut self, id: IndexId) {
+        self.lost.remove(&Some(id));
         self.ordered.remove(&id);
         self.vector.remove(&id);
         self.text.remove(&id);
@@ -132,6 +136,16 @@ impl Indexes {
             edges.change(layout, change)?;
         }
         Ok(())
+    }
+
+    /// Returns an error for an index that lacks records.
+    ///
+    /// **Errors**: `Corrupt` naming what is damaged.
+    pub fn check_whole(&self, index: Option<IndexId>) -> Result<(), Error> {
+        match self.lost.get(&index) {
+            None => Ok(()),
+            Some(cause) => Err(Error::Corrupt(format!("an index lacks records: {cause}"))),
+        }
     }
 
     /// Returns whether there is nothing to keep in step.

@@ -15,7 +15,7 @@ use pieskieo_io::wal::StreamId;
 
 use super::build::Walk;
 use super::reads::Others;
-use super::{Cursor, Store};
+use super::{Cursor, Shown, Store};
 use crate::Error;
 use crate::catalog::Catalog;
 use crate::ids::{IndexId, ShardId, TableId, Timestamp, TxnId};

@@ -43,7 +43,8 @@ impl Store {
     }
 
     /// Compares what a snapshot shows of a table with the indexes that stay in memory and with
-    /// the entries read. Indexes that are newer are left out. Returns a line per difference, none when all is well.
+    /// the entries read. Indexes that are newer are left out. Returns a line per difference, none
+    /// when all is well.
     pub(crate) fn verify(&self, table: TableId, shown: &Shown, snapshot: Timestamp) -> Vec<String> {
         let Some(store) = self.tables.get(&table) else { return Vec::new() };
         let mut findings = Vec::new();

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `bank` | is money conserved and every acknowledged transfer kept, in calm and in crashes |
 //! | `conflicts` | can an update be lost, or a key be inserted twice |
+//! | `damage` | what becomes of each damaged part of each file |
 //! | `edges` | do both ends of an edge always agree |
 //! | `faults` | what does a disk that tears, loses or refuses do to acknowledged commits |
 //! | `harness` | how is a scenario run for many seeds and through crashes |
@@ -23,6 +24,7 @@
 
 mod bank;
 mod conflicts;
+mod damage;
 mod edges;
 mod faults;
 mod harness;
