@@ -3,7 +3,9 @@
 //! 1. The folder is kept to this process, so that no file is being written.
 //! 2. Every log is read to its end, and every block of every segment the manifests name; nothing is
 //!    changed.
-//! 3. If that found no damage and a deep examination is wanted, the folder is opened as a server
+//! 3. If that found damage and a repair is wanted, what can be made from records is made good
+//!    (`pieskieo_shards::examine`), and everything is read again.
+//! 4. If that found no damage and a deep examination is wanted, the folder is opened as a server
 //!    would open it, and every index is compared with its records.
 
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use pieskieo_io::rt::{self, CoreId, RuntimeOptions};
 use pieskieo_io::wal;
 use pieskieo_shards::actor::meta::{LOG_FOLDER, META_FILE, Meta, SEGMENT_FOLDER};
 use pieskieo_shards::actor::{Core, CoreBoot, meta};
-use pieskieo_shards::examine::{ShardCheck, check};
+use pieskieo_shards::examine::{ShardCheck, ShardRepair, check, repair};
 use pieskieo_shards::ids::ShardId;
 use pieskieo_shards::request::{Reply, Request};
 
@@ -27,8 +29,19 @@ use pieskieo_query::{Database, SessionOptions};
 pub struct Findings {
     /// What there is, a line for each log and each shard's segments.
     pub facts: Vec<String>,
-    /// What is not as it was written; empty for sound data.
+    /// What was made good.
+    pub repairs: Vec<String>,
+    /// What is not as it was written, and was not made good; empty for sound data.
     pub faults: Vec<String>,
+}
+
+/// What an examination is to do besides reading every file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VerifyOptions {
+    /// Compare every index and constraint with its records.
+    pub deep: bool,
+    /// Make good what can be made from the records.
+    pub repair: bool,
 }
 
 /// What was read of one data folder.
@@ -41,7 +54,7 @@ struct Files {
 /// Examines a data folder.
 ///
 /// **Errors**: the folder cannot be examined at all: a server has it open, or it holds no data.
-pub fn verify(config: &Config, deep: bool) -> Result<Findings, ServeError> {
+pub fn verify(config: &Config, options: VerifyOptions) -> Result<Findings, ServeError> {
     let Some(stored) = meta::peek(&config.data).map_err(told)? else {
         let shown = config.data.display();
         let lost = host::exists(config.data.join(LOG_FOLDER));
@@ -51,7 +64,12 @@ pub fn verify(config: &Config, deep: bool) -> Result<Findings, ServeError> {
         }));
     };
     let mut findings = describe(&read_files(&config.data, &stored)?, &stored);
-    if deep && findings.faults.is_empty() {
+    if options.repair && !findings.faults.is_empty() {
+        let repairs = make_good(&config.data, &stored)?;
+        let again = describe(&read_files(&config.data, &stored)?, &stored);
+        findings = Findings { repairs, ..again };
+    }
+    if options.deep && findings.faults.is_empty() {
         findings.faults = compare_indexes(config)?;
     }
     Ok(findings)
@@ -59,13 +77,50 @@ pub fn verify(config: &Config, deep: bool) -> Result<Findings, ServeError> {
 
 /// Reads every file and writes nothing.
 fn read_files(data: &Path, stored: &Meta) -> Result<Files, ServeError> {
+    alone(data, stored, examine)
+}
+
+/// Makes good what can be made from the records; returns a line for each thing.
+fn make_good(data: &Path, stored: &Meta) -> Result<Vec<String>, ServeError> {
+    alone(data, stored, repair_all)
+}
+
+/// Runs `work` on one core with the folder kept to this process.
+fn alone<T, Fut>(
+    data: &Path,
+    stored: &Meta,
+    work: fn(PathBuf, Meta) -> Fut,
+) -> Result<T, ServeError>
+where
+    T: Send + 'static,
+    Fut: Future<Output = Result<T, ServeError>> + 'static,
+{
     let lock = host::lock_folder(data).map_err(told)?;
     let (data, stored) = (data.to_path_buf(), stored.clone());
-    let running =
-        rt::start(RuntimeOptions::cores(1), move |_| examine(data.clone(), stored.clone()));
+    let running = rt::start(RuntimeOptions::cores(1), move |_| work(data.clone(), stored.clone()));
     let reports = running.map_err(told)?.join().map_err(told)?;
     drop(lock);
     reports.into_iter().next().unwrap_or_else(|| Err(ServeError("nothing was read".to_owned())))
+}
+
+/// A shard whose manifest is damaged, or missing, is left as it is: its fault is told already.
+async fn repair_all(data: PathBuf, stored: Meta) -> Result<Vec<String>, ServeError> {
+    let mut repairs = Vec::new();
+    for shard in 0..stored.shard_count {
+        let folder = data.join(SEGMENT_FOLDER).join(shard.to_string());
+        if !host::exists(&folder) {
+            continue;
+        }
+        let dir = Dir::open(&folder).await.map_err(told)?;
+        match repair(&dir, stored.uuid, ShardId(shard)).await {
+            Ok(ShardRepair { done }) => {
+                repairs.extend(done.iter().map(|text| format!("shard {shard}: {text}")));
+            }
+            Err(pieskieo_shards::Error::Corrupt(_)) => {}
+            Err(error) => return Err(told(error)),
+        }
+    }
+    Ok(repairs)
 }
 
 async fn examine(data: PathBuf, stored: Meta) -> Result<Files, ServeError> {

@@ -390,6 +390,8 @@ fn sound_data_is_called_sound_and_not_changed() {
     assert_eq!(sound, again, "looking changes nothing");
     let deep = Program::new(&["verify", "--deep", "--data", &data]).done().out;
     assert!(deep.ends_with(&format!("\"{data}\" is sound\n")), "{deep}");
+    let repaired = Program::new(&["verify", "--repair", "--data", &data]).done().out;
+    assert!(repaired.ends_with("is sound\n") && !repaired.contains("repaired:"), "{repaired}");
     let empty = Program::new(&["verify", "--data", "/nowhere"]).run();
     assert!(empty.code == Some(2) && empty.err.contains("\"/nowhere\" holds no data"));
     fs::remove_file(log_with(Path::new(&data), b"needle 3")).unwrap();

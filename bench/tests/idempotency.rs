@@ -260,7 +260,8 @@ fn answers_outlive_the_process() {
                 assert_eq!(count, json!([[3]]));
             })
         });
-        let verified = pieskieo::verify::verify(&config(&folder, shards), true).unwrap();
+        let deep = pieskieo::verify::VerifyOptions { deep: true, repair: false };
+        let verified = pieskieo::verify::verify(&config(&folder, shards), deep).unwrap();
         assert!(verified.faults.is_empty(), "{:?}", verified.faults);
     }
 }

@@ -8,6 +8,7 @@ pub mod error;
 pub mod examine;
 pub mod graph;
 pub mod ids;
+mod image;
 pub mod key;
 mod ordered;
 pub mod request;

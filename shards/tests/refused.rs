@@ -346,3 +346,33 @@ fn damaged_blocks_are_told_by_file_offset_and_keys() {
     let facts = found.facts.join("\n");
     assert!(facts.contains("\"9999999999.segment\" is named by no manifest"), "{facts}");
 }
+
+#[test]
+fn a_repair_leaves_files_that_belong_elsewhere() {
+    let folder = Folder::new("foreign");
+    sound(&folder.0);
+    let unnamed = check(&folder.0).remove(0).facts.join("\n");
+    let mut files = segments(&folder.0);
+    files.retain(|file| !unnamed.contains(&name(file)));
+    // Each gets the bytes of the one behind it.
+    let bytes: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).expect("a segment")).collect();
+    for (number, file) in files.iter().enumerate() {
+        fs::write(file, &bytes[(number + 1) % files.len()]).expect("written");
+    }
+    let path = folder.0.clone();
+    let done = run(move || {
+        let path = path.clone();
+        async move {
+            let stored = meta::peek(&path).expect("a description").expect("a description");
+            let dir = Dir::open(&path.join(meta::SEGMENT_FOLDER).join("0")).await.expect("it");
+            let repaired = examine::repair(&dir, stored.uuid, ShardId(0)).await;
+            repaired.expect("every file can be read").done
+        }
+    });
+    assert_eq!(done, Vec::<String>::new());
+    for (number, file) in files.iter().enumerate() {
+        let kept = fs::read(file).expect("it is there");
+        assert!(kept == bytes[(number + 1) % files.len()], "{file:?}");
+    }
+    assert_eq!(check(&folder.0).remove(0).faults.len(), files.len());
+}

@@ -2,7 +2,8 @@
 //!
 //! `PIESKIEO_LOAD_ROWS=1000000 cargo test -p pieskieo-shards --release --test restart --
 //! --nocapture` prints rates worth reading; the default size only checks. `PIESKIEO_LOAD_VECTORS`
-//! does the same for a vector index, read from its image and filled from records.
+//! and `PIESKIEO_LOAD_EDGES` do the same for a vector index and an adjacency, read from their
+//! images and filled from records.
 
 #[allow(dead_code, reason = "the scenarios of the simulator use the rest")]
 #[path = "sim/model.rs"]
@@ -22,10 +23,13 @@ use pieskieo_shards::ids::{CatalogVersion, ColumnId, IndexId};
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::{Expect, ReadView, Write, WriteOp};
 use pieskieo_shards::row;
+use pieskieo_shards::txn::EdgeWrite;
 use pieskieo_shards::value::{ColumnType, Value};
 use pieskieo_shards::vector::Metric;
 
-use crate::model::{ACCOUNTS, TRANSFERS, create_schema, put, read_all, schema, verify};
+use crate::model::{
+    ACCOUNTS, KNOWS, TRANSFERS, create_schema, key, node, put, read_all, schema, verify,
+};
 
 const CORES: u16 = 2;
 const CLIENTS: i64 = 64;
@@ -193,6 +197,63 @@ async fn load_vectors(core: &Rc<Core>, count: i64) -> Result<(), Error> {
         txn.commit().await?;
     }
     Ok(())
+}
+
+/// Writes edges, a few for each source, from this core's share of the sources.
+async fn load_edges(core: &Rc<Core>, count: i64) -> Result<(), Error> {
+    let (cores, mine) = (i64::from(CORES), i64::from(core.id().0));
+    let numbers: Vec<i64> = (0..count).filter(|number| number % cores == mine).collect();
+    for numbers in numbers.chunks(BATCH as usize) {
+        let mut txn = core.begin();
+        for number in numbers {
+            let (source, target) = (number / EDGES_PER_NODE, number * 7_919 % count);
+            txn.write_edge(EdgeWrite {
+                table: KNOWS,
+                key: key(core, KNOWS, &[source, *number]),
+                source: node(source),
+                target_before: None,
+                target_after: Some(node(target)),
+                row: Some(model::row(core, KNOWS, &[source, target, *number])),
+                expect: Expect::Absent,
+            })?;
+        }
+        txn.commit().await?;
+    }
+    Ok(())
+}
+
+const EDGES_PER_NODE: i64 = 8;
+
+#[test]
+fn an_adjacency_is_read_and_not_built_again() {
+    let count = std::env::var("PIESKIEO_LOAD_EDGES").ok().and_then(|text| text.parse().ok());
+    let count: i64 = count.unwrap_or(6_000);
+    let name = format!("pieskieo-edges-{}", std::process::id());
+    let folder = Folder(std::env::temp_dir().join(name));
+    life(&folder.0, move |core| async move {
+        create_schema(&core).await?;
+        load_edges(&core, count).await?;
+        wait_linked(&core, u64::from(CORES)).await
+    });
+    // The first of these reads images, the second none.
+    for (image_entries_min, what) in [(1024, "read"), (usize::MAX, "built again")] {
+        let storage = StorageOptions { image_entries_min, ..StorageOptions::default() };
+        let started = time::now();
+        life_with(&folder.0, storage, move |core| async move {
+            if core.id().0 != 0 {
+                return Ok(());
+            }
+            let open = started.elapsed();
+            for stats in core.stats().await? {
+                let is_rebuilt = image_entries_min == usize::MAX;
+                assert_eq!(stats.indexes_rebuilt, u64::from(is_rebuilt));
+                let (ms, bytes, all) = (stats.image_ms, stats.image_bytes, stats.replay_ms);
+                eprintln!("{what}: shard {}, {bytes} bytes in {ms} of {all} ms", stats.shard);
+            }
+            eprintln!("{what}: {count} edges, open after {open:?}");
+            verify(&core).await
+        });
+    }
 }
 
 /// Waits until every vector is linked, and `images` indexes have an image.

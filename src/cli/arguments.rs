@@ -31,8 +31,9 @@ pub enum Command {
     Config(ServerFlags),
     /// Examine this machine and say what would help
     Doctor(ServerFlags),
-    /// Read everything in a data folder and report damage; the server must not be running.
-    /// Ends with 0 when all is sound, 1 when something is damaged, 2 when nothing could be read
+    /// Read everything in a data folder and report damage, or repair it; the server must not be
+    /// running. Ends with 0 when all is sound, or is so after the repair, 1 when something is (or
+    /// stays) damaged, 2 when nothing could be read
     Verify(VerifyFlags),
     /// Show what a log, a segment, a manifest or a whole data folder holds; the server must not be
     /// running. Ends with 0, with 1 when something is damaged, 2 when it is no such file
@@ -68,6 +69,10 @@ pub struct VerifyFlags {
     /// Open the data too, and compare every index and constraint with its records
     #[arg(long)]
     pub deep: bool,
+    /// Make good what can be made from the records: images, ordered indexes, fences and filters.
+    /// Damaged records are named and left as they are
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// What `inspect` shows.

@@ -3,17 +3,25 @@
 use super::arguments::VerifyFlags;
 use super::run::{Failure, settings};
 use super::screen;
-use crate::verify::verify;
+use crate::verify::{VerifyOptions, verify};
 
 /// Reads every file of a data folder; with `--deep` opens it as well and compares every index with
-/// its records. Returns whether all of it is sound.
+/// its records; with `--repair` makes good what can be made from the records. Returns whether all
+/// of it is sound then.
 ///
 /// **Errors**: the folder cannot be examined: a server has it open, or it holds no data.
 pub fn run(flags: &VerifyFlags) -> Result<bool, Failure> {
     let config = settings(&flags.server)?.check().map_err(|error| error.to_string())?;
     let data = config.data.display().to_string();
-    let findings = verify(&config, flags.deep).map_err(|error| error.to_string())?;
-    for line in findings.facts.iter().chain(&findings.faults) {
+    let options = VerifyOptions { deep: flags.deep, repair: flags.repair };
+    let findings = verify(&config, options).map_err(|error| error.to_string())?;
+    for line in findings.facts.iter() {
+        screen::line(line);
+    }
+    for line in &findings.repairs {
+        screen::line(format_args!("repaired: {line}"));
+    }
+    for line in &findings.faults {
         screen::line(line);
     }
     match findings.faults.len() {

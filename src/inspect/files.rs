@@ -12,9 +12,16 @@ use serde_json::{Value, json};
 use super::section::{Section, hex};
 use crate::serve::ServeError;
 
-/// Names of the parts of a run (`shards/src/tree/run.rs`).
-const PARTS: [(PartKind, &str); 3] =
-    [(PartKind(1), "groups"), (PartKind(2), "fences"), (PartKind(3), "filter")];
+/// Names of the parts of a run (`shards/src/tree/run.rs`), and of an image of an index and a list
+/// beside it (`shards/src/actor/image.rs`).
+const PARTS: [(PartKind, &str); 6] = [
+    (PartKind(1), "groups"),
+    (PartKind(2), "fences"),
+    (PartKind(3), "filter"),
+    (PartKind(16), "image head"),
+    (PartKind(17), "image"),
+    (PartKind(18), "changed keys"),
+];
 
 /// Files of a log.
 pub(super) async fn logs(folder: &Path, files: &[String]) -> Result<Vec<Section>, ServeError> {

@@ -1,7 +1,7 @@
 //! How are indexes filled from records that are there already?
 //!
-//! At start, those that have no image (`image.rs`); later, those that a schema change adds. A shard fills a
-//! new index while nobody writes to the table: commits of it wait, prepares are refused, and what
+//! At start, those that have no image (`image.rs`); later, those that a schema change adds. A shard
+//! fills a new index while nobody writes to the table: commits of it wait, prepares are refused, and what
 //! is committing already is waited for before the schema changes. Prepares do not wait, because
 //! somebody who is waited for may be waiting for them on another shard.
 
@@ -14,9 +14,11 @@ use super::image;
 use super::loading::loaded;
 use super::shard::Shard;
 use crate::error::Error;
-use crate::ids::{TableId, Timestamp};
+use crate::ids::{IndexId, TableId, Timestamp};
 use crate::request::Write;
-use crate::store::{Build, Walk};
+use crate::storage::{ImageName, Part};
+use crate::store::{Build, Keys, Walk};
+use crate::tree::Reach;
 
 /// Pause of somebody who waits for an index to be filled, or for commits to end.
 const WAIT_MS: u64 = 2;
@@ -95,43 +97,115 @@ pub(crate) async fn build(shard: &Shard, builds: Vec<Build>) -> Result<(), Error
 }
 
 /// Reads the indexes that are no trees from their images; fills those that have none from the runs
-/// that were opened.
+/// that were opened, and ordered ones whose runs a repair has dropped. Records that cannot be read
+/// are passed over: indexes that lack them do not answer ([`crate::store::Store::lose`]).
 ///
 /// **Errors**: as [`build`].
 pub(crate) async fn restore(shard: &Shard) -> Result<(), Error> {
+    let dropped = shard.store.borrow().to_be_ordered();
+    for build in dropped {
+        index_readable(shard, build).await?;
+    }
     let tables = shard.store.borrow().to_be_filled();
-    for (mut table, is_edge) in tables {
-        if is_edge {
-            link(shard, table.table).await?;
+    for (Build { table, indexes }, is_edge) in tables {
+        let name = |index| ImageName { table, index };
+        if is_edge && !image::restore(shard, name(None)).await? {
+            let has_edges = link(shard, table).await?;
+            count_rebuilt(shard, usize::from(has_edges));
         }
-        table.indexes = image::restore(shard, &table).await?;
-        if !table.indexes.is_empty() {
-            let rebuilt = &shard.counters.indexes_rebuilt;
-            rebuilt.set(rebuilt.get() + table.indexes.len() as u64);
-            build(shard, vec![table]).await?;
+        let mut left = Vec::new();
+        for index in indexes {
+            if !image::restore(shard, name(Some(index))).await? {
+                left.push(index);
+            }
+        }
+        if !left.is_empty() {
+            index_readable(shard, Build { table, indexes: left }).await?;
         }
     }
     Ok(())
 }
 
-async fn link(shard: &Shard, table: TableId) -> Result<(), Error> {
+fn count_rebuilt(shard: &Shard, count: usize) {
+    let rebuilt = &shard.counters.indexes_rebuilt;
+    rebuilt.set(rebuilt.get() + count as u64);
+}
+
+/// Fills indexes from the records that can be read.
+async fn index_readable(shard: &Shard, build: Build) -> Result<(), Error> {
+    count_rebuilt(shard, build.indexes.len());
+    let named: Vec<Option<IndexId>> = build.indexes.iter().copied().map(Some).collect();
+    let (table, done) = (build.table, Keys::default());
     let mut walk = Walk::default();
     loop {
-        let next = |reach: crate::tree::Reach<'_>| {
-            shard.store.borrow().walk(reach, table, Timestamp::MAX, &mut walk)
+        let next =
+            |reach: Reach<'_>| shard.store.borrow().walk(reach, table, Timestamp::MAX, &mut walk);
+        let rows = match loaded(shard, next).await {
+            Err(error) => {
+                pass_over(shard, (table, Part::Records), (&named, error), &mut walk)?;
+                continue;
+            }
+            Ok(rows) => rows,
         };
-        let Some(rows) = loaded(shard, next).await? else { break };
+        let Some(rows) = rows else { return Ok(()) };
+        shard.store.borrow_mut().index_rows(&build, &rows, &done)?;
+        rt::yield_if_needed().await;
+    }
+}
+
+/// Goes on behind records that cannot be read, and notes which indexes lack them.
+fn pass_over(
+    shard: &Shard,
+    tree: (TableId, Part),
+    (indexes, error): (&[Option<IndexId>], Error),
+    walk: &mut Walk,
+) -> Result<(), Error> {
+    let is_damage = matches!(error, Error::Corrupt(_));
+    if !is_damage || !shard.store.borrow().skip_damage(tree, walk) {
+        return Err(error);
+    }
+    tracing::error!(%error, "records cannot be read, indexes that lack them do not answer");
+    shard.store.borrow_mut().lose(tree.0, indexes, &error);
+    Ok(())
+}
+
+/// Fills the adjacency of an edge table from the records and mirrors that can be read; returns
+/// whether there are any.
+async fn link(shard: &Shard, table: TableId) -> Result<bool, Error> {
+    let mut has_edges = false;
+    let mut walk = Walk::default();
+    loop {
+        let next =
+            |reach: Reach<'_>| shard.store.borrow().walk(reach, table, Timestamp::MAX, &mut walk);
+        let rows = match loaded(shard, next).await {
+            Err(error) => {
+                pass_over(shard, (table, Part::Records), (&[None], error), &mut walk)?;
+                continue;
+            }
+            Ok(rows) => rows,
+        };
+        let Some(rows) = rows else { break };
+        has_edges |= !rows.is_empty();
         shard.store.borrow_mut().link_rows(table, &rows)?;
         rt::yield_if_needed().await;
     }
     let mut walk = Walk::default();
     loop {
-        let next = |reach: crate::tree::Reach<'_>| {
-            shard.store.borrow().walk_entries(reach, (table, None), Timestamp::MAX, &mut walk)
+        let next = |reach: Reach<'_>| {
+            let tree = (table, None);
+            shard.store.borrow().walk_entries(reach, tree, Timestamp::MAX, &mut walk)
         };
-        let Some(entries) = loaded(shard, next).await? else { break };
+        let entries = match loaded(shard, next).await {
+            Err(error) => {
+                pass_over(shard, (table, Part::Mirrors), (&[None], error), &mut walk)?;
+                continue;
+            }
+            Ok(entries) => entries,
+        };
+        let Some(entries) = entries else { break };
+        has_edges |= !entries.is_empty();
         shard.store.borrow_mut().link_mirrors(table, &entries)?;
         rt::yield_if_needed().await;
     }
-    Ok(())
+    Ok(has_edges)
 }

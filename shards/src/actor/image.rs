@@ -14,9 +14,11 @@
 //!
 //! | part of the file | content |
 //! | --- | --- |
-//! | 16 head | one block: which index, of which form (`vector/image.rs`, `text/image.rs`) |
+//! | 16 head | one block: which index, of which form (`image.rs`, `vector`, `text`, `graph`) |
 //! | 17 blocks | its entries |
 //! | 18 keys | of a list: blocks of `u32 n`, `n` keys as blobs, ascending |
+//!
+//! The keys of a list are those of records; of an adjacency, those of `graph/encode.rs`.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,10 +31,11 @@ use super::loading::loaded;
 use super::shard::Shard;
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
-use crate::ids::IndexId;
+use crate::graph::Changed;
+use crate::ids::{IndexId, TableId};
 use crate::storage::{ImageKind, ImageName, Imaged};
 use crate::store::{Build, ChangedKeys, Keys};
-use crate::tree::storage;
+use crate::tree::{Reach, storage};
 
 const HEAD: PartKind = PartKind(16);
 const BLOCKS: PartKind = PartKind(17);
@@ -150,25 +153,18 @@ async fn put_keys(
     writer.finish().await.map_err(storage)
 }
 
-/// Reads the images of a table's indexes; returns the indexes that have none, or none of use.
+/// Reads the image of an index, if there is one; returns whether the index is whole now.
 ///
 /// **Errors**: `Storage`, `Corrupt` when records cannot be read.
-pub(crate) async fn restore(shard: &Shard, table: &Build) -> Result<Vec<IndexId>, Error> {
+pub(crate) async fn restore(shard: &Shard, name: ImageName) -> Result<bool, Error> {
     let started = time::now();
-    let mut left = Vec::new();
-    for &index in &table.indexes {
-        let name = ImageName { table: table.table, index: Some(index) };
-        if !restore_one(shard, name).await? {
-            left.push(index);
-        }
-    }
+    let is_whole = try_restore(shard, name).await;
     let ms = time::now().since(started).as_millis() as u64;
     shard.counters.image_ms.set(shard.counters.image_ms.get() + ms);
-    Ok(left)
+    is_whole
 }
 
-/// Reads the image of an index, if there is one; returns whether the index is whole now.
-async fn restore_one(shard: &Shard, name: ImageName) -> Result<bool, Error> {
+async fn try_restore(shard: &Shard, name: ImageName) -> Result<bool, Error> {
     if shard.limits.image_entries_min == usize::MAX {
         return Ok(false);
     }
@@ -191,12 +187,17 @@ async fn restore_one(shard: &Shard, name: ImageName) -> Result<bool, Error> {
     };
     let keys: Vec<Arc<[u8]>> = changed.into_iter().collect();
     for step in keys.chunks(STEP_KEYS) {
-        let find = |reach: crate::tree::Reach<'_>| {
-            shard.store.borrow().current_rows(reach, name.table, step)
+        let done = match name.index {
+            Some(index) => index_anew(shard, (name.table, index), step).await,
+            None => link_anew(shard, name.table, step).await,
         };
-        let rows = loaded(shard, find).await?;
-        let build = Build { table: name.table, indexes: name.index.into_iter().collect() };
-        shard.store.borrow_mut().index_rows(&build, &rows, &Keys::default())?;
+        match done {
+            Err(error @ Error::Corrupt(_)) => {
+                shard.store.borrow_mut().lose(name.table, &[name.index], &error);
+                return Ok(true);
+            }
+            done => done?,
+        }
         rt::yield_if_needed().await;
     }
     let listed = mine.iter().filter(|image| image.kind == ImageKind::Changes);
@@ -204,6 +205,37 @@ async fn restore_one(shard: &Shard, name: ImageName) -> Result<bool, Error> {
     let (keys, lists) = (listed.iter().sum(), listed.len() as u32);
     shard.store.borrow_mut().imaged(name, keys, lists);
     Ok(true)
+}
+
+/// Indexes records as they are now.
+async fn index_anew(
+    shard: &Shard,
+    (table, index): (TableId, IndexId),
+    keys: &[Arc<[u8]>],
+) -> Result<(), Error> {
+    let find = |reach: Reach<'_>| shard.store.borrow().current_rows(reach, table, keys);
+    let rows = loaded(shard, find).await?;
+    let build = Build { table, indexes: vec![index] };
+    shard.store.borrow_mut().index_rows(&build, &rows, &Keys::default())
+}
+
+/// Links edges as they are now.
+async fn link_anew(shard: &Shard, table: TableId, keys: &[Arc<[u8]>]) -> Result<(), Error> {
+    let (mut edges, mut entries) = (Vec::new(), Vec::new());
+    for key in keys {
+        match Changed::of(key) {
+            Some(Changed::Out(edge)) => edges.push(Arc::from(edge)),
+            Some(Changed::Into(entry)) => entries.push(entry),
+            None => return Err(Error::Corrupt("a list has a key of no edge".into())),
+        }
+    }
+    let find = |reach: Reach<'_>| shard.store.borrow().current_rows(reach, table, &edges);
+    let rows = loaded(shard, find).await?;
+    let find = |reach: Reach<'_>| shard.store.borrow().current_mirrors(reach, table, &entries);
+    let mirrors = loaded(shard, find).await?;
+    let mut store = shard.store.borrow_mut();
+    store.link_rows(table, &rows)?;
+    store.link_mirrors(table, &mirrors)
 }
 
 /// Puts the index that an image holds into the store, without the entries of the keys that it

@@ -8,7 +8,8 @@ use std::cell::RefCell;
 
 use super::shard::Shard;
 use crate::error::Error;
-use crate::tree::{Pins, Reach, load};
+use crate::examine::Damaged;
+use crate::tree::{Lacking, Pins, Reach, Unread, load};
 
 /// Tries until nothing is missing. Between the last try and the return nothing else runs.
 ///
@@ -27,7 +28,23 @@ pub(crate) async fn loaded<T>(
 }
 
 /// Loads what a try has noted.
+///
+/// **Errors**: `Corrupt` naming file, offset, tree and keys of what is damaged; `Storage`.
 pub(crate) async fn load_missing(shard: &Shard, pins: &RefCell<Pins>) -> Result<(), Error> {
     assert!(pins.borrow().lacks(), "work that stops for want of a group says which");
-    load(&shard.cache, pins).await
+    load(&shard.cache, pins).await.map_err(|lacking| told(shard, lacking))
+}
+
+/// Says which keys are damaged.
+fn told(shard: &Shard, lacking: Lacking) -> Error {
+    let Lacking { run, unread: Unread { error, group } } = lacking;
+    let placed = shard.storage.placed();
+    let placed = placed.iter().find(|placed| placed.facts.seal.id == run.id());
+    let (Error::Corrupt(damage), Some(group), Some(placed)) = (&error, group, placed) else {
+        return error;
+    };
+    let catalog = shard.store.borrow().catalog().clone();
+    let (first, last) = run.keys_of(group);
+    let damaged = Damaged { tree: placed.tree, first, last };
+    Error::Corrupt(format!("shard {}: {damage}: {}", shard.id, damaged.shown(Some(&catalog))))
 }

@@ -53,10 +53,12 @@ async fn read(shard: &Shard, table: TableId, snapshot: Timestamp) -> Result<Show
         shown.rows.extend(rows);
         rt::yield_if_needed().await;
     }
-    for (index, held) in &mut shown.entries {
+    let Shown { entries, mirrors, .. } = &mut shown;
+    let trees = entries.iter_mut().map(|(index, held)| (Some(*index), held));
+    for (index, held) in trees.chain([(None, mirrors)]) {
         let mut walk = Walk::default();
         while let Some(entries) = loaded(shard, |reach| {
-            shard.store.borrow().walk_entries(reach, (table, Some(*index)), snapshot, &mut walk)
+            shard.store.borrow().walk_entries(reach, (table, index), snapshot, &mut walk)
         })
         .await?
         {

@@ -12,7 +12,7 @@ use pieskieo_io::segment::{
 use pieskieo_io::wal::StreamId;
 
 use super::layout::{Named, fold};
-use super::shown::{image_name, is_derived, key_shown, tree_name};
+use super::shown::{Damaged, image_name, tree_name};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::ShardId;
@@ -109,17 +109,11 @@ async fn check_run(
     catalog: Option<&Catalog>,
     faults: &mut Vec<String>,
 ) -> Result<(), Error> {
-    let tree = tree_name(catalog, run.tree);
-    let lost = match is_derived(run.tree) {
-        true => "no record is lost",
-        false => "records are lost",
-    };
+    let lost = |first: &[u8], last: &[u8]| Damaged { tree: run.tree, first, last }.shown(catalog);
     let segment = match Segment::open(dir, identity, run.facts.seal).await {
         Ok(segment) => segment,
         Err(segment::Error::Damaged(damage)) => {
-            let first = key_shown(catalog, run.tree, &run.facts.first);
-            let last = key_shown(catalog, run.tree, &run.facts.last);
-            faults.push(format!("{damage}: {tree}, keys {first} to {last}: {lost}"));
+            faults.push(format!("{damage}: {}", lost(&run.facts.first, &run.facts.last)));
             return Ok(());
         }
         Err(error) => return Err(storage(error)),
@@ -128,12 +122,12 @@ async fn check_run(
     let fences = if damage.is_empty() { None } else { FenceKeys::read(&segment).await };
     for damage in damage {
         faults.push(match keys(run, &damage, fences.as_ref()) {
-            Some((first, last)) => {
-                let first = key_shown(catalog, run.tree, &first);
-                let last = key_shown(catalog, run.tree, &last);
-                format!("{damage}: {tree}, keys {first} to {last}: {lost}")
-            }
-            None => format!("{damage}: {tree}, keys are found no more"),
+            Some((first, last)) => format!("{damage}: {}", lost(&first, &last)),
+            None => format!(
+                "{damage}: {}: no record is lost, every start makes this part anew from the rows, \
+                 `pieskieo verify --repair` once and for all",
+                tree_name(catalog, run.tree)
+            ),
         });
     }
     segment.close().await;

@@ -37,9 +37,39 @@ pub(super) fn image_name(catalog: Option<&Catalog>, image: &Imaged) -> String {
     }
 }
 
-/// Returns whether a tree can be made from others.
+/// Keys of a tree that cannot be read.
+pub(crate) struct Damaged<'a> {
+    pub tree: TreeName,
+    /// Both included.
+    pub first: &'a [u8],
+    pub last: &'a [u8],
+}
+
+impl Damaged<'_> {
+    /// Says which keys they are, what is lost with them, and what can be done.
+    pub fn shown(&self, catalog: Option<&Catalog>) -> String {
+        let Self { tree, first, last } = *self;
+        let (name, lost) = (tree_name(catalog, tree), lost(tree.part));
+        let (first, last) = (key_shown(catalog, tree, first), key_shown(catalog, tree, last));
+        format!("{name}, keys {first} to {last}: {lost}")
+    }
+}
+
+/// Says what is lost with keys of a tree.
+fn lost(part: Part) -> &'static str {
+    match part {
+        Part::Records => "records are lost; all other keys stay readable",
+        Part::Ordered(_) => "no record is lost; `pieskieo verify --repair` makes the index anew",
+        Part::Mirrors => {
+            "no record is lost: the edges are records of the shards of their sources; export the \
+             table and import it into a new one"
+        }
+    }
+}
+
+/// Returns whether a tree can be made from the records of its shard.
 pub(super) fn is_derived(tree: TreeName) -> bool {
-    !matches!(tree.part, Part::Records)
+    matches!(tree.part, Part::Ordered(_))
 }
 
 /// Returns a key, by the columns of the table where they are known.

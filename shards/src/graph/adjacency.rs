@@ -18,19 +18,19 @@ pub struct Adjacency {
 
 /// The edges of all nodes on one side.
 pub(super) struct Side {
-    end: End,
-    pages: Vec<Page>,
-    current: usize,
+    pub(super) end: End,
+    pub(super) pages: Vec<Page>,
+    pub(super) current: usize,
     /// Next page `fold` looks at.
     sweep: usize,
 }
 
 /// One edge by its three keys.
 #[derive(Clone, Copy)]
-struct Ends<'a> {
-    at: &'a Key,
-    other: &'a Key,
-    name: EdgeName,
+pub(super) struct Ends<'a> {
+    pub at: &'a Key,
+    pub other: &'a Key,
+    pub name: EdgeName,
 }
 
 impl Adjacency {
@@ -143,7 +143,7 @@ impl Side {
         self.pages.get(node.0 as usize / PAGE_NODES)
     }
 
-    fn insert(&mut self, nodes: &mut Nodes, ends: Ends<'_>, begin: Timestamp) {
+    pub(super) fn insert(&mut self, nodes: &mut Nodes, ends: Ends<'_>, begin: Timestamp) {
         let node = nodes.intern(ends.at);
         let link = Link { other: nodes.intern(ends.other), name: ends.name };
         let page = node.0 as usize / PAGE_NODES;

@@ -74,14 +74,7 @@ impl Page {
             edge.end = end;
             return true;
         }
-        let range = self.packed(node);
-        let before = |index: usize| compare(nodes, side, self.link(index), link).is_lt();
-        let first = partition_point(range.clone(), before);
-        let same = (first..range.end).take_while(|&index| self.names[index] == link.name);
-        let index = same
-            .into_iter()
-            .find(|&index| self.others[index] == link.other && self.end(index) == Timestamp::MAX);
-        let Some(index) = index else { return false };
+        let Some(index) = self.find_packed(nodes, side, node, link) else { return false };
         let count = self.others.len();
         self.ends.get_or_insert_with(|| vec![Timestamp::MAX; count])[index] = end;
         true
@@ -113,6 +106,74 @@ impl Page {
             self.visible_packed(node, snapshot).count()
         };
         packed + self.visible_fresh(node, snapshot).count()
+    }
+
+    /// Returns the current edges that are not packed, in order of arrival.
+    pub fn fresh_current(&self) -> impl Iterator<Item = (NodeId, Link)> + '_ {
+        let current = self.fresh.iter().filter(|edge| edge.end == Timestamp::MAX);
+        current.map(|edge| (edge.node, edge.link))
+    }
+
+    /// Returns the current packed edges of a node, in order; those behind `after` when given.
+    pub fn packed_current(
+        &self,
+        nodes: &Nodes,
+        side: End,
+        node: NodeId,
+        after: Option<Link>,
+    ) -> impl Iterator<Item = Link> + '_ {
+        let range = self.packed(node);
+        let first = after.map_or(range.start, |after| {
+            let is_passed = |index: usize| compare(nodes, side, self.link(index), after).is_le();
+            partition_point(range.clone(), is_passed)
+        });
+        let current = (first..range.end).filter(|index| self.end(*index) == Timestamp::MAX);
+        current.map(|index| self.link(index))
+    }
+
+    /// Appends an edge to a page that is read from an image: of a node not before the last one's,
+    /// behind that node's others. [`Page::finish`] has to follow.
+    pub fn restore(&mut self, node: NodeId, link: Link) {
+        self.restore_starts(place(node));
+        self.others.push(link.other);
+        self.names.push(link.name);
+    }
+
+    /// Adds an edge that stands nowhere in particular to a page that is read from an image.
+    pub fn restore_fresh(&mut self, node: NodeId, link: Link) {
+        let (begin, end) = (Timestamp(0), Timestamp::MAX);
+        self.fresh.push(Edge { node, link, begin, end });
+    }
+
+    /// Completes a page that was read from an image. An edge that is there both packed and fresh is
+    /// one edge: the page it was copied from was packed in between.
+    pub fn finish(&mut self, nodes: &Nodes, side: End) {
+        self.restore_starts(PAGE_NODES);
+        let mut fresh = std::mem::take(&mut self.fresh);
+        fresh.retain(|edge| self.find_packed(nodes, side, edge.node, edge.link).is_none());
+        if !fresh.is_empty() {
+            self.fresh = fresh;
+            self.pack(nodes, side, Timestamp(0));
+        }
+    }
+
+    /// Returns the number of edges, ended ones included.
+    pub fn edge_count(&self) -> usize {
+        self.others.len() + self.fresh.len()
+    }
+
+    fn restore_starts(&mut self, place: usize) {
+        self.starts.resize(self.starts.len().max(place + 1), self.others.len() as u32);
+    }
+
+    /// Returns where the current version of a packed edge is.
+    fn find_packed(&self, nodes: &Nodes, side: End, node: NodeId, link: Link) -> Option<usize> {
+        let range = self.packed(node);
+        let before = |index: usize| compare(nodes, side, self.link(index), link).is_lt();
+        let first = partition_point(range.clone(), before);
+        let same = (first..range.end).take_while(|&index| self.names[index] == link.name);
+        same.into_iter()
+            .find(|&index| self.others[index] == link.other && self.end(index) == Timestamp::MAX)
     }
 
     /// Returns whether packing now could free memory or speed up lookups.

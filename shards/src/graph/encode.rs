@@ -3,6 +3,8 @@
 //! The key of an edge table is (`src`, `_id BIGINT`), so an edge key is the bytes of its source's
 //! key followed by 8 bytes that compare like the `_id`. The name is those 8, big-endian.
 
+use std::sync::Arc;
+
 use crate::key::Key;
 
 /// What tells the edges of one source apart.
@@ -10,6 +12,43 @@ use crate::key::Key;
 pub struct EdgeName(pub u64);
 
 const NAME_BYTES: usize = 8;
+
+/// First bytes of the keys that lists beside an image have.
+pub(super) const OUT: u8 = 1;
+pub(super) const INTO: u8 = 2;
+
+/// What may differ from an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed<'a> {
+    /// An edge that leaves a node of this shard: its key.
+    Out(&'a [u8]),
+    /// An edge that arrives at a node of this shard: its entry among the mirrors, which is the
+    /// target's key, the edge's, and the edge's length.
+    Into(&'a [u8]),
+}
+
+impl<'a> Changed<'a> {
+    /// Returns the key that a list has of it.
+    pub fn key(self) -> Arc<[u8]> {
+        let (first, bytes) = match self {
+            Self::Out(edge) => (OUT, edge),
+            Self::Into(entry) => (INTO, entry),
+        };
+        let mut key = Vec::with_capacity(1 + bytes.len());
+        key.push(first);
+        key.extend_from_slice(bytes);
+        key.into()
+    }
+
+    /// Returns what a key of a list means; `None` for one that was never in a list.
+    pub fn of(key: &'a [u8]) -> Option<Self> {
+        match key.split_first()? {
+            (&OUT, edge) => Some(Self::Out(edge)),
+            (&INTO, entry) => Some(Self::Into(entry)),
+            _ => None,
+        }
+    }
+}
 
 /// Returns the name of an edge of this source.
 ///

@@ -21,8 +21,8 @@
 //! [`Bfs`] and [`Paths`] drive a traversal level by level without knowing where nodes live: the
 //! coordinator asks the owners of the frontier's nodes and hands back what they answer.
 //!
-//! Deliberately absent: bytes on disk (rebuilt from records at start); giving node numbers back
-//! when a node loses its last edge.
+//! Deliberately absent: giving node numbers back when a node loses its last edge, while the process
+//! runs; an image that has more numbers than nodes with edges is numbered anew when it is read.
 //!
 //! | file | question |
 //! | --- | --- |
@@ -34,12 +34,14 @@
 //! | `expand.rs` | What is next to these nodes? |
 //! | `traverse.rs` | Which nodes are reached, each once, at its smallest depth? |
 //! | `path.rs` | Which paths are there? |
+//! | `image.rs` | Which bytes hold the adjacency while the process is away? |
 //! | `verify.rs` | Does the adjacency say what the records say? |
 
 mod adjacency;
 mod build;
 mod encode;
 mod expand;
+mod image;
 mod nodes;
 mod options;
 mod path;
@@ -50,6 +52,8 @@ mod verify;
 mod tests;
 
 pub use adjacency::Adjacency;
+pub(crate) use encode::Changed;
+pub(crate) use image::{Portrayal, Revival};
 pub use options::{STEPS_MAX, TraverseOptions};
 pub use path::{Path, Paths};
 pub use traverse::{Bfs, Reached};

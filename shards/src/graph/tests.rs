@@ -1,13 +1,15 @@
 //! Do expansions, traversals and paths agree with a walk over a list of edges?
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Adjacency, Bfs, Path, Paths, Reached, TraverseOptions};
+use super::{Adjacency, Bfs, Changed, Path, Paths, Reached, Revival, TraverseOptions};
 use crate::Error;
 use crate::ids::{Slot, Timestamp};
 use crate::key::Key;
+use crate::ordered::entry_of;
 use crate::request::{Direction, Neighbor};
 
 const DIRECTIONS: [Direction; 3] = [Direction::Out, Direction::In, Direction::Both];
@@ -373,5 +375,138 @@ proptest! {
         prop_assert!(found.iter().all(|path| path.end() == path.nodes.last()));
         prop_assert!(found.is_sorted_by_key(order));
         prop_assert_eq!(found, wanted);
+    }
+}
+
+/// Notes an edge that changes while an image is written.
+fn note(edge: Edge, changed: &mut BTreeSet<Arc<[u8]>>) {
+    let (key, target) = (edge_of(edge), node(edge.target));
+    changed.insert(Changed::Out(key.bytes()).key());
+    changed.insert(Changed::Into(&entry_of(target.bytes(), key.bytes())).key());
+}
+
+/// Writes an image in small blocks; `between` runs after each.
+fn image_of(
+    adjacency: &mut Adjacency,
+    mut between: impl FnMut(&mut Adjacency),
+) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let (head, mut portrayal) = adjacency.begin_image();
+    portrayal.set_sizes(40, 2);
+    let mut blocks = Vec::new();
+    while let Some(block) = adjacency.image_block(&mut portrayal) {
+        blocks.push(block);
+        between(adjacency);
+    }
+    (head, blocks)
+}
+
+fn read_back(
+    head: &[u8],
+    blocks: &[Vec<u8>],
+    changed: &BTreeSet<Arc<[u8]>>,
+) -> Result<Adjacency, Error> {
+    let mut revival = Revival::begin(head)?;
+    for block in blocks {
+        revival.take(block, changed)?;
+    }
+    revival.finish()
+}
+
+type Seen = BTreeSet<(Key, Key, Key)>;
+
+fn seen(adjacency: &Adjacency) -> (Seen, Seen) {
+    let at = Timestamp(u64::MAX - 1);
+    (adjacency.edges(Direction::Out, at), adjacency.edges(Direction::In, at))
+}
+
+#[test]
+fn an_image_of_nodes_without_edges_has_no_more_numbers_than_nodes() {
+    let chain = |id| Edge { source: id, id, target: id + 1 };
+    let edges: Vec<Edge> = (0..4000).map(chain).collect();
+    let mut adjacency = loaded(&edges);
+    edges[300..].iter().for_each(|edge| assert!(remove(&mut adjacency, *edge, 2)));
+    let (head, blocks) = image_of(&mut adjacency, |_| {});
+    let back = read_back(&head, &blocks, &BTreeSet::new()).unwrap();
+    assert_eq!(back.nodes.len(), 301);
+    assert_eq!(seen(&back), seen(&adjacency));
+    assert_eq!((back.len(), back.mirror_count()), (300, 300));
+}
+
+#[test]
+fn no_byte_of_an_image_makes_the_reader_panic() {
+    let edges: Vec<Edge> =
+        (0..90).map(|id| Edge { source: id % 7, id, target: id * 5 % 80 }).collect();
+    let (head, blocks) = image_of(&mut loaded(&edges), |_| {});
+    let none = BTreeSet::new();
+    assert!(read_back(&head, &blocks[..blocks.len() - 1], &none).is_err(), "it has no end");
+    assert!(read_back(&head, &blocks[1..], &none).is_err(), "it has no nodes");
+    for (number, block) in blocks.iter().enumerate() {
+        for at in 0..block.len() {
+            for bits in [1, 0x80, 0xff] {
+                let mut changed = blocks.clone();
+                changed[number][at] ^= bits;
+                // Checksums keep such bytes away; what is asked here is that they do no harm.
+                drop(read_back(&head, &changed, &none));
+            }
+            let mut cut = blocks.clone();
+            cut[number].truncate(at);
+            assert!(read_back(&head, &cut, &none).is_err(), "block {number} cut at {at}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_image_has_what_is_current(
+        steps in proptest::collection::vec(a_step(), 0..300),
+        later in proptest::collection::vec(a_step(), 0..30),
+    ) {
+        let mut adjacency = Adjacency::open();
+        let mut current: Vec<Edge> = Vec::new();
+        let mut now = 1;
+        let mut play = |adjacency: &mut Adjacency, step: &Step, current: &mut Vec<Edge>| {
+            now += 1;
+            match step {
+                Step::Insert(source, target) => {
+                    let edge = Edge { source: *source, id: now, target: *target };
+                    insert(adjacency, edge, now);
+                    current.push(edge);
+                    return Some(edge);
+                }
+                Step::Remove(index) if !current.is_empty() => {
+                    let edge = current.swap_remove(index % current.len());
+                    assert!(remove(adjacency, edge, now));
+                    return Some(edge);
+                }
+                Step::Collect(back) => adjacency.collect(Timestamp(now.saturating_sub(*back))),
+                Step::Fold => drop(adjacency.fold(&mut || true)),
+                Step::Remove(_) => {}
+            }
+            None
+        };
+        for step in &steps {
+            play(&mut adjacency, step, &mut current);
+        }
+        let mut changed = BTreeSet::new();
+        let mut later = later.iter();
+        let kept = current.clone();
+        let (head, blocks) = image_of(&mut adjacency, |adjacency| {
+            let step = later.next().unwrap_or(&Step::Fold);
+            if let Some(edge) = play(adjacency, step, &mut current) {
+                note(edge, &mut changed);
+            }
+        });
+        let back = read_back(&head, &blocks, &changed).unwrap();
+        // What was there at the beginning and did not change.
+        let mut wanted = kept;
+        wanted.retain(|edge| current.contains(edge));
+        prop_assert_eq!(seen(&back), seen(&loaded(&wanted)));
+        prop_assert_eq!((back.len(), back.mirror_count()), (wanted.len(), wanted.len()));
+        let numbers: Vec<Key> = (0..12).map(node).collect();
+        for direction in DIRECTIONS {
+            let [found, _] = answers(&back, direction, &numbers);
+            let [expected, _] = answers(&loaded(&wanted), direction, &numbers);
+            prop_assert_eq!(found, expected);
+        }
     }
 }

@@ -7,15 +7,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::indexes::RowChange;
+use super::indexes::{EdgeColumns, RowChange};
 use super::install::{Build, Store};
 use super::table::TableStore;
 use crate::error::Error;
 use crate::ids::{IndexId, TableId, Timestamp};
 use crate::key::{Key, KeyRange};
 use crate::ordered::parts_of;
-use crate::row::RowView;
+use crate::row::{RowLayout, RowView};
+use crate::storage::Part;
 use crate::tree::{Reach, Tree, Window};
+use crate::value::ColumnType;
 
 /// Rows of one step.
 const STEP_ROWS: usize = 512;
@@ -158,18 +160,48 @@ impl Store {
     pub(crate) fn link_mirrors(&mut self, table: TableId, entries: &[Entry]) -> Result<(), Error> {
         let Some(table) = self.tables.get_mut(&table) else { return Ok(()) };
         let types = table.table.key_types();
-        let node = &types[..1];
+        let keys = (&*types, table.table.routing);
         let Some(edges) = &mut table.indexes.edges else { return Ok(()) };
         for (entry, begin) in entries {
-            let bad = || Error::Corrupt("a mirror of an edge without its keys".into());
-            let (target, edge) = parts_of(entry).ok_or_else(bad)?;
-            let edge = Key::from_bytes(edge, &types, table.table.routing)?;
-            let source = edge.bytes().len().checked_sub(EDGE_NAME_BYTES).ok_or_else(bad)?;
-            let source = Key::from_bytes(&edge.bytes()[..source], node, 1)?;
-            let target = Key::from_bytes(target, &edges.target_types(&table.layout), 1)?;
+            let (source, target, edge) = edges.mirrored(entry, keys, &table.layout)?;
             edges.adjacency.insert_in(&target, &source, &edge, *begin);
         }
         Ok(())
+    }
+
+    /// Lets a walk go on behind the first damaged keys it has met; `false` when it has met none.
+    pub(crate) fn skip_damage(&self, (table, part): (TableId, Part), walk: &mut Walk) -> bool {
+        let Some(table) = self.tables.get(&table) else { return false };
+        let tree = match (part, &table.indexes.edges) {
+            (Part::Records, _) => &table.records,
+            (Part::Mirrors, Some(edges)) => &edges.mirrors,
+            _ => return false,
+        };
+        let end = tree.damage_behind(walk.after.as_deref());
+        let has_met = end.is_some();
+        walk.after = end.or(walk.after.take());
+        has_met
+    }
+
+    /// Says that indexes lack records that cannot be read.
+    pub(crate) fn lose(&mut self, table: TableId, indexes: &[Option<IndexId>], cause: &Error) {
+        if let Some(table) = self.tables.get_mut(&table) {
+            for index in indexes {
+                table.indexes.lost.entry(*index).or_insert_with(|| cause.to_string());
+            }
+        }
+    }
+
+    /// Returns the ordered indexes that have no run though their table has records: a repair has
+    /// dropped their damaged ones.
+    pub(crate) fn to_be_ordered(&self) -> Vec<Build> {
+        let dropped = self.tables.iter().map(|(id, table)| {
+            let is_due = table.live > 0 && !table.records.is_empty();
+            let ordered = table.indexes.ordered.iter();
+            let empty = ordered.filter(|(_, index)| is_due && index.tree.is_empty());
+            Build { table: *id, indexes: empty.map(|(index, _)| *index).collect() }
+        });
+        dropped.filter(|build| !build.indexes.is_empty()).collect()
     }
 
     /// Returns the tables whose indexes in memory have to be filled after runs were opened, and
@@ -190,6 +222,26 @@ impl Store {
 
 /// Bytes of an edge's key behind its source's.
 const EDGE_NAME_BYTES: usize = 8;
+
+impl EdgeColumns {
+    /// Returns source, target and edge of a mirror.
+    ///
+    /// **Errors**: `Corrupt`.
+    pub(super) fn mirrored(
+        &self,
+        entry: &[u8],
+        (types, routing): (&[ColumnType], usize),
+        layout: &RowLayout,
+    ) -> Result<(Key, Key, Key), Error> {
+        let bad = || Error::Corrupt("a mirror of an edge without its keys".into());
+        let (target, edge) = parts_of(entry).ok_or_else(bad)?;
+        let edge = Key::from_bytes(edge, types, routing)?;
+        let source = edge.bytes().len().checked_sub(EDGE_NAME_BYTES).ok_or_else(bad)?;
+        let source = Key::from_bytes(&edge.bytes()[..source], &types[..1], 1)?;
+        let target = Key::from_bytes(target, &self.target_types(layout), 1)?;
+        Ok((source, target, edge))
+    }
+}
 
 /// Visits the next current keys; returns `false` when there were none left.
 fn step(

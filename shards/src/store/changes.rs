@@ -30,6 +30,11 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    /// Returns whether somebody will ask what changed.
+    pub fn is_noting(&self) -> bool {
+        self.noted.is_some() || self.begun.is_some()
+    }
+
     /// Notes that a record is indexed anew, or taken out.
     pub fn note(&mut self, key: &Arc<[u8]>) {
         for keys in [&mut self.noted, &mut self.begun].into_iter().flatten() {

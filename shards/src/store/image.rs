@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pieskieo_io::segment::Codec;
 
-use super::build::Row;
+use super::build::{Entry, Row};
 use super::changes::{ChangedKeys, Changes};
 use super::indexes::Indexes;
 use super::install::Store;
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::ids::{RecordId, TableId, Timestamp};
 use crate::storage::ImageName;
 use crate::tree::Reach;
-use crate::{text, vector};
+use crate::{graph, text, vector};
 
 /// An image waits while one vector in this many is not linked: the links are what it is for.
 const PENDING_SHARE: usize = 8;
@@ -24,12 +24,14 @@ const CHECKED_NODES: usize = 1024;
 pub(crate) enum Writing {
     Vector(vector::Portrayal),
     Text(text::Portrayal),
+    Edges(graph::Portrayal),
 }
 
 /// An image being read.
 pub(crate) enum Reading {
     Vector(vector::Revival),
     Text(text::Revival),
+    Edges(graph::Revival),
 }
 
 /// What a checkpoint lists of an index.
@@ -52,7 +54,10 @@ impl Store {
     pub(crate) fn begin_image(&mut self, name: ImageName) -> Option<(Vec<u8>, Writing)> {
         let indexes = &mut self.tables.get_mut(&name.table)?.indexes;
         indexes.changes_mut(name)?.begin();
-        let index = name.index?;
+        let Some(index) = name.index else {
+            let (head, portrayal) = indexes.edges.as_ref()?.adjacency.begin_image();
+            return Some((head, Writing::Edges(portrayal)));
+        };
         if let Some(column) = indexes.vector.get_mut(&index) {
             let (head, portrayal) = column.index.begin_image();
             return Some((head, Writing::Vector(portrayal)));
@@ -80,6 +85,9 @@ impl Store {
             Writing::Text(portrayal) => {
                 let columns = table.indexes.text.get(&name.index?)?;
                 Some(columns.index.image_block(portrayal, key_of))
+            }
+            Writing::Edges(portrayal) => {
+                Some(table.indexes.edges.as_ref()?.adjacency.image_block(portrayal))
             }
         }
     }
@@ -118,7 +126,10 @@ impl Store {
     pub(crate) fn begin_reading(&self, name: ImageName, head: &[u8]) -> Result<Reading, Error> {
         let gone = || Error::Corrupt("the image is of an index that is not there".into());
         let table = self.tables.get(&name.table).ok_or_else(gone)?;
-        let index = name.index.ok_or_else(gone)?;
+        let Some(index) = name.index else {
+            table.indexes.edges.as_ref().ok_or_else(gone)?;
+            return Ok(Reading::Edges(graph::Revival::begin(head)?));
+        };
         if let Some(column) = table.indexes.vector.get(&index) {
             return Ok(Reading::Vector(vector::Revival::begin(*column.index.options(), head)?));
         }
@@ -148,6 +159,7 @@ impl Store {
         match reading {
             Reading::Vector(revival) => revival.take(block, &mut known),
             Reading::Text(revival) => revival.take(block, &mut known),
+            Reading::Edges(revival) => revival.take(block, changed),
         }
     }
 
@@ -174,6 +186,12 @@ impl Store {
                     columns.index = index;
                 }
             }
+            Reading::Edges(revival) => {
+                let adjacency = revival.finish()?;
+                if let Some(edges) = &mut table.indexes.edges {
+                    edges.adjacency = adjacency;
+                }
+            }
         }
         Ok(())
     }
@@ -184,6 +202,30 @@ impl Store {
         if let Some(changes) = table.and_then(|table| table.indexes.changes_mut(name)) {
             changes.restore(listed, lists);
         }
+    }
+
+    /// Returns the current mirrors with these entries.
+    ///
+    /// **Errors**: as [`Store::current_rows`].
+    pub(crate) fn current_mirrors(
+        &self,
+        reach: Reach<'_>,
+        table: TableId,
+        entries: &[&[u8]],
+    ) -> Result<Vec<Entry>, Error> {
+        let Some(edges) = &self.table(table)?.indexes.edges else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let mut lacks = false;
+        for entry in entries {
+            match edges.mirrors.get(reach, entry, Timestamp::MAX) {
+                Err(Error::NotLoaded) => lacks = true,
+                version => {
+                    let current = version?.filter(|version| version.row.is_some());
+                    found.extend(current.map(|version| (entry.to_vec(), version.begin)));
+                }
+            }
+        }
+        if lacks { Err(Error::NotLoaded) } else { Ok(found) }
     }
 
     /// Returns the current records with these keys.
@@ -221,7 +263,7 @@ impl Writing {
         match self {
             // Elements of vectors do not shrink.
             Self::Vector(_) => Codec::Plain,
-            Self::Text(_) => Codec::Lz4,
+            Self::Text(_) | Self::Edges(_) => Codec::Lz4,
         }
     }
 }
@@ -232,6 +274,7 @@ impl Reading {
         match self {
             Self::Vector(revival) => revival.check(CHECKED_NODES),
             Self::Text(_) => false,
+            Self::Edges(revival) => revival.check(),
         }
     }
 }
@@ -247,20 +290,30 @@ impl TableStore {
             .text
             .iter()
             .filter(|(_, columns)| columns.changes.is_due(columns.index.len(), entries_min));
-        let mut due = vector.map(|(index, _)| *index).chain(text.map(|(index, _)| *index));
-        due.next().map(|index| ImageName { table, index: Some(index) })
+        let edges = self.indexes.edges.iter().filter(|edges| {
+            let entries = edges.adjacency.len() + edges.adjacency.mirror_count();
+            edges.changes.is_due(entries, entries_min)
+        });
+        let due = vector.map(|(index, _)| *index).chain(text.map(|(index, _)| *index));
+        let mut due = due.map(Some).chain(edges.map(|_| None));
+        // Of what lacks records there is no image: a start would take it for whole.
+        due.find(|index| !self.indexes.lost.contains_key(index))
+            .map(|index| ImageName { table, index })
     }
 }
 
 impl Indexes {
     /// Returns the indexes that may have images.
     fn image_names(&self, table: TableId) -> Vec<ImageName> {
-        let indexes = self.vector.keys().chain(self.text.keys());
-        indexes.map(|index| ImageName { table, index: Some(*index) }).collect()
+        let indexes = self.vector.keys().chain(self.text.keys()).copied().map(Some);
+        let indexes = indexes.chain(self.edges.iter().map(|_| None));
+        indexes.map(|index| ImageName { table, index }).collect()
     }
 
     fn changes_mut(&mut self, name: ImageName) -> Option<&mut Changes> {
-        let index = name.index?;
+        let Some(index) = name.index else {
+            return self.edges.as_mut().map(|edges| &mut edges.changes);
+        };
         if let Some(column) = self.vector.get_mut(&index) {
             return Some(&mut column.changes);
         }

@@ -10,7 +10,7 @@ use super::maintain::StoreMemory;
 use crate::catalog::{Index, IndexKind, Table, TableKind, TextField};
 use crate::document;
 use crate::error::Error;
-use crate::graph::Adjacency;
+use crate::graph::{Adjacency, Changed};
 use crate::ids::{IndexId, RecordId, Timestamp};
 use crate::key::Key;
 use crate::ordered::{OrderedIndex, entry_of};
@@ -28,6 +28,9 @@ pub(super) struct Indexes {
     pub text: BTreeMap<IndexId, TextColumns>,
     /// Of edge tables: which edges are at which nodes.
     pub edges: Option<EdgeColumns>,
+    /// Indexes that lack records which could not be read, and why these could not; `None` is the
+    /// adjacency. They do not answer: what they lack would be missing in silence.
+    pub lost: BTreeMap<Option<IndexId>, String>,
     /// The elements of the vector being indexed.
     elements: Vec<f32>,
 }
@@ -53,6 +56,8 @@ pub(super) struct EdgeColumns {
     source: usize,
     target: usize,
     pub adjacency: Adjacency,
+    /// What its image does not have.
+    pub changes: Changes,
     /// The edges that arrive here, as entries of target and edge: their records are elsewhere.
     pub mirrors: Tree,
 }
@@ -104,6 +109,7 @@ impl Indexes {
 
     /// Drops an index.
     pub fn drop(&mut self, id: IndexId) {
+        self.lost.remove(&Some(id));
         self.ordered.remove(&id);
         self.vector.remove(&id);
         self.text.remove(&id);
@@ -132,6 +138,16 @@ impl Indexes {
         Ok(())
     }
 
+    /// Returns an error for an index that lacks records.
+    ///
+    /// **Errors**: `Corrupt` naming what is damaged.
+    pub fn check_whole(&self, index: Option<IndexId>) -> Result<(), Error> {
+        match self.lost.get(&index) {
+            None => Ok(()),
+            Some(cause) => Err(Error::Corrupt(format!("an index lacks records: {cause}"))),
+        }
+    }
+
     /// Returns whether there is nothing to keep in step.
     pub fn is_empty(&self) -> bool {
         self.ordered.is_empty() && self.edges.is_none() && !self.numbers()
@@ -154,6 +170,9 @@ impl Indexes {
         }
         // Ended first even when it is to be there: a mirror replayed twice stays one.
         edges.adjacency.remove_in(target, source, edge, at);
+        if edges.changes.is_noting() {
+            edges.changes.note(&Changed::Into(&entry).key());
+        }
         if present {
             edges.adjacency.insert_in(target, source, edge, at);
             edges.mirrors.put(&entry, at, Arc::from([]));
@@ -273,7 +292,8 @@ impl EdgeColumns {
         let source = *table.key.first()?;
         let target = table.column_named("dst")?;
         let mirrors = Tree::open(RowLayout::of_types(std::iter::empty()));
-        Some(Self { source, target, adjacency: Adjacency::open(), mirrors })
+        let (adjacency, changes) = (Adjacency::open(), Changes::default());
+        Some(Self { source, target, adjacency, changes, mirrors })
     }
 
     /// Returns the keys of the nodes an edge leads from and to.
@@ -294,6 +314,9 @@ impl EdgeColumns {
         let (old, new) = (ends(&change.old)?, ends(&change.new)?);
         if old == new {
             return Ok(());
+        }
+        if self.changes.is_noting() {
+            self.changes.note(&Changed::Out(change.key.bytes()).key());
         }
         if let Some((source, target)) = old {
             self.adjacency.remove_out(&source, &target, change.key, change.at);

@@ -104,6 +104,7 @@ impl Cursor {
 
 impl TableStore {
     fn text(&self, index: IndexId) -> Result<&TextColumns, Error> {
+        self.indexes.check_whole(Some(index))?;
         self.indexes.text.get(&index).ok_or_else(|| self.stale())
     }
 

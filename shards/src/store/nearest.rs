@@ -214,6 +214,7 @@ impl Cursor {
         near: &Near,
         index: IndexId,
     ) -> Result<Vec<Hit>, Error> {
+        table.indexes.check_whole(Some(index))?;
         let vector = table.indexes.vector.get(&index).ok_or_else(|| table.stale())?;
         if vector.index.options().metric != near.metric {
             return Err(Error::Internal("a vector index of another metric".into()));

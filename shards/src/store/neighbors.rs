@@ -15,7 +15,8 @@ impl Store {
     /// Returns the edges at these nodes, all owned by this shard, grouped by the position of the
     /// node in `nodes`, then by edge key. With `Both`, a loop is one edge.
     ///
-    /// **Errors**: `StaleCatalog` when the table is gone, `Internal` when it is no edge table.
+    /// **Errors**: `StaleCatalog` when the table is gone, `Internal` when it is no edge table,
+    /// `Corrupt` when edges of it could not be read.
     pub fn expand(
         &self,
         edge: TableId,
@@ -27,6 +28,7 @@ impl Store {
         let edges = table.indexes.edges.as_ref().ok_or_else(|| {
             Error::Internal(format!("table \"{}\" is no edge table", table.table.name))
         })?;
+        table.indexes.check_whole(None)?;
         self.note_step(edge, direction, nodes, view);
         match self.staged_in(view.txn, edge) {
             None => Ok(edges.adjacency.expand(direction, nodes, view.snapshot)),

@@ -15,7 +15,7 @@ use pieskieo_io::wal::StreamId;
 
 use super::build::Walk;
 use super::reads::Others;
-use super::{Cursor, Store};
+use super::{Cursor, Shown, Store};
 use crate::Error;
 use crate::catalog::Catalog;
 use crate::ids::{IndexId, ShardId, TableId, Timestamp, TxnId};
@@ -152,9 +152,11 @@ impl Rig {
             {
                 shown.rows.extend(rows);
             }
-            for (index, held) in &mut shown.entries {
+            let Shown { entries, mirrors, .. } = &mut shown;
+            let trees = entries.iter_mut().map(|(index, held)| (Some(*index), held));
+            for (index, held) in trees.chain([(None, mirrors)]) {
                 let mut walk = Walk::default();
-                let name = (table, Some(*index));
+                let name = (table, index);
                 while let Some(entries) =
                     loaded(cache, |reach| self.store.walk_entries(reach, name, LATEST, &mut walk))
                         .await

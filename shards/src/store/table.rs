@@ -67,7 +67,10 @@ impl TableStore {
     }
 
     /// Returns an ordered index of this table.
+    ///
+    /// **Errors**: `Corrupt` when it lacks records, `StaleCatalog` when it is gone.
     pub fn ordered(&self, index: crate::ids::IndexId) -> Result<&OrderedIndex, Error> {
+        self.indexes.check_whole(Some(index))?;
         self.indexes.ordered.get(&index).ok_or_else(|| self.stale())
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct Shown {
     pub rows: Vec<Row>,
     /// The entries of each ordered index, in order.
     pub entries: BTreeMap<IndexId, Vec<Vec<u8>>>,
+    /// Of an edge table, the entries of its mirrors.
+    pub mirrors: Vec<Vec<u8>>,
     /// The other indexes there were.
     pub others: BTreeSet<IndexId>,
 }
@@ -37,11 +39,12 @@ impl Store {
         let indexes = &self.tables.get(&table)?.indexes;
         let entries = indexes.ordered.keys().map(|index| (*index, Vec::new())).collect();
         let others = indexes.vector.keys().chain(indexes.text.keys()).copied().collect();
-        Some(Shown { rows: Vec::new(), entries, others })
+        Some(Shown { entries, others, ..Shown::default() })
     }
 
     /// Compares what a snapshot shows of a table with the indexes that stay in memory and with
-    /// the entries read. Indexes that are newer are left out. Returns a line per difference, none when all is well.
+    /// the entries read. Indexes that are newer are left out. Returns a line per difference, none
+    /// when all is well.
     pub(crate) fn verify(&self, table: TableId, shown: &Shown, snapshot: Timestamp) -> Vec<String> {
         let Some(store) = self.tables.get(&table) else { return Vec::new() };
         let mut findings = Vec::new();
@@ -131,8 +134,8 @@ impl TableStore {
         Ok(())
     }
 
-    /// Edges are compared on the side of their sources: those on the other side belong to
-    /// records of other shards.
+    /// Edges are compared with records on the side of their sources; on the other side, where the
+    /// records are on other shards, with the mirrors.
     fn verify_edges(
         &self,
         shown: &Shown,
@@ -147,7 +150,12 @@ impl TableStore {
             let edge = Key::from_bytes(&row.key, &types, self.table.routing)?;
             expected.push((source, target, edge));
         }
-        let found = edges.adjacency.verify(Direction::Out, expected.into_iter(), snapshot);
+        let mut mirrored = Vec::new();
+        for entry in &shown.mirrors {
+            mirrored.push(edges.mirrored(entry, (&types, self.table.routing), &self.layout)?);
+        }
+        let mut found = edges.adjacency.verify(Direction::Out, expected.into_iter(), snapshot);
+        found.extend(edges.adjacency.verify(Direction::In, mirrored.into_iter(), snapshot));
         let name = &self.table.name;
         findings.extend(found.into_iter().map(|finding| format!("edges \"{name}\": {finding}")));
         Ok(())

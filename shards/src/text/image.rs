@@ -25,10 +25,8 @@ use super::seal::{Lists, Sealed, SealedId};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
 use crate::ids::{RecordId, Timestamp};
+use crate::image::{Model, other_options};
 
-/// What the first byte of a head says.
-const KIND: u8 = 2;
-const FORMAT: u8 = 1;
 /// Bytes after which a block ends: copied in one step.
 const BLOCK_BYTES: usize = 128 << 10;
 /// Entries of one piece at most.
@@ -90,9 +88,7 @@ impl TextIndex {
         self.is_held = true;
         let runs = self.sealed.iter().filter(|run| run.documents.len() > 0);
         let runs: Vec<SealedId> = runs.map(|run| run.id).collect();
-        let mut out = Writer::with_capacity(16);
-        out.u8(KIND);
-        out.u8(FORMAT);
+        let mut out = Model::Texts.begin_head();
         out.count(self.options.fields);
         out.u8(u8::from(self.options.stem));
         out.count(runs.len());
@@ -192,17 +188,11 @@ impl Revival {
     ///
     /// **Errors**: `Corrupt` when it is none, or one of other options.
     pub(crate) fn begin(options: TextOptions, head: &[u8]) -> Result<Self, Error> {
-        let mut input = Reader::new(head, "head of a text image");
-        if input.u8("kind")? != KIND {
-            return Err(input.corrupt("kind"));
-        }
-        if input.u8("format")? != FORMAT {
-            return Err(input.corrupt("format"));
-        }
+        let mut input = Model::Texts.open_head(head)?;
         let fields = input.count("fields")?;
         let stem = input.u8("stems")?;
         if fields != options.fields || stem != u8::from(options.stem) {
-            return Err(Error::Corrupt("the image is of an index with other options".into()));
+            return Err(other_options());
         }
         let runs = input.u32("runs")?;
         input.finish()?;

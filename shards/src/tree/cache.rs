@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::group::Group;
-use super::run::Run;
+use super::run::{Run, Unread};
 use crate::error::Error;
 
 /// A group of a run.
@@ -179,16 +179,38 @@ impl Reach<'_> {
 /// Loads what a read lacks.
 ///
 /// **Cost**: a disk read for each, all at the same time.
-/// **Errors**: `Storage`, `Corrupt` naming file and offset.
-pub(crate) async fn load(cache: &RefCell<Cache>, pins: &RefCell<Pins>) -> Result<(), Error> {
+/// **Errors**: `Storage`, `Corrupt` naming file and offset; what could be read is there.
+pub(crate) async fn load(cache: &RefCell<Cache>, pins: &RefCell<Pins>) -> Result<(), Lacking> {
     let wanted = std::mem::take(&mut pins.borrow_mut().wanted);
     let reads = wanted.iter().map(|wanted| wanted.run.read(wanted.first, wanted.count));
+    let mut loaded = Ok(());
     for (wanted, groups) in wanted.iter().zip(futures::future::join_all(reads).await) {
-        for (number, group) in (wanted.first..).zip(groups?) {
+        let groups = match groups {
+            Ok(groups) => groups,
+            Err(unread) => {
+                loaded = Err(Lacking { run: wanted.run.clone(), unread });
+                continue;
+            }
+        };
+        for (number, group) in (wanted.first..).zip(groups) {
             let (id, group) = ((wanted.run.id().0, number), Rc::new(group));
             cache.borrow_mut().insert(id, group.clone());
             pins.borrow_mut().groups.insert(id, group);
         }
     }
-    Ok(())
+    loaded
+}
+
+/// What a read lacks and cannot get.
+pub(crate) struct Lacking {
+    /// The run it is of.
+    pub run: Rc<Run>,
+    /// Why.
+    pub unread: Unread,
+}
+
+impl From<Lacking> for Error {
+    fn from(lacking: Lacking) -> Self {
+        lacking.unread.error
+    }
 }

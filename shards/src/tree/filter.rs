@@ -31,6 +31,11 @@ impl Filter {
         filter
     }
 
+    /// Returns the filter of a run whose keys are not all known: everything may be there.
+    pub fn full() -> Self {
+        Self { lines: vec![0xff; LINE_BYTES] }
+    }
+
     /// Takes over bytes that [`Filter::bytes`] gave; `None` when they cannot be a filter.
     pub fn open(bytes: Vec<u8>) -> Option<Self> {
         let is_whole = !bytes.is_empty() && bytes.len().is_multiple_of(LINE_BYTES);

@@ -80,6 +80,12 @@ impl Levels {
         next
     }
 
+    /// Returns whether a group of some run was found to be damaged: a merge would fail, or lose
+    /// what the rest of the run still has.
+    pub fn is_damaged(&self) -> bool {
+        self.levels.iter().flatten().any(|run| run.is_damaged())
+    }
+
     /// Returns the most urgent merge, if one is due. `cursor` remembers where in each level the
     /// last one took its run, so that all keys have their turn. `level_bytes`: the size of level 1.
     pub fn plan(&self, cursor: &mut [Vec<u8>; LEVELS_MAX], level_bytes: u64) -> Option<Plan> {

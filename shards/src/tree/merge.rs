@@ -163,8 +163,9 @@ impl<'a> Input<'a> {
         while let Some(run) = self.runs.first() {
             let count = READ_GROUPS.min(run.group_count() - self.next_group);
             if count > 0 {
-                self.ahead.extend(run.read(self.next_group, count).await?);
-                self.next_group += count;
+                let groups = run.read(self.next_group, count).await?;
+                self.next_group += groups.len() as u32;
+                self.ahead.extend(groups);
                 return Ok(self.ahead.pop_front());
             }
             self.runs = &self.runs[1..];

@@ -24,6 +24,7 @@
 //! | `seal` | how do sorted versions become a run |
 //! | `run` | how is a run opened and searched |
 //! | `levels` | which runs make up a tree, which are merged next |
+//! | `mend` | what of a damaged run can be made again from the rest of it |
 //! | `merge` | how do several runs become one |
 //! | `scan` | which keys are in a range at a snapshot |
 //! | `cache` | which groups are in memory, how does a read get the others |
@@ -39,6 +40,7 @@ mod group;
 mod levels;
 mod limits;
 mod memory;
+mod mend;
 mod merge;
 mod run;
 mod scan;
@@ -50,13 +52,14 @@ mod version;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cache::{Cache, Pins, Reach, load};
+pub(crate) use cache::{Cache, Lacking, Pins, Reach, load};
 pub(crate) use files::{Files, Shape};
 pub(crate) use group::Group;
 pub(crate) use levels::Plan;
 pub(crate) use memory::Memory;
+pub(crate) use mend::rewrite;
 pub(crate) use merge::{flush, merge};
-pub(crate) use run::{FenceKeys, Run, RunFacts, storage};
+pub(crate) use run::{FenceKeys, Run, RunFacts, Unread, storage};
 pub(crate) use scan::{Item, Window};
 pub(crate) use tree::Tree;
 pub(crate) use version::{Found, Held, Row};

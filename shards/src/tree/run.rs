@@ -8,8 +8,11 @@
 //! | 2 fences | `u32 n`, `n` ends of keys, `n` begins (u64), the first keys of the groups |
 //! | 3 filter | `filter.rs` |
 //!
-//! Fences and filter stay in memory while the run is open.
+//! Fences and filter stay in memory while the run is open. Damaged ones are made again from the
+//! groups (`mend.rs`). A damaged group is an error for who needs it, and for nobody else.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use pieskieo_io::file::Dir;
@@ -18,6 +21,7 @@ use pieskieo_io::segment::{self, PartKind, Segment, SegmentId, SegmentIdentity, 
 use super::cache::Reach;
 use super::filter::Filter;
 use super::group::Group;
+use super::mend;
 use super::version::{Found, Held};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
@@ -49,9 +53,33 @@ pub(crate) struct RunFacts {
 /// An open run.
 pub(crate) struct Run {
     pub(super) facts: RunFacts,
-    pub(super) segment: Segment,
+    source: Source,
     fences: Fences,
     filter: Filter,
+    /// Groups that were found damaged.
+    damaged: RefCell<BTreeSet<u32>>,
+}
+
+/// Where a run's groups are.
+enum Source {
+    File(Box<Segment>),
+    /// Not even the table of blocks can be read: why.
+    Lost(String),
+}
+
+/// Why groups could not be read.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    /// The error; what it says of a damaged group is file and offset.
+    pub error: Error,
+    /// The group that is damaged, if one is.
+    pub group: Option<u32>,
+}
+
+impl From<Unread> for Error {
+    fn from(unread: Unread) -> Self {
+        unread.error
+    }
 }
 
 /// The first version of each group.
@@ -64,23 +92,55 @@ pub(super) struct Fences {
 impl Run {
     /// Opens the file of a run.
     ///
-    /// **Cost**: reads the block table, the fences and the filter.
-    /// **Errors**: `Corrupt` naming the file when it is not the one described or is damaged.
+    /// **Cost**: reads the block table, the fences and the filter; every group when these are
+    /// damaged.
+    /// **Errors**: `Corrupt` naming the file when it is missing or not the one described. One that
+    /// is damaged is opened: what cannot be read of it is told when it is needed.
     pub async fn open(
         dir: &Dir,
         identity: SegmentIdentity,
         facts: RunFacts,
     ) -> Result<Self, Error> {
-        let segment = Segment::open(dir, identity, facts.seal).await.map_err(storage)?;
-        let fences = segment.read_part(FENCES).await.map_err(storage)?;
-        let fences = Fences::decode(&fences)?;
-        let filter = segment.read_part(FILTER).await.map_err(storage)?;
-        let filter = Filter::open(filter)
-            .ok_or_else(|| Error::Corrupt(format!("segment {}: bad filter", facts.seal.id.0)))?;
-        if fences.ends.len() != segment.block_count(GROUPS) as usize || fences.ends.is_empty() {
-            return Err(Error::Corrupt(format!("segment {}: bad fences", facts.seal.id.0)));
-        }
-        Ok(Self { facts, segment, fences, filter })
+        let damaged = RefCell::default();
+        let segment = match Segment::open(dir, identity, facts.seal).await {
+            Ok(segment) => segment,
+            Err(segment::Error::Damaged(damage)) if mend::is_in_place(damage.kind) => {
+                tracing::error!(%damage, "a segment cannot be opened, its keys cannot be read");
+                let (fences, filter) = mend::of_nothing(&facts);
+                damaged.replace(BTreeSet::from([0]));
+                let source = Source::Lost(damage.to_string());
+                return Ok(Self { facts, source, fences, filter, damaged });
+            }
+            Err(error) => return Err(storage(error)),
+        };
+        let (fences, filter) = match guides(&segment, &facts).await {
+            Err(Error::Corrupt(cause)) if segment.block_count(GROUPS) > 0 => {
+                tracing::warn!(cause, "fences and filter of a segment are made anew from its rows");
+                mend::of_groups(&segment, &facts).await?
+            }
+            guides => guides?,
+        };
+        Ok(Self { facts, source: Source::File(Box::new(segment)), fences, filter, damaged })
+    }
+
+    /// Returns whether some group was found to be damaged.
+    pub fn is_damaged(&self) -> bool {
+        !self.damaged.borrow().is_empty()
+    }
+
+    /// Returns the keys between which those of a group are, both included.
+    pub fn keys_of(&self, group: u32) -> (&[u8], &[u8]) {
+        let next = group as usize + 1;
+        let last =
+            if next < self.fences.ends.len() { self.fences.key(next) } else { &self.facts.last };
+        (self.fences.key(group as usize), last)
+    }
+
+    /// Returns the smallest end behind `after` of the keys of groups that were found damaged.
+    pub fn damage_behind(&self, after: Option<&[u8]>) -> Option<&[u8]> {
+        let damaged = self.damaged.borrow();
+        let ends = damaged.iter().map(|group| self.keys_of(*group).1);
+        ends.filter(|end| after.is_none_or(|after| after < *end)).min()
     }
 
     /// Returns the number of the run's file.
@@ -100,7 +160,11 @@ impl Run {
 
     /// Returns the bytes held in memory while the run is open.
     pub fn memory_bytes(&self) -> usize {
-        self.segment.memory_bytes()
+        let segment = match &self.source {
+            Source::File(segment) => segment.memory_bytes(),
+            Source::Lost(cause) => cause.capacity(),
+        };
+        segment
             + self.fences.keys.capacity()
             + self.fences.ends.len() * 12
             + self.filter.bytes().len()
@@ -157,13 +221,55 @@ impl Run {
         Ok((number, group, row))
     }
 
-    /// Reads neighbouring groups from the disk.
+    /// Reads neighbouring groups from the disk; only the first when one of the others is damaged,
+    /// which then nobody may need.
     ///
     /// **Errors**: `Storage`; `Corrupt` naming file and offset.
-    pub(super) async fn read(&self, first: u32, count: u32) -> Result<Vec<Group>, Error> {
-        let blocks = self.segment.read_run(GROUPS, first, count).await.map_err(storage)?;
-        blocks.into_iter().map(Group::open).collect()
+    pub(super) async fn read(&self, first: u32, count: u32) -> Result<Vec<Group>, Unread> {
+        match self.read_all(first, count).await {
+            Err(Unread { group: Some(_), .. }) if count > 1 => self.read_all(first, 1).await,
+            read => read,
+        }
     }
+
+    async fn read_all(&self, first: u32, count: u32) -> Result<Vec<Group>, Unread> {
+        let segment = match &self.source {
+            Source::File(segment) => segment,
+            Source::Lost(cause) => {
+                return Err(Unread { error: Error::Corrupt(cause.clone()), group: Some(first) });
+            }
+        };
+        let blocks = segment.read_run(GROUPS, first, count).await.map_err(|error| {
+            let group = match &error {
+                segment::Error::Damaged(damage) => {
+                    Some(damage.block.map_or(first, |(_, block)| block))
+                }
+                _ => None,
+            };
+            self.damaged.borrow_mut().extend(group);
+            Unread { error: storage(error), group }
+        })?;
+        let open = |(group, bytes)| {
+            Group::open(bytes).map_err(|error| {
+                self.damaged.borrow_mut().insert(group);
+                Unread { error, group: Some(group) }
+            })
+        };
+        (first..).zip(blocks).map(open).collect()
+    }
+}
+
+/// Reads fences and filter.
+async fn guides(segment: &Segment, facts: &RunFacts) -> Result<(Fences, Filter), Error> {
+    let bad = |what| Error::Corrupt(format!("segment {}: bad {what}", facts.seal.id.0));
+    let fences = segment.read_part(FENCES).await.map_err(storage)?;
+    let fences = Fences::decode(&fences)?;
+    let filter = segment.read_part(FILTER).await.map_err(storage)?;
+    let filter = Filter::open(filter).ok_or_else(|| bad("filter"))?;
+    if fences.ends.len() != segment.block_count(GROUPS) as usize || fences.ends.is_empty() {
+        return Err(bad("fences"));
+    }
+    Ok((fences, filter))
 }
 
 impl Fences {
@@ -238,6 +344,11 @@ impl FenceKeys {
     pub async fn read(segment: &Segment) -> Option<Self> {
         let bytes = segment.read_part(FENCES).await.ok()?;
         Fences::decode(&bytes).ok().map(Self)
+    }
+
+    /// Returns whether a part is made of the groups.
+    pub fn are_guides(part: PartKind) -> bool {
+        part == FENCES || part == FILTER
     }
 
     /// Returns whether a part's blocks are groups.

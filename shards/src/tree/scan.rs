@@ -392,7 +392,9 @@ impl<'a> Cold<'a> {
             std::ops::Bound::Excluded(from) => (from, Timestamp(0)),
             std::ops::Bound::Unbounded => (&[][..], Timestamp::MAX),
         };
-        let run = self.runs.partition_point(|run| run.facts.last.as_slice() < from);
+        // Neither in a run that ends with the key itself is anything behind it.
+        let is_passed = |run: &Rc<Run>| self.limits.is_before(&run.facts.last);
+        let run = self.runs.partition_point(is_passed);
         let Some(found) = self.runs.get(run) else { return Ok(()) };
         if self.limits.is_behind(&found.facts.first) {
             return Ok(());

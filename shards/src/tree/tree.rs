@@ -154,8 +154,17 @@ impl Tree {
         self.levels = self.levels.edited(&[], runs);
     }
 
-    /// Returns the most urgent merge, if one is due.
+    /// Returns the end behind `after` of the first keys that were found to be damaged.
+    pub fn damage_behind(&self, after: Option<&[u8]>) -> Option<Vec<u8>> {
+        let ends = self.levels.runs().filter_map(|(_, run)| run.damage_behind(after));
+        ends.min().map(<[u8]>::to_vec)
+    }
+
+    /// Returns the most urgent merge, if one is due. The runs of a damaged tree stay as they are.
     pub fn plan(&mut self, level_bytes: u64) -> Option<Plan> {
+        if self.levels.is_damaged() {
+            return None;
+        }
         self.levels.plan(&mut self.cursor, level_bytes)
     }
 

@@ -26,10 +26,8 @@ use super::options::{Metric, VectorOptions};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
 use crate::ids::{RecordId, Timestamp};
+use crate::image::{Model, other_options};
 
-/// What the first byte of a head says.
-const KIND: u8 = 1;
-const FORMAT: u8 = 1;
 /// Bytes after which a block ends: copied in one step, in about 50 microseconds (estimate).
 const BLOCK_BYTES: usize = 256 << 10;
 /// Slots of one block at most: free ones take a byte.
@@ -75,9 +73,7 @@ impl VectorIndex {
         self.is_held = true;
         let count = self.entries.slot_count() as u32;
         let VectorOptions { dim, metric, m, .. } = self.options;
-        let mut out = Writer::with_capacity(32);
-        out.u8(KIND);
-        out.u8(FORMAT);
+        let mut out = Model::Vectors.begin_head();
         out.count(dim);
         out.u8(number_of(metric));
         out.count(m);
@@ -156,18 +152,12 @@ impl Revival {
     ///
     /// **Errors**: `Corrupt` when it is none, or one of other options.
     pub(crate) fn begin(options: VectorOptions, head: &[u8]) -> Result<Self, Error> {
-        let mut input = Reader::new(head, "head of a vector image");
-        if input.u8("kind")? != KIND {
-            return Err(input.corrupt("kind"));
-        }
-        if input.u8("format")? != FORMAT {
-            return Err(input.corrupt("format"));
-        }
+        let mut input = Model::Vectors.open_head(head)?;
         let dim = input.count("dimension")?;
         let metric = input.u8("metric")?;
         let m = input.count("links")?;
         if (dim, metric, m) != (options.dim, number_of(options.metric), options.m) {
-            return Err(Error::Corrupt("the image is of an index with other options".into()));
+            return Err(other_options());
         }
         let mut index = VectorIndex::open(options);
         index.graph.set_random(input.u64("state of the generator")?);

@@ -10,6 +10,7 @@
 //! | `closing` | what becomes of what is still asked of a core that has closed |
 //! | `conflicts` | can an update be lost, or a key be inserted twice |
 //! | `content` | how are rows written and read whose texts and vectors follow from integers |
+//! | `damage` | what becomes of each damaged part of each file |
 //! | `edges` | do both ends of an edge always agree |
 //! | `faults` | what does a disk that tears, loses or refuses do to acknowledged commits |
 //! | `harness` | how is a scenario run for many seeds and through crashes |
@@ -33,6 +34,7 @@ mod bank;
 mod closing;
 mod conflicts;
 mod content;
+mod damage;
 mod edges;
 mod faults;
 mod harness;
