@@ -189,7 +189,7 @@ impl Store {
 }
 
 /// Bytes of an edge's key behind its source's.
-const EDGE_NAME_BYTES: usize = 8;
+pub(super) const EDGE_NAME_BYTES: usize = 8;
 
 /// Visits the next current keys; returns `false` when there were none left.
 fn step(

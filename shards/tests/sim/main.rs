@@ -16,6 +16,7 @@
 //! | `lists` | how is a record a list that only grows, and who wrote down what was done to it |
 //! | `images` | do indexes that are read from images equal their records |
 //! | `model` | which tables and operations do the scenarios share |
+//! | `past` | is the past read as it was, for as long as it is kept |
 //! | `segments` | what does a shard do whose segments cannot be written for a while |
 //! | `skew` | do transactions that read what others write have the effect of some serial order |
 //! | `schema` | do schema changes and writes that race leave one truth on all shards |
@@ -32,6 +33,7 @@ mod history;
 mod images;
 mod lists;
 mod model;
+mod past;
 mod schema;
 mod segments;
 mod skew;
