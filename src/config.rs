@@ -6,8 +6,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pieskieo_io::file::host;
+
+/// Longest time the past can be read.
+const RETENTION_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// One setting.
 pub struct Setting {
@@ -36,6 +40,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { key: "statement_timeout_ms", variable: "PIESKIEO_STATEMENT_TIMEOUT_MS", default: "30000", unit: "ms, 1..=86400000", meaning: "time a statement may take" },
     Setting { key: "transaction_idle_timeout_ms", variable: "PIESKIEO_TRANSACTION_IDLE_TIMEOUT_MS", default: "60000", unit: "ms, 1..=3600000", meaning: "time a transaction may wait for its client's next request" },
     Setting { key: "idempotency_retention_ms", variable: "PIESKIEO_IDEMPOTENCY_RETENTION_MS", default: "86400000", unit: "ms, 1..=2592000000", meaning: "time the answer to a request with an idempotency key is remembered" },
+    Setting { key: "retention", variable: "PIESKIEO_RETENTION", default: "24h", unit: "such as 90s, 30min, 24h or 7d, up to 30d; 0 = none", meaning: "how long the past can be read with AS OF; every version written within it stays on disk" },
     Setting { key: "wal_sync", variable: "PIESKIEO_WAL_SYNC", default: "auto", unit: "auto, dsync, fdatasync", meaning: "how the log reaches the disk; auto measures once per folder" },
     Setting { key: "memory", variable: "PIESKIEO_MEMORY", default: "", unit: "such as 300MiB or 4GiB, 64MiB..=16TiB", meaning: "memory of the whole process; default: 70 % of the machine's or of the control group's" },
     Setting { key: "flush_bytes", variable: "PIESKIEO_FLUSH_BYTES", default: "", unit: "bytes, 4096..=4294967296", meaning: "what is written to a shard before it is made into segments; four times as much makes writers wait; default: an eighth of its memory, 64 MiB at most" },
@@ -84,6 +89,8 @@ pub struct Config {
     pub transaction_idle_timeout_ms: u64,
     /// Time the answer to a request with an idempotency key is remembered.
     pub idempotency_retention_ms: u64,
+    /// How long the past can be read; zero: not at all.
+    pub retention: Duration,
     /// Sync method: `auto`, `dsync` or `fdatasync`.
     pub wal_sync: String,
     /// Bytes of memory of the whole process, if chosen.
@@ -174,6 +181,7 @@ impl Settings {
                 3_600_000,
             )?,
             idempotency_retention_ms: self.number("idempotency_retention_ms", 1, 2_592_000_000)?,
+            retention: self.duration("retention", RETENTION_MAX)?,
             wal_sync: self.choice("wal_sync", &["auto", "dsync", "fdatasync"])?,
             memory_bytes: self.size("memory", 64 << 20, 16 << 40)?,
             flush_bytes: self.chosen("flush_bytes", 4096, 1 << 32)?,
@@ -208,6 +216,14 @@ impl Settings {
         let (least, most) = (min >> 20, max >> 40);
         let expected = format!("a size such as 300MiB or 4GiB, from {least}MiB to {most}TiB");
         bytes.map(Some).ok_or_else(|| self.refuse(key, &expected))
+    }
+
+    /// A time with its unit, or 0.
+    fn duration(&self, key: &str, max: Duration) -> Result<Duration, ConfigError> {
+        let time = parse_duration(self.text(key)).filter(|time| *time <= max);
+        let days = max.as_secs() / 86_400;
+        let expected = format!("0, or a time such as 90s, 30min, 24h or 7d, up to {days}d");
+        time.ok_or_else(|| self.refuse(key, &expected))
     }
 
     fn choice(&self, key: &str, choices: &[&str]) -> Result<String, ConfigError> {
@@ -259,6 +275,21 @@ fn parse_size(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
+/// Reads `90s`, `30min`, `24h`, `7d`, `0`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let number: u64 = digits.parse().ok()?;
+    let seconds = match text[digits.len()..].trim_start() {
+        "" if number == 0 => 1,
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
 fn plain(value: &toml::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -296,6 +327,12 @@ mod tests {
         let one = gather(&[], &[("PIESKIEO_SHARD_TOTAL", "2")]);
         assert_eq!(one.check().unwrap().shards, Some(2));
         assert_eq!(gather(&[], &[]).check().unwrap().ef_search, 64);
+        let kept = |text: &str| {
+            let settings = gather(&[], &[("PIESKIEO_RETENTION", text)]);
+            settings.check().unwrap().retention.as_secs()
+        };
+        assert_eq!(["0", "90s", "30min", "7d"].map(kept), [0, 90, 1_800, 604_800]);
+        assert_eq!(gather(&[], &[]).check().unwrap().retention.as_secs(), 86_400);
     }
 
     #[test]
@@ -304,6 +341,8 @@ mod tests {
             (("shards", "0"), "the flag --shards is \"0\", but should be a whole number"),
             (("listen", "here"), "the flag --listen is \"here\", but should be an address"),
             (("wal_sync", "never"), "one of auto, dsync, fdatasync"),
+            (("retention", "24"), "the flag --retention is \"24\", but should be 0, or a time"),
+            (("retention", "31d"), "up to 30d"),
             (("tls_cert", "a.pem"), "tls_cert and tls_key belong together"),
         ];
         for (flag, expected) in cases {

@@ -135,6 +135,7 @@ pub(crate) fn boot(config: &Config) -> Result<Booted, ServeError> {
         flush_bytes: budget.flush as usize,
         hot_bytes_max: (budget.flush as usize).saturating_mul(4),
         cache_bytes: budget.cache as usize,
+        retention: config.retention,
         ..StorageOptions::default()
     };
     let options = BootOptions {

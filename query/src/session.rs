@@ -310,7 +310,7 @@ impl Session {
     ) -> Result<Outcome> {
         let request = Request::new(self.client(), params, cancel.0.clone())?;
         let ready = item.ready(request.engine(), request.catalog())?;
-        request.stream(ready.reads()?).await
+        request.stream(ready.reads()?, item.parsed.as_of).await
     }
 
     /// Returns the kinds of the statements of a text, for metrics and admission.

@@ -175,7 +175,7 @@ fn settings_and_transactions() {
     check("SHOW ef_search", "Show(Setting(ef_search))");
     check("SHOW COLUMNS FROM t", "Show(Columns(t))");
     check("DESCRIBE t", "Show(Columns(t))");
-    let plain = "Begin(Modes { isolation: None, read_only: None })";
+    let plain = "Begin(Modes { isolation: None, read_only: None, as_of: None })";
     check(
         "BEGIN; COMMIT; ROLLBACK; START TRANSACTION",
         &format!("{plain}; Commit; Rollback; {plain}"),
@@ -183,11 +183,12 @@ fn settings_and_transactions() {
     check("BEGIN WORK; END TRANSACTION; ABORT", &format!("{plain}; Commit; Rollback"));
     check(
         "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-        "Begin(Modes { isolation: Some(Snapshot), read_only: Some(true) })",
+        "Begin(Modes { isolation: Some(Snapshot), read_only: Some(true), as_of: None })",
     );
     check(
         "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE NOT DEFERRABLE READ WRITE",
-        "SetTransaction(Modes { isolation: Some(Serializable), read_only: Some(false) })",
+        "SetTransaction(Modes { isolation: Some(Serializable), read_only: Some(false), \
+         as_of: None })",
     );
     check("SAVEPOINT A; RELEASE a", "Savepoint(a); Release(a)");
     check("RELEASE SAVEPOINT \"A b\"", "Release(A b)");

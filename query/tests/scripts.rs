@@ -2,11 +2,13 @@
 //!
 //! A script is a file in the format of SQLite's logic tests below `pql`, run on a database of its
 //! own. `statement error CODE` names a code of `PQL.md`. `PIESKIEO_SCRIPT=graph` runs only the
-//! files whose path contains "graph". The statements of `PQL.md` itself run as well. The scripts
+//! files whose path contains "graph". `NOTE a` notes the last commit, and `COMMIT :a` stands for it
+//! later: numbers of commits differ from run to run. The statements of `PQL.md` itself run as well. The scripts
 //! below `plans` ask for plans, which name the number of shards, and run on two.
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +16,8 @@ use serde_json::Value as Json;
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner};
 use support::{Answer, Client, with_database};
 
-/// A session as the script runner wants it.
-struct Scripted(Client);
+/// A session as the script runner wants it, and the commits that were noted.
+struct Scripted(Client, BTreeMap<String, String>);
 
 /// A refusal, shown with its code first: that is what scripts expect.
 #[derive(Debug)]
@@ -34,6 +36,14 @@ impl DB for Scripted {
     type ColumnType = DefaultColumnType;
 
     fn run(&mut self, text: &str) -> Result<DBOutput<DefaultColumnType>, Refused> {
+        if let Some(name) = text.strip_prefix("NOTE ") {
+            let answer = self.0.ask("SHOW commit_id").map_err(Refused)?;
+            let commit = answer.rows()[0][0].as_str().expect("a number").to_owned();
+            self.1.insert(format!("COMMIT :{name}"), format!("COMMIT {commit}"));
+            return Ok(DBOutput::StatementComplete(0));
+        }
+        let noted = |text: String, (from, to): (&String, &String)| text.replace(from, to);
+        let text = &self.1.iter().fold(text.to_owned(), noted);
         let answer = self.0.ask(text).map_err(Refused)?;
         if answer.columns.is_empty() {
             return Ok(DBOutput::StatementComplete(answer.affected.unwrap_or(0)));
@@ -101,7 +111,7 @@ fn mismatches(path: &Path, shards: u16) -> Vec<String> {
         Err(error) => return vec![format!("{error}")],
     };
     with_database(shards, |open| {
-        let mut runner = Runner::new(|| async { Ok(Scripted(open())) });
+        let mut runner = Runner::new(|| async { Ok(Scripted(open(), BTreeMap::new())) });
         let run = |record| runner.run(record).err();
         let failed = records.into_iter().filter_map(run);
         failed.map(|error| format!("{shards} shards: {}", error.display(false))).collect()

@@ -44,6 +44,12 @@ pub enum Error {
     /// A fixed limit of one transaction or one answer is exceeded. Ask for less.
     #[error("{0}")]
     TooLarge(String),
+    /// What was at this point of the past is not kept, or not any more. Ask for a later point.
+    #[error("{0}")]
+    SnapshotTooOld(String),
+    /// This point of time has not come. Ask for an earlier one.
+    #[error("{0}")]
+    NotYet(String),
     /// The deadline passed or the client went away.
     #[error("the statement was cancelled: {0}")]
     Cancelled(String),

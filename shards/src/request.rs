@@ -25,12 +25,15 @@ pub struct ReadView {
     pub txn: Option<TxnId>,
     /// Whether the owner remembers what `txn` reads and validates it when `txn` commits.
     pub validated: bool,
+    /// Whether the snapshot may be older than what indexes know: everything is answered from the
+    /// records. There is no `txn` then.
+    pub past: bool,
 }
 
 impl ReadView {
     /// Returns the view of a reader that writes nothing.
     pub fn at(snapshot: Timestamp) -> Self {
-        Self { snapshot, txn: None, validated: false }
+        Self { snapshot, txn: None, validated: false, past: false }
     }
 }
 
@@ -292,6 +295,9 @@ pub enum Request {
         /// The new snapshot.
         next: Arc<Catalog>,
     },
+    /// Shard 0 only: notes in the history of the process which tables there are from here on.
+    /// `Reply::Done` once durable, or once it is known that it cannot be for now.
+    Remember,
     /// Asks up to which commit everything prepared here has a durable outcome. `Reply::Settled`.
     Settled,
     /// Counters for metrics and `verify`. `Reply::Stats`.

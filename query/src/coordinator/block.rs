@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pieskieo_shards::ids::TableId;
-use pieskieo_shards::txn::{Isolation, Transaction};
+use pieskieo_shards::txn::{Isolation, Lease, Transaction};
 
 use crate::error::{Error, Result, code};
 use crate::suggest;
@@ -17,6 +17,8 @@ pub(crate) struct Block {
     pub txn: Option<Transaction>,
     /// What it promises about what it reads.
     pub isolation: Isolation,
+    /// The point in the past that it reads, if it reads the past.
+    pub past: Option<Lease>,
     /// Whether it refuses to write.
     pub read_only: bool,
     /// Whether it is known to write nothing.
@@ -62,7 +64,7 @@ impl Block {
     /// Changes the modes as far as they are given.
     fn adopt(&mut self, modes: Modes) {
         self.isolation = modes.isolation.unwrap_or(self.isolation);
-        self.read_only = modes.read_only.unwrap_or(self.read_only);
+        self.read_only = modes.read_only.unwrap_or(self.read_only) || modes.as_of.is_some();
     }
 
     /// Runs a SET TRANSACTION.
@@ -87,6 +89,9 @@ impl Block {
     ///
     /// **Errors**: `25006`.
     pub fn check_writable(&self) -> Result<()> {
+        if self.past.is_some() {
+            return Err(written_past());
+        }
         if self.read_only {
             let message = "the transaction is READ ONLY";
             return Err(Error::new(code::READ_ONLY_TRANSACTION, message)
@@ -148,4 +153,10 @@ impl Block {
             txn.abort().await;
         }
     }
+}
+
+/// The error of a change in a statement, or a transaction, that reads the past.
+pub(crate) fn written_past() -> Error {
+    Error::new(code::READ_ONLY_TRANSACTION, "what is read AS OF the past cannot be changed")
+        .with_hint("Leave AS OF out of what writes, or read with it in a statement of its own.")
 }

@@ -11,13 +11,14 @@ use arrow_array::RecordBatch;
 use datafusion::sql::sqlparser::ast::Query;
 use pieskieo_io::rt;
 use pieskieo_io::time;
-use pieskieo_shards::actor::Core;
+use pieskieo_shards::actor::{AsOf, Core};
 use pieskieo_shards::catalog::{Catalog, Table};
-use pieskieo_shards::ids::{ShardId, TableId};
+use pieskieo_shards::ids::{ShardId, TableId, Timestamp};
 use pieskieo_shards::request::ReadView;
 use pieskieo_shards::txn::{Isolation, Lease, Transaction};
+use serde_json::Value as Json;
 
-use super::block::Block;
+use super::block::{Block, written_past};
 use super::parts::{Begin, End, Part, parts};
 use super::select::{self, Reads, collect, collected};
 use super::sequence::{self, Sequences};
@@ -36,7 +37,7 @@ use crate::plan::Engine;
 use crate::plan::constant::Constants;
 use crate::plan::graph::table_named;
 use crate::prepared::{Item, Ready};
-use crate::syntax::{Modes, Name, Statement};
+use crate::syntax::{AsOfClause, Instant, Modes, Name, Statement};
 
 /// How often a part of a request starts again after losing to another transaction. Each time the
 /// winner has committed, so the whole makes progress.
@@ -263,6 +264,9 @@ impl<'s> Request<'s> {
     ///
     /// **Errors**: as [`Request::scope`].
     pub async fn scope_on(&mut self, shards: &[ShardId]) -> Result<Scope> {
+        if let Some(past) = &self.block.past {
+            return Ok(self.scope_at(past.view()));
+        }
         let txn = self.transaction();
         if txn.has_writes() {
             txn.flush().await?;
@@ -311,17 +315,56 @@ impl<'s> Request<'s> {
     /// Runs a single query whose rows are read while they are made.
     ///
     /// **Errors**: as a query.
-    pub async fn stream(self, reads: &Reads) -> Result<Outcome> {
-        let lease = self.core.lease();
+    pub async fn stream(self, reads: &Reads, as_of: Option<AsOfClause>) -> Result<Outcome> {
+        let lease = match as_of {
+            Some(clause) => self.past(clause)?,
+            None => self.core.lease(),
+        };
         self.stream_at(reads, lease).await
+    }
+
+    /// Leases the point in the past that a clause says.
+    ///
+    /// **Errors**: `72000` when it is not kept, or not any more; `22023` for the future.
+    fn past(&self, clause: AsOfClause) -> Result<Lease> {
+        let at = match clause.at {
+            Instant::CommitParameter(number) => self.instant(number, Instant::commit),
+            Instant::TimeParameter(number) => self.instant(number, Instant::time),
+            written => Ok(written),
+        };
+        let leased = at.and_then(|at| {
+            let at = match at {
+                Instant::Commit(number) => AsOf::Commit(Timestamp(number)),
+                Instant::Time(micros) => AsOf::Time(micros),
+                Instant::Ago(ago) => {
+                    let ago = u64::try_from(ago.as_micros()).unwrap_or(u64::MAX);
+                    AsOf::Time(time::wall().0.saturating_sub(ago))
+                }
+                Instant::CommitParameter(_) | Instant::TimeParameter(_) => {
+                    return Err(Error::internal("a parameter that stands for another"));
+                }
+            };
+            Ok(self.core.past(at)?)
+        });
+        leased.map_err(|error| error.at(clause.position))
+    }
+
+    fn instant(&self, number: usize, read: impl Fn(&str) -> Result<Instant>) -> Result<Instant> {
+        match number.checked_sub(1).and_then(|position| self.params.get(position)) {
+            Some(Param::Json(Json::String(text))) => read(text),
+            Some(Param::Json(Json::Number(number))) => read(&number.to_string()),
+            _ => Err(Error::new(
+                code::UNDEFINED_PARAMETER,
+                format!("parameter ${number} has no value that AS OF can read"),
+            )),
+        }
     }
 
     /// As [`Request::stream`], at the snapshot of a lease.
     ///
     /// **Errors**: as a query.
     pub async fn stream_at(self, reads: &Reads, lease: Lease) -> Result<Outcome> {
-        let view = ReadView::at(lease.snapshot());
-        let scope = self.scope_at(view);
+        let scope = self.scope_at(lease.view());
         select::run(&self, reads, scope, lease).await
     }
 
@@ -361,14 +404,17 @@ impl<'s> Request<'s> {
             Begin::Implied => Modes::default(),
             Begin::Earlier => return self.go_on(part).await,
         };
+        let past = modes.as_of.map(|clause| self.past(clause)).transpose()?;
         if part.end == End::Later {
-            self.block = Block::new(modes);
+            self.block = Block { past, ..Block::new(modes) };
             (self.outlives, self.renewed) = (true, true);
             return self.go_on(part).await;
         }
         // What only reads needs no more than its snapshot, and is never refused.
         let writes = part.items.iter().any(|item| changes(&item.parsed.statement));
-        let fresh = || Block { only_reads: !writes, ..Block::new(modes) };
+        let (core, past) = (self.core.clone(), past.as_ref());
+        let again = || past.map(|lease| core.lease_of(lease.view()));
+        let fresh = || Block { only_reads: !writes, past: again(), ..Block::new(modes) };
         let work = async |request: &mut Self| {
             let mut outcomes = Vec::with_capacity(part.items.len());
             for item in part.items {
@@ -518,6 +564,18 @@ impl<'s> Request<'s> {
     }
 
     async fn statement(&mut self, item: &Item) -> Result<Outcome> {
+        let Some(clause) = item.parsed.as_of else { return self.statement_now(item).await };
+        if item.calls_sequences() {
+            return Err(written_past().at(clause.position));
+        }
+        let past = Some(self.past(clause)?);
+        let before = std::mem::replace(&mut self.block.past, past);
+        let outcome = Box::pin(self.statement_now(item)).await;
+        self.block.past = before;
+        outcome
+    }
+
+    async fn statement_now(&mut self, item: &Item) -> Result<Outcome> {
         if let Some(outcome) = self.control(&item.parsed.statement).await? {
             return Ok(outcome);
         }
@@ -567,6 +625,12 @@ impl<'s> Request<'s> {
             Isolation::Serializable => "serializable",
             Isolation::Snapshot => "snapshot",
         }
+    }
+
+    /// Returns the commit whose state is read: of the past, or the last one.
+    pub fn commit(&self) -> Timestamp {
+        let past = self.block.past.as_ref();
+        past.map_or_else(|| self.core.last_commit(), Lease::snapshot)
     }
 
     /// Returns whether the transaction refuses to write.

@@ -255,10 +255,14 @@ fn sequences(catalog: &Catalog) -> Result<Outcome> {
     texts(&[("name", names), ("definition", definitions)])
 }
 
-/// Returns what PostgreSQL's drivers ask of the transaction.
+/// Returns what PostgreSQL's drivers ask of the transaction, and which commit is read.
 fn of_transaction(request: &Request<'_>, name: &str) -> Option<String> {
     Some(match name {
         "transaction_isolation" => request.isolation_name().to_owned(),
+        "commit_id" => request.commit().to_string(),
+        "oldest_commit_id" => {
+            request.core().oldest_commit().map_or_else(|| "none".to_owned(), |at| at.to_string())
+        }
         "transaction_read_only" => if request.is_read_only() { "on" } else { "off" }.to_owned(),
         _ => return None,
     })

@@ -150,6 +150,8 @@ codes! {
         "The server is starting or stopping.";
     IO_ERROR = "58030", "io_error", Unavailable,
         "The disk or the network below failed.";
+    SNAPSHOT_TOO_OLD = "72000", "snapshot_too_old", FixRequest,
+        "What was at this point of the past is not kept, or not any more.";
     KEY_REUSED = "IK001", "idempotency_key_reused", FixRequest,
         "The idempotency key belongs to another request.";
     KEY_IN_USE = "IK002", "idempotency_key_in_use", Retry,

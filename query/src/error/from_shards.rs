@@ -32,6 +32,10 @@ impl From<pieskieo_shards::Error> for Error {
                 .with_hint("Raise the setting \"memory\", delete records, or drop an index."),
             Shard::TooLarge(text) => Self::new(code::PROGRAM_LIMIT, text)
                 .with_hint("Change or read fewer records in one request."),
+            Shard::SnapshotTooOld(text) => Self::new(code::SNAPSHOT_TOO_OLD, text)
+                .with_hint("The setting \"retention\" says how long the past is kept."),
+            Shard::NotYet(text) => Self::new(code::INVALID_PARAMETER_VALUE, text)
+                .with_hint("AS OF wants a time or a commit that has passed."),
             Shard::Cancelled(_) => Self::new(code::QUERY_CANCELED, message),
             Shard::OutcomeUnknown(_) => Self::new(code::OUTCOME_UNKNOWN, message)
                 .with_hint("Read the record after the server has recovered."),

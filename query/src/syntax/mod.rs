@@ -24,6 +24,7 @@
 //! | `definition` | what does a CREATE, DROP or TRUNCATE say |
 //! | `constraint` | what does a constraint of a CREATE say |
 //! | `sequence` | what does a statement about a sequence say |
+//! | `as_of` | which point in the past does a statement read |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
 //! | `column_type` | which type does a type name mean |
 //! | `setting` | what does a SET, SHOW or EXPLAIN say |
@@ -33,6 +34,7 @@
 //! | `pipeline` | what does a QUERY pipeline say |
 //! | `names` | how does a written name become a stored one |
 
+mod as_of;
 mod change;
 mod column_type;
 mod constraint;
@@ -49,6 +51,7 @@ mod statement;
 mod tokens;
 mod transaction;
 
+pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
 pub use names::{name_of, position_of, single_name};
 pub use parse::{parse, parse_expression};

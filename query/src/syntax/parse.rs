@@ -7,7 +7,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, change, definition, pattern_parse, pipeline, sequence, setting, transaction,
+    Parsed, Statement, as_of, change, definition, pattern_parse, pipeline, sequence, setting,
+    transaction,
 };
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;
@@ -60,12 +61,14 @@ pub fn parse(text: &str) -> Result<Vec<Parsed>> {
         .map(|tokens| {
             let range = byte_at.range(&tokens, text);
             let parameter_count = tokens::parameter_count(&tokens)?;
+            let (tokens, as_of) = as_of::extract(tokens)?;
             let statement = if tokens::may_nest(&tokens) {
                 stacker::maybe_grow(STACK_LEFT_MIN, STACK_PIECE, || parse_tokens(tokens))?
             } else {
                 parse_tokens(tokens)?
             };
-            Ok(Parsed { statement, text: range, parameter_count })
+            let (statement, as_of) = as_of::attach(statement, as_of)?;
+            Ok(Parsed { statement, text: range, parameter_count, as_of })
         })
         .collect()
 }

@@ -10,7 +10,7 @@ use pieskieo_shards::catalog::Action;
 use pieskieo_shards::value::ColumnType;
 use pieskieo_shards::vector::Metric;
 
-use super::{Modes, Pipeline};
+use super::{AsOfClause, Modes, Pipeline};
 
 /// One statement and where it stood.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Parsed {
     pub text: Range<usize>,
     /// The highest `$n` it uses; 0 without parameters.
     pub parameter_count: usize,
+    /// The point in the past that it reads, if it says one.
+    pub as_of: Option<AsOfClause>,
 }
 
 /// A name and where it stood.

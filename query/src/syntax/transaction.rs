@@ -6,6 +6,7 @@
 //! COMMIT | END [WORK | TRANSACTION]              ROLLBACK | ABORT [WORK | TRANSACTION]
 //! SAVEPOINT name                                 RELEASE [SAVEPOINT] name
 //! ROLLBACK [WORK | TRANSACTION] TO [SAVEPOINT] name
+//! BEGIN and START TRANSACTION may say AS OF a point in the past as well (`as_of`).
 //! mode: ISOLATION LEVEL level | READ ONLY | READ WRITE | [NOT] DEFERRABLE
 //! ```
 //!
@@ -16,6 +17,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use pieskieo_shards::txn::Isolation;
 
+use super::as_of::AsOfClause;
 use super::names::{name_of, new_name};
 use super::parse::{expect_end, near, parser_error, parser_over};
 use super::tokens::word;
@@ -29,6 +31,8 @@ pub struct Modes {
     pub isolation: Option<Isolation>,
     /// `READ ONLY` or `READ WRITE`.
     pub read_only: Option<bool>,
+    /// `AS OF …`, of a BEGIN.
+    pub as_of: Option<AsOfClause>,
 }
 
 /// Returns whether these tokens are a statement about the transaction.

@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use pieskieo_io::rt::{self, CoreId, Queue, RuntimeOptions, Stopper};
@@ -22,6 +23,9 @@ use serde_json::Value as Json;
 
 /// Executors of a test's database, at most.
 const CORES_MAX: u16 = 2;
+
+/// How long the past is kept.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// One statement's answer, on any thread.
 #[derive(Clone, Debug)]
@@ -216,7 +220,8 @@ fn talk_to<T>(
     let cores = shards.min(CORES_MAX);
     let wal = WalOptions { file_bytes: 4 << 20, ..WalOptions::default() };
     // Small, so that what is asked is read from segments too.
-    let storage = StorageOptions { flush_bytes: 16 << 10, ..StorageOptions::default() };
+    let storage =
+        StorageOptions { flush_bytes: 16 << 10, retention: HOUR, ..StorageOptions::default() };
     let path = folder.0.clone();
     let options = BootOptions { path, cores, shard_count: Some(shards), wal, storage };
     let boot = Arc::new(Boot::new(options).expect("there are cores"));

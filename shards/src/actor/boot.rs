@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use futures::channel::oneshot;
 use pieskieo_io::rt::{self, CoreId, MeshEnd};
@@ -19,7 +20,7 @@ use super::recover::{Survey, Verdicts};
 use super::rendezvous::Rendezvous;
 use crate::error::Error;
 use crate::tree::Shape;
-use crate::txn::Clock;
+use crate::txn::{Clock, Timeline};
 
 /// How to open a data directory.
 #[derive(Clone, Debug)]
@@ -60,6 +61,9 @@ pub struct StorageOptions {
     /// Entries from which on a vector or text index has an image on disk. Below, filling it from
     /// records at start is as fast. `usize::MAX`: images are neither written nor read. Default 1024.
     pub image_entries_min: usize,
+    /// How long the records of the past can be read. Zero, the default: not at all. Every version
+    /// written within this time stays on disk.
+    pub retention: Duration,
 }
 
 impl StorageOptions {
@@ -82,6 +86,7 @@ impl Default for StorageOptions {
             run_bytes,
             level_bytes,
             image_entries_min: 1024,
+            retention: Duration::ZERO,
         }
     }
 }
@@ -107,6 +112,8 @@ pub struct CoreBoot {
 pub(crate) struct Shared {
     pub(crate) options: BootOptions,
     pub(crate) clock: Arc<Clock>,
+    /// What is known of the past; empty where it is not kept.
+    pub(crate) timeline: Arc<Mutex<Timeline>>,
     /// Next transaction number not leased to a core.
     pub(crate) txn_next: AtomicU64,
     /// Held while the schema changes. Not on the data path.
@@ -115,6 +122,7 @@ pub(crate) struct Shared {
     pub(crate) described: Rendezvous<Option<Meta>>,
     pub(crate) surveyed: Rendezvous<Survey>,
     pub(crate) judged: Rendezvous<Verdicts>,
+    pub(crate) settled: Rendezvous<()>,
     pub(crate) opened: Rendezvous<()>,
     pub(crate) closed: Rendezvous<()>,
     /// By core: it answers nobody any more.
@@ -140,12 +148,14 @@ impl Boot {
         }
         let shared = Arc::new(Shared {
             clock: Clock::new(cores),
+            timeline: Arc::default(),
             txn_next: AtomicU64::new(1),
             schema: Arc::default(),
             failure: Failure::default(),
             described: Rendezvous::new(cores),
             surveyed: Rendezvous::new(cores),
             judged: Rendezvous::new(cores),
+            settled: Rendezvous::new(cores),
             opened: Rendezvous::new(cores),
             closed: Rendezvous::new(cores),
             left: (0..cores).map(|_| AtomicBool::new(false)).collect(),
@@ -204,6 +214,7 @@ impl Shared {
         self.described.abandon(error);
         self.surveyed.abandon(error);
         self.judged.abandon(error);
+        self.settled.abandon(error);
         self.opened.abandon(error);
         self.closed.abandon(error);
     }

@@ -105,6 +105,8 @@ pub(crate) struct Begun {
     checkpoint: Checkpoint,
     /// The last record of the log at that moment.
     log_end: Lsn,
+    /// Up to where records may forget, and everything else.
+    horizon: Timestamp,
     watermark: Timestamp,
     /// Outcomes that were lost by then: what they tell is contained.
     outcomes_lost: BTreeSet<Timestamp>,
@@ -179,6 +181,7 @@ async fn begin(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<Option<Begun>, Erro
         images,
         checkpoint,
         log_end: shard.wal.last_lsn(),
+        horizon: core.clock().horizon(),
         watermark: core.clock().watermark(),
         outcomes_lost: shard.outcomes_lost.borrow().clone(),
         done: 0,
@@ -189,7 +192,8 @@ async fn begin(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<Option<Begun>, Erro
 async fn carry_out(core: &Rc<Core>, shard: &Rc<Shard>, begun: &mut Begun) -> Result<(), Error> {
     let files = shard.storage.files();
     while let Some(Frozen { tree, layout, memory, is_all }) = begun.frozen.get(begun.done) {
-        let facts = flush(files, layout, memory, begun.watermark, *is_all).await?;
+        let upto = if tree.part.keeps_past() { begun.horizon } else { begun.watermark };
+        let facts = flush(files, layout, memory, upto, *is_all).await?;
         begun.added.extend(facts.into_iter().map(|facts| Placed { tree: *tree, level: 0, facts }));
         begun.done += 1;
     }
@@ -245,8 +249,9 @@ async fn merge_runs(
     plan: Plan,
 ) -> Result<(), Error> {
     let Some(layout) = shard.store.borrow_mut().tree_layout(tree) else { return Ok(()) };
-    let watermark = core.clock().watermark();
-    let merged = merge(shard.storage.files(), &layout, &plan, watermark).await?;
+    let clock = core.clock();
+    let upto = if tree.part.keeps_past() { clock.horizon() } else { clock.watermark() };
+    let merged = merge(shard.storage.files(), &layout, &plan, upto).await?;
     let place = |facts| Placed { tree, level: plan.level, facts };
     let added: Vec<Placed> = merged.into_iter().map(place).collect();
     let mut runs = Vec::new();

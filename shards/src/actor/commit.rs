@@ -90,7 +90,7 @@ async fn try_commit(core: Rc<Core>, shard: &Rc<Shard>, proposal: Proposal) -> Re
     let commit = core.clock().take();
     let record = txn::encode_commit(*txn, commit, writes);
     // Nothing is logged when the log refuses: the timestamp belongs to nobody.
-    let lsn = shard.append(&core, &record).inspect_err(|_| core.clock().finish(commit))?;
+    let lsn = shard.append(&core, &record).inspect_err(|_| core.clock().discard(commit))?;
     match &locks {
         None => apply_all(shard, writes, before, commit),
         Some(_) => {

@@ -17,6 +17,7 @@ use pieskieo_io::rt::{self, CoreId, Task};
 use pieskieo_io::time;
 
 use super::boot::Shared;
+use super::history::HistoryFile;
 use super::loading::load_missing;
 use super::mailbox::Mailbox;
 use super::meta::Meta;
@@ -50,6 +51,8 @@ pub struct Core {
     txns: Cell<(u64, u64)>,
     /// Milliseconds and sequence of the last generated record id.
     last_id: Cell<u64>,
+    /// What is known of the past; core 0 has it, where the past is kept.
+    history: Option<HistoryFile>,
     /// Everything this core keeps running.
     tasks: RefCell<Vec<Task<()>>>,
 }
@@ -70,11 +73,12 @@ pub(crate) struct Pieces {
     pub(crate) mailbox: Mailbox,
     pub(crate) shards: BTreeMap<ShardId, Rc<Shard>>,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) history: Option<HistoryFile>,
 }
 
 impl Core {
     pub(crate) fn assemble(pieces: Pieces) -> Rc<Self> {
-        let Pieces { id, shared, meta, lock, clock, mailbox, shards, catalog } = pieces;
+        let Pieces { id, shared, meta, lock, clock, mailbox, shards, catalog, history } = pieces;
         let core = Rc::new(Self {
             id,
             shared,
@@ -86,6 +90,7 @@ impl Core {
             catalog: RefCell::new(catalog),
             txns: Cell::new((0, 0)),
             last_id: Cell::new(0),
+            history,
             tasks: RefCell::default(),
         });
         CORES.with_borrow_mut(|cores| cores.insert(id, Rc::downgrade(&core)));
@@ -310,6 +315,10 @@ impl Core {
 
     pub(crate) fn clock(&self) -> &Rc<CoreClock> {
         &self.clock
+    }
+
+    pub(crate) fn history(&self) -> Option<&HistoryFile> {
+        self.history.as_ref()
     }
 
     pub(crate) fn mailbox(&self) -> &Mailbox {

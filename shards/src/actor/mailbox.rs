@@ -277,7 +277,8 @@ fn terms_of(request: &Request) -> Terms {
         | Request::Unstage { .. }
         | Request::Abort { .. }
         | Request::ChangeCatalog { .. }
-        | Request::InstallCatalog { .. } => Terms { control: true, deadline: false, ..plain },
+        | Request::InstallCatalog { .. }
+        | Request::Remember => Terms { control: true, deadline: false, ..plain },
     }
 }
 

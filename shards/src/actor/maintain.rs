@@ -21,7 +21,11 @@ pub(crate) async fn run(core: Rc<Core>, shard: Rc<Shard>) {
         shard.work.wait().await;
         let watermark = core.clock().watermark();
         forget_ended(&shard, watermark);
-        shard.store.borrow_mut().set_watermark(watermark);
+        {
+            let mut store = shard.store.borrow_mut();
+            store.set_watermark(watermark);
+            store.set_horizon(core.clock().horizon());
+        }
         while step(&shard) {
             rt::yield_now().await;
         }

@@ -28,11 +28,13 @@ use crate::error::Error;
 pub const META_FILE: &str = "pieskieo.meta";
 
 /// Folders of a data directory.
-const FOLDERS: [&str; 2] = [LOG_FOLDER, SEGMENT_FOLDER];
+const FOLDERS: [&str; 3] = [LOG_FOLDER, SEGMENT_FOLDER, HISTORY_FOLDER];
 /// Folder of the logs within the data directory.
 pub const LOG_FOLDER: &str = "log";
 /// Folder of the segments within the data directory: one folder per shard in it.
 pub const SEGMENT_FOLDER: &str = "segments";
+/// Folder of what is known of the past, where it is kept.
+pub const HISTORY_FOLDER: &str = "history";
 
 const TITLE: &str = "pieskieo data directory";
 const FORMAT: u32 = 1;

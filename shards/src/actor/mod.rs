@@ -12,6 +12,7 @@
 //! | `checkpoint` | how does what is in memory become runs, and the log short |
 //! | `core` | what can the code on one executor do |
 //! | `fill` | how are indexes filled from records that are there already |
+//! | `history` | from where on can the past be read, and how is that known after a restart |
 //! | `image` | how do indexes that are no trees get to the disk, and back when the shard starts |
 //! | `limits` | which bounds hold for requests and answers |
 //! | `loading` | how does work that needs a group from the disk get it |
@@ -33,6 +34,7 @@ mod checkpoint;
 mod commit;
 mod core;
 mod fill;
+mod history;
 mod image;
 mod limits;
 mod loading;
@@ -50,3 +52,4 @@ mod verify;
 
 pub use boot::{Boot, BootOptions, CoreBoot, StorageOptions};
 pub use core::Core;
+pub use history::AsOf;

@@ -6,7 +6,8 @@
 //! 2. Each replays the logs of its shards.
 //! 3. They exchange which transactions are in doubt, and the newest catalog.
 //! 4. Each answers for the logs it has; each settles its own shards and logs that.
-//! 5. When all are done, each starts its tasks.
+//! 5. Core 0 opens what is known of the past.
+//! 6. When all are done, each starts its tasks.
 //!
 //! A failure of one core is the failure of all: none serves half a database.
 
@@ -28,7 +29,7 @@ use super::mailbox::Mailbox;
 use super::meta::{self, LOG_FOLDER, Meta, SEGMENT_FOLDER};
 use super::recover::{self, Folders, Opened, Outcome, Replayed, Survey, Verdicts};
 use super::shard::Shard;
-use super::{checkpoint, maintain, serve};
+use super::{checkpoint, history, maintain, serve};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::{ShardId, TxnId};
@@ -68,6 +69,16 @@ impl Core {
         let (lock, first) = owned.unzip();
         let replayed = replay_all(&shared, &meta, number, first).await;
         let (settled, catalog) = settle(&shared, number, replayed).await?;
+        // All have raised the clock.
+        shared.settled.meet(number, Ok(())).await?;
+        let history = match number {
+            0 => history::open(&shared, &meta, &catalog).await,
+            _ => Ok(None),
+        };
+        let (history, known) = match history {
+            Ok(history) => (history, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
         let clock = CoreClock::new(shared.clock.clone(), number);
         let mut shards = BTreeMap::new();
         let mut outcomes = Vec::new();
@@ -78,10 +89,14 @@ impl Core {
             shards.insert(shard.id, shard);
         }
         let mailbox = Mailbox::new(requests, answers, shared.left.clone());
-        let pieces =
-            Pieces { id, shared: shared.clone(), meta, lock, clock, mailbox, shards, catalog };
+        let shared = shared.clone();
+        let pieces = Pieces { id, shared, meta, lock, clock, mailbox, shards, catalog, history };
         let core = Self::assemble(pieces);
-        let logged = log_outcomes(&core, outcomes).await;
+        let shared = core.shared();
+        let logged = match known {
+            Ok(()) => log_outcomes(&core, outcomes).await,
+            Err(error) => Err(error),
+        };
         shared.opened.meet(number, logged).await?;
         core.start_tasks();
         attempt.done = true;
@@ -110,6 +125,14 @@ impl Core {
             }
         }));
         self.keep(rt::spawn(Queue::Commit, "clock", self.clock().clone().run()));
+        if !self.shared().options.storage.retention.is_zero() {
+            let run = history::run_collection(self.clone());
+            self.keep(rt::spawn(Queue::Maintenance, "collection", run));
+        }
+        if self.history().is_some() {
+            let run = history::run(self.clone());
+            self.keep(rt::spawn(Queue::Maintenance, "history", run));
+        }
         for shard in self.shards_here() {
             shard.work.notify();
             let run = maintain::run(self.clone(), shard.clone());
@@ -139,11 +162,15 @@ impl Core {
         for shard in self.shards_here() {
             turns.push(shard.storage.turn().await);
         }
+        let history = match self.history() {
+            Some(file) => Some(file.turn().await),
+            None => None,
+        };
         shared.left[usize::from(self.id().0)].store(true, Ordering::SeqCst);
         for task in self.take_tasks() {
             task.cancel().await;
         }
-        drop(turns);
+        drop((turns, history));
         self.mailbox().clear();
         let closes = self.shards_here().map(|shard| shard.wal.close());
         for closed in join_all(closes).await {
@@ -194,7 +221,7 @@ fn folders<'a>(
     wal: &'a WalOptions,
 ) -> Folders<'a> {
     let (limits, shard_count) = (shared.options.storage, meta.shard_count);
-    Folders { logs, segments, wal, limits, shard_count }
+    Folders { logs, segments, wal, limits, shard_count, timeline: shared.timeline.clone() }
 }
 
 fn log_options(shared: &Shared, meta: &Meta) -> WalOptions {

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use pieskieo_io::file::Dir;
 use pieskieo_io::rt;
@@ -27,7 +27,7 @@ use crate::ids::{ShardId, Timestamp, TxnId};
 use crate::request::Write;
 use crate::storage::{self, Checkpoint};
 use crate::store::Store;
-use crate::txn::{self, Record};
+use crate::txn::{self, Record, Timeline};
 
 /// What one core tells the others after it read its logs.
 #[derive(Debug, Default)]
@@ -83,6 +83,7 @@ pub(crate) struct Folders<'a> {
     pub(crate) wal: &'a WalOptions,
     pub(crate) limits: StorageOptions,
     pub(crate) shard_count: u16,
+    pub(crate) timeline: Arc<Mutex<Timeline>>,
 }
 
 /// Opens a shard's segments and log.
@@ -104,7 +105,8 @@ pub(crate) async fn open(folders: &Folders<'_>, id: ShardId) -> Result<Opened, E
     }
     let opened = Wal::open(folders.logs, StreamId(id.0), &wal).await;
     let (wal, log) = opened.map_err(|error| log_error(id, &error))?;
-    let store = Store::open(id, catalog);
+    let mut store = Store::open(id, catalog);
+    store.remember(folders.timeline.clone());
     let shard = Shard::new(Pieces { id, store, wal, storage, limits: folders.limits });
     restore(&shard, checkpoint).await?;
     Ok(Opened { shard, log })

@@ -52,6 +52,8 @@ async fn publish(
     for answer in join_all(installs).await {
         answer.map_err(|error| core.fail(error))?;
     }
+    // Where the past is kept: it says from where on the new tables can be read.
+    core.call(OWNER, Request::Remember).await?;
     drop(turn);
     Ok(next)
 }

@@ -15,6 +15,7 @@ use pieskieo_io::rt::{self, CoreId, Queue};
 use super::checkpoint;
 use super::commit::{self, Proposal};
 use super::core::Core;
+use super::history;
 use super::limits::{
     EXPAND_NODES_PER_STEP, NEIGHBORS_MAX, SCAN_BATCH_ROWS, SCAN_BYTES_MAX, SCAN_ROWS_MAX,
 };
@@ -27,7 +28,7 @@ use crate::error::Error;
 use crate::ids::{ShardId, TableId};
 use crate::key::Key;
 use crate::request::{Direction, Fragment, ReadView, Reply, Request, ScanSpec};
-use crate::store::Cursor;
+use crate::store::{Cursor, PastEdges, PastStats};
 
 /// How a request goes on.
 pub(crate) enum Work {
@@ -82,6 +83,9 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
     if let Request::InstallCatalog { next } = request {
         return change(schema::install(core.clone(), next));
     }
+    if let Request::Remember = request {
+        return change(history::remember(core.clone()));
+    }
     let shard = match core.shard(to) {
         Ok(shard) => shard.clone(),
         Err(error) => return Work::Ready(Err(error)),
@@ -89,8 +93,16 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
     let (core, ready) = (core.clone(), Work::Ready);
     match request {
         Request::Scan(spec) => scan(shard, spec),
+        Request::Expand { edge, direction, nodes, view } if view.past => {
+            let walk = PastEdges::new(edge, direction, nodes, view);
+            Work::Read(expand_past(shard, walk).boxed_local())
+        }
         Request::Expand { edge, direction, nodes, view } => {
             Work::Read(expand(shard, edge, direction, nodes, view).boxed_local())
+        }
+        Request::TextStats { table, index, query, view } if view.past => {
+            let counting = PastStats::new(table, index, query, view);
+            Work::Read(count_past(shard, counting).boxed_local())
         }
         Request::TextStats { table, index, query, view } => {
             let stats = async move {
@@ -129,7 +141,9 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
             ready(Ok(Reply::Done))
         }
         Request::ChangeCatalog { next } => change(schema::change(core, next)),
-        Request::InstallCatalog { .. } => ready(Err(Error::Internal("answered above".into()))),
+        Request::InstallCatalog { .. } | Request::Remember => {
+            ready(Err(Error::Internal("answered above".into())))
+        }
         Request::Stats => ready(Ok(Reply::Stats(Box::new(shard.stats())))),
         Request::Settled => Work::Read(checkpoint::settled(core, shard).boxed_local()),
         Request::Verify { table } => Work::Read(verify::run(core, shard, table).boxed_local()),
@@ -254,6 +268,23 @@ async fn expand(
         rt::yield_if_needed().await;
     }
     Ok(Reply::Neighbors(found))
+}
+
+async fn expand_past(shard: Rc<Shard>, mut walk: PastEdges) -> Result<Reply, Error> {
+    while !loaded(&shard, |reach| walk.step(&shard.store.borrow(), reach)).await? {
+        if walk.found.len() > NEIGHBORS_MAX {
+            return Err(too_large("edges", NEIGHBORS_MAX));
+        }
+        rt::yield_if_needed().await;
+    }
+    Ok(Reply::Neighbors(walk.found))
+}
+
+async fn count_past(shard: Rc<Shard>, mut counting: PastStats) -> Result<Reply, Error> {
+    while !loaded(&shard, |reach| counting.step(&shard.store.borrow(), reach)).await? {
+        rt::yield_if_needed().await;
+    }
+    Ok(Reply::TextStats(counting.stats))
 }
 
 fn too_large(unit: &str, limit: usize) -> Error {

@@ -22,6 +22,17 @@ pub(crate) enum Part {
     Mirrors,
 }
 
+impl Part {
+    /// Returns whether the past is read from it. Not from indexes: one that was made later knows
+    /// nothing of it.
+    pub fn keeps_past(self) -> bool {
+        match self {
+            Self::Records | Self::Mirrors => true,
+            Self::Ordered(_) => false,
+        }
+    }
+}
+
 /// An index that is not a tree: it is filled from records, or from its image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ImageName {

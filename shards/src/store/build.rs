@@ -221,7 +221,7 @@ impl Store {
 }
 
 /// Bytes of an edge's key behind its source's.
-const EDGE_NAME_BYTES: usize = 8;
+pub(super) const EDGE_NAME_BYTES: usize = 8;
 
 impl EdgeColumns {
     /// Returns source, target and edge of a mirror.

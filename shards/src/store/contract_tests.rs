@@ -177,8 +177,9 @@ enum Step {
     Stage(Vec<(i64, Option<Node>)>, Vec<(i64, Option<i64>)>),
     /// Commits what is staged.
     CommitStaged,
-    /// Moves the watermark to this many commits ago and lets so many steps of upkeep run.
-    Maintain(u64, usize),
+    /// Moves the watermark, and the horizon of the past, to this many commits ago and lets so many
+    /// steps of upkeep run.
+    Maintain(u64, u64, usize),
     /// Drops all indexes and builds them again.
     Rebuild,
     /// Applies the last commit once more, as a replay would.
@@ -215,7 +216,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => writes().prop_map(|(nodes, edges)| Step::Commit(nodes, edges)),
         3 => writes().prop_map(|(nodes, edges)| Step::Stage(nodes, edges)),
         1 => Just(Step::CommitStaged),
-        2 => (0..4_u64, 0..40_usize).prop_map(|(ago, steps)| Step::Maintain(ago, steps)),
+        2 => (0..4_u64, 0..16_u64, 0..40_usize)
+            .prop_map(|(ago, past, steps)| Step::Maintain(ago, past, steps)),
         1 => Just(Step::Rebuild),
         1 => Just(Step::Replay),
         3 => Just(Step::Flush),
@@ -232,6 +234,7 @@ struct Run {
     staged_edges: BTreeMap<i64, Option<i64>>,
     now: u64,
     watermark: u64,
+    horizon: u64,
     last: Vec<Write>,
 }
 
@@ -266,6 +269,7 @@ impl Run {
     async fn new() -> Self {
         let mut store = Rig::open(catalog(true)).on_disk().await;
         store.serve();
+        store.set_horizon(Timestamp(0));
         Self {
             store,
             nodes: BTreeMap::new(),
@@ -274,6 +278,7 @@ impl Run {
             staged_edges: BTreeMap::new(),
             now: 1,
             watermark: 0,
+            horizon: 0,
             last: Vec::new(),
         }
     }
@@ -308,9 +313,11 @@ impl Run {
                     change(&mut self.edges, id, dst, self.now);
                 }
             }
-            Step::Maintain(ago, mut steps) => {
+            Step::Maintain(ago, past, mut steps) => {
                 self.watermark = self.watermark.max(self.now.saturating_sub(ago));
                 self.store.set_watermark(Timestamp(self.watermark));
+                self.horizon = self.horizon.max(self.watermark.saturating_sub(past));
+                self.store.set_horizon(Timestamp(self.horizon));
                 self.store.maintain(&mut || {
                     steps = steps.saturating_sub(1);
                     steps > 0
@@ -364,20 +371,26 @@ impl Run {
     }
 
     async fn compare(&self) {
-        for (snapshot, txn) in
-            [(self.now, None), (self.watermark.max(self.now - 1), None), (self.now, Some(TXN))]
-        {
+        let past = |snapshot| (snapshot, None, true);
+        for (snapshot, txn, past) in [
+            (self.now, None, false),
+            (self.watermark.max(self.now - 1), None, false),
+            (self.now, Some(TXN), false),
+            past(self.horizon),
+            past((self.horizon + self.now) / 2),
+            past(self.now),
+        ] {
             let staged = txn.map(|_| &self.staged_nodes);
             let nodes = visible(&self.nodes, staged, snapshot);
             let edges = visible(&self.edges, txn.map(|_| &self.staged_edges), snapshot);
             let reader = Reader {
                 store: &self.store,
-                view: ReadView { snapshot: Timestamp(snapshot), txn, validated: false },
+                view: ReadView { txn, past, ..ReadView::at(Timestamp(snapshot)) },
             };
             reader.compare_orders(&nodes).await;
             reader.compare_nearest(&nodes).await;
             reader.compare_matching(&nodes).await;
-            reader.compare_edges(&edges);
+            reader.compare_edges(&edges).await;
         }
         assert_eq!(self.store.verify_loading().await, Vec::<String>::new());
     }
@@ -548,7 +561,7 @@ impl Reader<'_> {
         }
     }
 
-    fn compare_edges(&self, edges: &BTreeMap<i64, i64>) {
+    async fn compare_edges(&self, edges: &BTreeMap<i64, i64>) {
         let nodes: Vec<Key> = (0..4).map(node_key).collect();
         let ends = |id: i64, dst: i64| (id % 4, dst);
         for direction in [Direction::Out, Direction::In, Direction::Both] {
@@ -563,7 +576,7 @@ impl Reader<'_> {
                 }
             }
             expected.sort_unstable();
-            let found = self.store.expand(EDGE, direction, &nodes, self.view).expect("neighbors");
+            let found = self.store.expand_loading(EDGE, direction, &nodes, self.view).await;
             let number = |key: &Key, types: &[ColumnType]| match key.decode(types) {
                 Ok(values) => match values.last() {
                     Some(Value::BigInt(number)) => *number,

@@ -15,6 +15,7 @@ use super::batch::scan_schema;
 use super::install::Store;
 use super::matching::Match;
 use super::nearest::{Comparing, Near};
+use super::past::{Searching, Sorting};
 use super::table::TableStore;
 use crate::error::Error;
 use crate::ids::{IndexId, TableId, Timestamp};
@@ -29,6 +30,8 @@ pub struct Cursor {
     pub(super) schema: SchemaRef,
     pub(super) filter: Option<(Arc<dyn RowFilter>, SchemaRef)>,
     pub(super) snapshot: Timestamp,
+    /// Whether indexes know nothing of the snapshot.
+    pub(super) past: bool,
     /// Rows that may still be returned.
     pub(super) remaining: usize,
     pub(super) source: Source,
@@ -59,6 +62,10 @@ pub(super) enum Source {
     Index { index: IndexId, range: KeyRange, after: Option<Vec<u8>> },
     /// Every record is compared with a vector; becomes `Hits`.
     Comparing(Box<Comparing>),
+    /// Every record is searched for words; becomes `Hits`.
+    Searching(Box<Searching>),
+    /// Every record is looked at, again and again, for the next ones in the order of an index.
+    Sorting(Box<Sorting>),
     /// Records found when the cursor was opened, with their measures; the overlay is in there.
     Hits { hits: Vec<Hit>, next: usize },
 }
@@ -107,7 +114,7 @@ impl Store {
     ///
     /// **Errors**: `StaleCatalog` when the table is gone.
     pub fn open_scan(&self, spec: ScanSpec) -> Result<Cursor, Error> {
-        let table = self.table(spec.table)?;
+        let table = self.table_in(spec.table, spec.view)?;
         self.note_search(&spec);
         let filter = match spec.filter {
             Some(filter) => {
@@ -122,6 +129,7 @@ impl Store {
             columns: spec.columns,
             filter,
             snapshot: spec.view.snapshot,
+            past: spec.view.past,
             remaining: spec.limit.unwrap_or(usize::MAX),
             source: Source::Start(spec.access),
             overlay: self.overlay(spec.table, spec.view),
@@ -190,10 +198,19 @@ impl Cursor {
             Access::All => self.open_key_range(KeyRange::all(false)),
             Access::Keys(keys) => self.open_keys(keys),
             Access::KeyRange(range) => self.open_key_range(range),
+            Access::Index { index, range } if self.past => {
+                self.source = Source::Sorting(Box::new(Sorting::new(table, index, range)?));
+            }
             Access::Index { index, range } => self.open_index(table, index, range)?,
             Access::Nearest { column, index, metric, query, k, ef } => {
+                let index = index.filter(|_| !self.past);
                 let near = Near { column, index, metric, query, k, ef };
                 self.open_nearest(table, reach, near)?;
+            }
+            Access::Matching { index, query, stats, k } if self.past => {
+                self.measure = Measure::Score;
+                let searching = Searching::new(table, index, (query, stats), k)?;
+                self.source = Source::Searching(Box::new(searching));
             }
             Access::Matching { index, query, stats, k } => {
                 self.open_matching(table, reach, index, Match { query: &query, stats: &stats, k })?;

@@ -187,15 +187,16 @@ impl Indexes {
         ordered.chain(self.edges.iter().map(|edges| &edges.mirrors))
     }
 
-    /// Drops versions in the trees that nobody sees; returns whether there is more to do.
+    /// Drops versions in the trees that nobody sees, of the past or not; returns whether there is more to do.
     pub fn collect_trees(
         &mut self,
         watermark: Timestamp,
+        horizon: Timestamp,
         budget: &mut dyn FnMut() -> bool,
     ) -> bool {
-        let ordered = self.ordered.values_mut().map(|index| &mut index.tree);
-        let mut trees = ordered.chain(self.edges.iter_mut().map(|edges| &mut edges.mirrors));
-        trees.any(|tree| tree.collect(watermark, budget))
+        let mut ordered = self.ordered.values_mut();
+        ordered.any(|index| index.tree.collect(watermark, budget))
+            || self.edges.as_mut().is_some_and(|edges| edges.mirrors.collect(horizon, budget))
     }
 
     /// Forgets what ended at or before the watermark in the indexes that know by themselves.

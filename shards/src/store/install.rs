@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::names::Names;
 use super::reads::Reads;
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::ids::{CatalogVersion, IndexId, ShardId, TableId, Timestamp, TxnId};
 use crate::row::RowLayout;
 use crate::tree::Cache;
+use crate::txn::Timeline;
 
 /// Bytes of groups a shard keeps in memory.
 const CACHE_BYTES: usize = 256 << 20;
@@ -39,6 +40,10 @@ pub struct Store {
     pub(super) serves: bool,
     /// No reader has a snapshot below this.
     pub(super) watermark: Timestamp,
+    /// No reader has a snapshot of the past below this.
+    pub(super) horizon: Timestamp,
+    /// What is known of the past; `None` in tests without it.
+    pub(super) timeline: Option<Arc<Mutex<Timeline>>>,
     /// Groups of sealed runs.
     pub(super) cache: Rc<RefCell<Cache>>,
 }
@@ -59,6 +64,8 @@ impl Store {
             reads: RefCell::default(),
             serves: false,
             watermark: Timestamp(0),
+            horizon: Timestamp::MAX,
+            timeline: None,
             cache: Rc::new(RefCell::new(Cache::new(CACHE_BYTES))),
         }
     }

@@ -68,11 +68,17 @@ impl Store {
         self.forget_ended_reads();
     }
 
+    /// Tells that no reader has, or will ever have, a snapshot of the past below `horizon`. Without
+    /// it there are no such readers.
+    pub(crate) fn set_horizon(&mut self, horizon: Timestamp) {
+        self.horizon = horizon;
+    }
+
     /// Collects old versions below the watermark and folds what indexes have put aside, until
     /// `budget` says to stop by returning `false`. Returns whether there is more to do.
     pub fn maintain(&mut self, budget: &mut dyn FnMut() -> bool) -> bool {
-        let watermark = self.watermark;
-        self.tables.values_mut().any(|table| table.maintain(watermark, budget))
+        let (watermark, horizon) = (self.watermark, self.horizon.min(self.watermark));
+        self.tables.values_mut().any(|table| table.maintain(watermark, horizon, budget))
     }
 
     /// Returns counters.
@@ -88,7 +94,12 @@ impl Store {
 }
 
 impl TableStore {
-    fn maintain(&mut self, watermark: Timestamp, budget: &mut dyn FnMut() -> bool) -> bool {
+    fn maintain(
+        &mut self,
+        watermark: Timestamp,
+        horizon: Timestamp,
+        budget: &mut dyn FnMut() -> bool,
+    ) -> bool {
         if watermark > self.collected {
             // Before numbers become free: no index may answer with one that was used again.
             self.indexes.collect(watermark);
@@ -96,8 +107,8 @@ impl TableStore {
             self.recent.collect(watermark);
             self.collected = watermark;
         }
-        self.records.collect(watermark, budget)
-            || self.indexes.collect_trees(watermark, budget)
+        self.records.collect(horizon, budget)
+            || self.indexes.collect_trees(watermark, horizon, budget)
             || self.indexes.fold(budget)
     }
 }

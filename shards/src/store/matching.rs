@@ -103,7 +103,7 @@ impl Cursor {
 }
 
 impl TableStore {
-    fn text(&self, index: IndexId) -> Result<&TextColumns, Error> {
+    pub(super) fn text(&self, index: IndexId) -> Result<&TextColumns, Error> {
         self.indexes.check_whole(Some(index))?;
         self.indexes.text.get(&index).ok_or_else(|| self.stale())
     }
@@ -123,7 +123,7 @@ impl TableStore {
         Ok(index)
     }
 
-    fn index_text(
+    pub(super) fn index_text(
         &self,
         text: &TextColumns,
         index: &mut TextIndex,

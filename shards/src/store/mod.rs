@@ -18,6 +18,7 @@
 //! | `apply` | how does a committed write change the store |
 //! | `check` | may a write be committed |
 //! | `stage` | what has a transaction written that is not committed yet |
+//! | `past` | how is a snapshot read that indexes know nothing of |
 //! | `reads` | what has a transaction read, and is it still so |
 //! | `recent` | which records changed lately |
 //! | `install` | what happens when the catalog changes |
@@ -46,6 +47,7 @@ mod matching;
 mod names;
 mod nearest;
 mod neighbors;
+mod past;
 mod reads;
 mod recent;
 mod scan;
@@ -70,6 +72,7 @@ pub(crate) use image::Changed;
 pub(crate) use install::Build;
 pub use install::Store;
 pub use maintain::{StoreMemory, StoreStats};
+pub(crate) use past::{PastEdges, PastStats};
 pub(crate) use reads::Others;
 pub(crate) use trees::Frozen;
 pub(crate) use verify::Shown;

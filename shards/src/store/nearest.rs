@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::ids::{ColumnId, IndexId, RecordId, Timestamp};
 use crate::key::KeyRange;
 use crate::row::RowView;
-use crate::tree::{Held, Reach, Window};
+use crate::tree::{Held, Reach, Row, Window};
 use crate::value::ColumnType;
 use crate::vector::{Metric, VectorIndex, VectorOptions};
 
@@ -71,19 +71,19 @@ struct Compared {
 }
 
 /// Some records of a walk.
-struct Step {
-    /// Those that are to be compared.
-    candidates: Vec<Candidate>,
+pub(super) struct Step {
+    /// Those that are wanted.
+    pub candidates: Vec<Candidate>,
     /// The last key looked at.
-    after: Option<Vec<u8>>,
-    is_over: bool,
+    pub after: Option<Vec<u8>>,
+    pub is_over: bool,
 }
 
 /// A record on its way through a comparison.
-struct Candidate {
-    key: Arc<[u8]>,
-    version: Timestamp,
-    row: Held,
+pub(super) struct Candidate {
+    pub key: Arc<[u8]>,
+    pub version: Timestamp,
+    pub row: Held,
 }
 
 impl Cursor {
@@ -167,34 +167,11 @@ impl Cursor {
         comparing: &Comparing,
     ) -> Result<Step, Error> {
         let (column, indexed) = (comparing.exact.column, comparing.indexed);
-        let mut candidates = Vec::new();
-        let mut after = comparing.after.clone();
-        let mut looked_at = 0;
-        let range = KeyRange::all(false);
-        let window =
-            Window { range: &range, after: comparing.after.as_deref(), snapshot: self.snapshot };
-        let over = table.records.scan(reach, window, STEP_ROWS, &mut |item| {
-            item.each(&mut |key, version, row| {
-                looked_at += 1;
-                let last = after.get_or_insert_default();
-                last.clear();
-                last.extend_from_slice(key);
-                let is_wanted = !indexed || row.is_null(&table.layout, column)?;
-                if is_wanted && !self.overlay.hidden.contains(key) {
-                    candidates.push(Candidate { key: key.into(), version, row: row.held() });
-                }
-                Ok::<_, Error>(candidates.len() < STEP_ROWS && looked_at < STEP_RECORDS)
-            })?;
-            Ok(STEP_ROWS
-                .saturating_sub(candidates.len().max(looked_at / (STEP_RECORDS / STEP_ROWS))))
-        });
-        match over {
-            Ok(is_over) => Ok(Step { candidates, after, is_over }),
-            Err(Error::NotLoaded) if looked_at > 0 => {
-                Ok(Step { candidates, after, is_over: false })
-            }
-            Err(error) => Err(error),
-        }
+        let after = comparing.after.as_deref();
+        table.step(reach, (self.snapshot, after), &mut |key, row| {
+            let is_wanted = !indexed || row.is_null(&table.layout, column)?;
+            Ok(is_wanted && !self.overlay.hidden.contains(key))
+        })
     }
 
     fn found(&mut self, comparing: Comparing) {
@@ -306,7 +283,7 @@ impl Cursor {
         Ok((0..staged.len()).filter(|position| passes[*position]).collect())
     }
 
-    fn verdict(&self, table: &TableStore, mut rows: Rows) -> Result<Vec<bool>, Error> {
+    pub(super) fn verdict(&self, table: &TableStore, mut rows: Rows) -> Result<Vec<bool>, Error> {
         match &self.filter {
             None => Ok(vec![true; rows.len()]),
             Some(_) if rows.is_empty() => Ok(Vec::new()),
@@ -317,7 +294,7 @@ impl Cursor {
     }
 }
 
-fn rows_of(candidates: &[Candidate]) -> Rows {
+pub(super) fn rows_of(candidates: &[Candidate]) -> Rows {
     let mut rows = Rows::default();
     for candidate in candidates {
         rows.push(&candidate.key, candidate.version, candidate.row.clone(), 0.0);
@@ -343,6 +320,43 @@ impl Comparing {
 }
 
 impl TableStore {
+    /// Looks at the records a snapshot shows behind a key, some at a time.
+    ///
+    /// **Errors**: `NotLoaded`, if it was met first.
+    pub(super) fn step(
+        &self,
+        reach: Reach<'_>,
+        (snapshot, from): (Timestamp, Option<&[u8]>),
+        is_wanted: &mut dyn FnMut(&[u8], Row<'_>) -> Result<bool, Error>,
+    ) -> Result<Step, Error> {
+        let mut candidates = Vec::new();
+        let mut after = from.map(<[u8]>::to_vec);
+        let mut looked_at = 0;
+        let range = KeyRange::all(false);
+        let window = Window { range: &range, after: from, snapshot };
+        let over = self.records.scan(reach, window, STEP_ROWS, &mut |item| {
+            item.each(&mut |key, version, row| {
+                looked_at += 1;
+                let last = after.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(key);
+                if is_wanted(key, row)? {
+                    candidates.push(Candidate { key: key.into(), version, row: row.held() });
+                }
+                Ok::<_, Error>(candidates.len() < STEP_ROWS && looked_at < STEP_RECORDS)
+            })?;
+            Ok(STEP_ROWS
+                .saturating_sub(candidates.len().max(looked_at / (STEP_RECORDS / STEP_ROWS))))
+        });
+        match over {
+            Ok(is_over) => Ok(Step { candidates, after, is_over }),
+            Err(Error::NotLoaded) if looked_at > 0 => {
+                Ok(Step { candidates, after, is_over: false })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Returns how rows are compared without an index.
     fn exact(&self, near: &Near) -> Result<Exact, Error> {
         let position = self.table.columns.iter().position(|column| column.id == near.column);

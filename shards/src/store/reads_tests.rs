@@ -20,7 +20,7 @@ fn five() -> Store {
 }
 
 fn reading() -> ReadView {
-    ReadView { snapshot: Timestamp(5), txn: Some(TXN), validated: true }
+    ReadView { txn: Some(TXN), validated: true, ..ReadView::at(Timestamp(5)) }
 }
 
 /// What another transaction that is committing is about to do.

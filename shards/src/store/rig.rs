@@ -15,11 +15,13 @@ use pieskieo_io::wal::StreamId;
 
 use super::build::Walk;
 use super::reads::Others;
-use super::{Cursor, Shown, Store};
+use super::{Cursor, PastEdges, PastStats, Shown, Store};
 use crate::Error;
 use crate::catalog::Catalog;
 use crate::ids::{IndexId, ShardId, TableId, Timestamp, TxnId};
-use crate::request::{ReadView, Write};
+use crate::key::Key;
+use crate::request::{Direction, Neighbor, ReadView, Write};
+use crate::storage::TreeName;
 use crate::text::{TextQuery, TextStats};
 use crate::tree::{Cache, Files, Pins, Reach, Shape, flush, load, merge};
 
@@ -117,10 +119,34 @@ impl Rig {
         query: &TextQuery,
         view: ReadView,
     ) -> TextStats {
+        if view.past {
+            let mut counting = PastStats::new(table, index, Arc::new(query.clone()), view);
+            let cache = self.store.cache();
+            while !loaded(cache, |reach| counting.step(&self.store, reach)).await.expect("counted")
+            {
+            }
+            return counting.stats;
+        }
         let stats = loaded(self.store.cache(), |reach| {
             self.store.text_stats(reach, table, index, query, view)
         });
         stats.await.expect("statistics")
+    }
+
+    pub async fn expand_loading(
+        &self,
+        edge: TableId,
+        direction: Direction,
+        nodes: &[Key],
+        view: ReadView,
+    ) -> Vec<Neighbor> {
+        if !view.past {
+            return self.store.expand(edge, direction, nodes, view).expect("neighbors");
+        }
+        let mut walk = PastEdges::new(edge, direction, nodes.to_vec(), view);
+        let cache = self.store.cache();
+        while !loaded(cache, |reach| walk.step(&self.store, reach)).await.expect("neighbors") {}
+        walk.found
     }
 
     pub async fn install_loading(&mut self, next: Arc<Catalog>) {
@@ -172,13 +198,12 @@ impl Rig {
 
     /// Writes what is in memory to runs.
     pub async fn flush(&mut self) {
-        let watermark = self.store.watermark;
         let files = self.files.as_ref().expect("a folder");
         let frozen = self.store.freeze();
         let mut runs = Vec::new();
         for frozen in &frozen {
-            let written =
-                flush(files, &frozen.layout, &frozen.memory, watermark, frozen.is_all).await;
+            let upto = self.collectable(frozen.tree);
+            let written = flush(files, &frozen.layout, &frozen.memory, upto, frozen.is_all).await;
             for facts in written.expect("written") {
                 runs.push((frozen.tree, Rc::new(files.open(facts).await.expect("a run"))));
             }
@@ -186,12 +211,18 @@ impl Rig {
         self.store.flushed(&frozen, runs);
     }
 
+    /// Returns up to where a tree may forget.
+    fn collectable(&self, tree: TreeName) -> Timestamp {
+        let (watermark, horizon) = (self.store.watermark, self.store.horizon);
+        if tree.part.keeps_past() { horizon.min(watermark) } else { watermark }
+    }
+
     /// Merges runs as long as that is due.
     pub async fn merge(&mut self) {
         let files = self.files.as_ref().expect("a folder");
         while let Some((tree, plan)) = self.store.plan_merge(files.shape().level_bytes) {
             let layout = self.store.tree_layout(tree).expect("the tree");
-            let written = merge(files, &layout, &plan, self.store.watermark).await;
+            let written = merge(files, &layout, &plan, self.collectable(tree)).await;
             let mut runs = Vec::new();
             for facts in written.expect("merged") {
                 runs.push(Rc::new(files.open(facts).await.expect("a run")));

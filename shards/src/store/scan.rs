@@ -7,6 +7,7 @@ use arrow_array::RecordBatch;
 use super::batch::{Rows, filter_rows};
 use super::cursor::{Cursor, Hit, Overlay, Place, Source};
 use super::install::Store;
+use super::past::Sorting;
 use super::table::TableStore;
 use crate::error::Error;
 use crate::ids::{IndexId, Timestamp};
@@ -39,6 +40,21 @@ impl Store {
     }
 }
 
+impl Cursor {
+    /// Looks at the next records of an access that must see all of them before it gives any;
+    /// returns `false` when it may give some.
+    fn looks_on(&mut self, table: &TableStore, reach: Reach<'_>) -> Result<bool, Error> {
+        match &self.source {
+            _ if self.remaining == 0 => return Ok(false),
+            Source::Comparing(_) => self.compare_some(table, reach)?,
+            Source::Searching(_) => self.search_some(table, reach)?,
+            Source::Sorting(sorting) if !sorting.is_ready() => self.sort_some(table, reach)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 fn next(
     table: &TableStore,
     reach: Reach<'_>,
@@ -46,8 +62,7 @@ fn next(
     rows_max: usize,
 ) -> Result<Option<RecordBatch>, Error> {
     cursor.start(table, reach)?;
-    if let Source::Comparing(_) = cursor.source {
-        cursor.compare_some(table, reach)?;
+    if cursor.looks_on(table, reach)? {
         let none = Rows::default();
         return none.batch(table, &cursor.columns, &cursor.schema, cursor.measure).map(Some);
     }
@@ -99,7 +114,8 @@ impl Fetch<'_> {
             Source::KeyRange { range, after } => self.key_range(range, after, overlay),
             Source::Index { index, range, after } => self.index(*index, range, after, overlay),
             Source::Hits { hits, next } => self.hits(hits, next, overlay),
-            Source::Start(_) | Source::Comparing(_) => {
+            Source::Sorting(sorting) => self.sorted(sorting),
+            Source::Start(_) | Source::Comparing(_) | Source::Searching(_) => {
                 Err(Error::Internal("a search gives rows only at its end".into()))
             }
         }
@@ -119,6 +135,20 @@ impl Fetch<'_> {
         }
         *next = end;
         Ok(end < keys.len())
+    }
+
+    /// Adds rows that a walk over all records has put in order.
+    fn sorted(&mut self, sorting: &mut Sorting) -> Result<bool, Error> {
+        let room = self.room().min(LOOK_UPS_MAX);
+        let entries = sorting.found(room);
+        let keys = entries.iter().filter_map(|entry| Some(parts_of(entry)?.1));
+        for (entry, found) in entries.iter().zip(self.look_up(keys)?) {
+            if let (Some((_, key)), Some((version, row))) = (parts_of(entry), found) {
+                self.rows.push(key, version, row, 0.0);
+            }
+        }
+        let taken = entries.len();
+        Ok(sorting.pass(taken))
     }
 
     fn hits(&mut self, hits: &[Hit], next: &mut usize, overlay: &Overlay) -> Result<bool, Error> {

@@ -105,7 +105,7 @@ fn at(snapshot: u64) -> ReadView {
 }
 
 fn own(snapshot: u64) -> ReadView {
-    ReadView { snapshot: Timestamp(snapshot), txn: Some(TxnId(7)), validated: false }
+    ReadView { txn: Some(TxnId(7)), validated: false, ..ReadView::at(Timestamp(snapshot)) }
 }
 
 fn spec(access: Access, view: ReadView) -> ScanSpec {

@@ -1,7 +1,8 @@
 //! Which versions were written lately?
 //!
-//! An ordered map from key to its versions, newest first. Versions that nobody can see any more
-//! are dropped here, as long as nothing older lies below; what has been frozen does not change.
+//! An ordered map from key to its versions, newest last: a key that is written again and again
+//! while its past is kept grows at the end. Versions that nobody can see any more are dropped here,
+//! as long as nothing older lies below; what has been frozen does not change.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub(crate) struct Version {
     pub row: Option<Arc<[u8]>>,
 }
 
-/// The versions of one key, newest first; never empty.
+/// The versions of one key, newest last; never empty.
 pub(super) type Chain = SmallVec<[Version; 1]>;
 
 /// Versions in memory, by key.
@@ -44,7 +45,7 @@ impl Memory {
         let is_deletion = version.row.is_none();
         let begin = version.begin;
         if let Some(chain) = self.chains.get_mut(key) {
-            let at = chain.iter().position(|old| old.begin <= begin).unwrap_or(chain.len());
+            let at = chain.partition_point(|old| old.begin < begin);
             match chain.get_mut(at) {
                 Some(old) if old.begin == begin => {
                     self.bytes -= old.row.as_ref().map_or(0, |row| row.len());
@@ -70,7 +71,7 @@ impl Memory {
     /// Returns the version of a key that a snapshot sees, deletions included.
     #[inline]
     pub fn get(&self, key: &[u8], snapshot: Timestamp) -> Option<&Version> {
-        self.chains.get(key)?.iter().find(|version| version.begin <= snapshot)
+        version_at(self.chains.get(key)?, snapshot)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -107,15 +108,26 @@ impl Memory {
 
     fn collect_key(&mut self, key: &MapKey, watermark: Timestamp, is_all: bool) {
         let Some(chain) = self.chains.get_mut(key) else { return };
-        let Some(kept) = chain.iter().position(|version| version.begin <= watermark) else {
-            return;
-        };
-        for dropped in chain.drain(kept + 1..) {
+        let seen = chain.partition_point(|version| version.begin <= watermark);
+        let Some(kept) = seen.checked_sub(1) else { return };
+        for dropped in chain.drain(..kept) {
             self.bytes -= VERSION_BYTES + dropped.row.map_or(0, |row| row.len());
         }
-        if is_all && kept == 0 && chain[0].row.is_none() {
+        if is_all && chain.len() == 1 && chain[0].row.is_none() {
             self.chains.remove(key);
             self.bytes -= KEY_BYTES + key.len();
         }
     }
+}
+
+/// Returns the version of a chain that a snapshot sees.
+///
+/// **Cost**: one look for the newest, a binary search for an older one.
+pub(super) fn version_at(chain: &Chain, snapshot: Timestamp) -> Option<&Version> {
+    let newest = chain.last()?;
+    if newest.begin <= snapshot {
+        return Some(newest);
+    }
+    let seen = chain.partition_point(|version| version.begin <= snapshot);
+    chain.get(seen.checked_sub(1)?)
 }

@@ -45,7 +45,7 @@ pub(crate) async fn flush(
 async fn flush_into(output: &mut Output<'_>, memory: &Memory) -> Result<(), Error> {
     let mut since_yield = 0;
     for (key, chain) in &memory.chains {
-        for version in chain {
+        for version in chain.iter().rev() {
             let content = match &version.row {
                 Some(row) => Content::Row(Row::Bytes(row)),
                 None => Content::Deleted,

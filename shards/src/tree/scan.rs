@@ -12,7 +12,7 @@ use std::rc::Rc;
 use super::cache::Reach;
 use super::group::Group;
 use super::limits::READ_AHEAD_GROUPS;
-use super::memory::{Chain, Memory, Version};
+use super::memory::{Chain, Memory, Version, version_at};
 use super::run::Run;
 use super::tree::Tree;
 use super::version::Row;
@@ -313,7 +313,7 @@ impl Hot<'_> {
                 self.at = None;
                 return;
             };
-            if let Some(version) = chain.iter().find(|version| version.begin <= self.snapshot) {
+            if let Some(version) = version_at(chain, self.snapshot) {
                 self.at = Some((key, version));
                 return;
             }

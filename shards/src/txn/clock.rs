@@ -20,6 +20,12 @@
 //! 4. *No version that a lease can see is collected.* The same two-step order with `oldest`: a core
 //!    publishes a lower bound of its leases before it takes the snapshot; `watermark()` loads
 //!    `visible` before the bounds.
+//! 5. *No version that a lease of the past can see is collected from the records.* A core publishes
+//!    the lease in `past`, then looks whether it is at or above `floor`; `horizon()` loads `floor`
+//!    before it loads `past`. Indexes are collected by the watermark: they say nothing of the past.
+//! 6. *The number of a commit means the same after a restart.* A timestamp whose commit was refused
+//!    leaves nothing on disk, so the clock may hand it out again after a restart. `last_commit()` is
+//!    the last one that left something, and no other number is told to anybody.
 //!
 //! All accesses are sequentially consistent: publish-then-load on both sides must not reorder.
 
@@ -36,6 +42,7 @@ use futures::channel::oneshot;
 use futures::task::AtomicWaker;
 
 use crate::ids::Timestamp;
+use crate::request::ReadView;
 
 const NONE: u64 = u64::MAX;
 
@@ -46,6 +53,10 @@ pub(crate) struct Clock {
     next: AtomicU64,
     /// Largest snapshot found so far.
     visible: AtomicU64,
+    /// Largest timestamp of which the disk knows.
+    committed: AtomicU64,
+    /// Lowest snapshot of the past that may be leased; `NONE` = the past is not kept.
+    floor: AtomicU64,
     /// Set for good when the process can no longer finish its commits.
     stopped: AtomicBool,
     /// What each core publishes.
@@ -62,6 +73,8 @@ struct Published {
     awaited: AtomicU64,
     /// At or below every snapshot leased on this core.
     oldest: AtomicU64,
+    /// At or below every snapshot of the past leased on this core.
+    past: AtomicU64,
     /// Wakes the task that releases this core's waiters.
     waker: AtomicWaker,
 }
@@ -77,6 +90,8 @@ pub(crate) struct CoreClock {
     waiters: RefCell<BTreeMap<(u64, u64), oneshot::Sender<()>>>,
     /// Leased snapshots and how many leases each has.
     leases: RefCell<BTreeMap<u64, usize>>,
+    /// The same for snapshots of the past.
+    past: RefCell<BTreeMap<u64, usize>>,
 }
 
 /// Keeps the versions of one snapshot from being collected while it lives.
@@ -84,6 +99,8 @@ pub(crate) struct CoreClock {
 pub struct Lease {
     clock: Rc<CoreClock>,
     snapshot: Timestamp,
+    /// Whether only the records are kept, and not what indexes know.
+    past: bool,
 }
 
 /// The clock will not reach the awaited timestamp.
@@ -97,11 +114,14 @@ impl Clock {
             pending_low: AtomicU64::new(NONE),
             awaited: AtomicU64::new(NONE),
             oldest: AtomicU64::new(NONE),
+            past: AtomicU64::new(NONE),
             waker: AtomicWaker::new(),
         };
         Arc::new(Self {
             next: AtomicU64::new(1),
             visible: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
+            floor: AtomicU64::new(NONE),
             stopped: AtomicBool::new(false),
             cores: (0..cores).map(|_| published()).collect(),
         })
@@ -110,6 +130,26 @@ impl Clock {
     /// Makes every later timestamp larger than `seen`. Only while nothing is pending.
     pub(crate) fn raise(&self, seen: Timestamp) {
         self.next.fetch_max(seen.0 + 1, SeqCst);
+        self.committed.fetch_max(seen.0, SeqCst);
+    }
+
+    /// Says from which snapshot on the past is kept. What lies below may be collected from now on:
+    /// the floor never goes down again once anything may have been.
+    pub(crate) fn set_floor(&self, floor: Timestamp) {
+        self.floor.store(floor.0, SeqCst);
+    }
+
+    /// Returns the lowest snapshot of the past that may be leased; `None` = the past is not kept.
+    pub(crate) fn floor(&self) -> Option<Timestamp> {
+        Some(self.floor.load(SeqCst)).filter(|floor| *floor != NONE).map(Timestamp)
+    }
+
+    /// Returns the last commit that everybody sees and that is known on disk: the snapshot shows
+    /// what it shows.
+    pub(crate) fn last_commit(&self) -> Timestamp {
+        // First the snapshot: what is at or below it was noted in `committed` before.
+        let snapshot = self.snapshot();
+        Timestamp(self.committed.load(SeqCst).min(snapshot))
     }
 
     /// Tells all who wait for a timestamp, now or later, that it may never come.
@@ -141,6 +181,7 @@ impl CoreClock {
             pending: RefCell::default(),
             waiters: RefCell::default(),
             leases: RefCell::default(),
+            past: RefCell::default(),
         })
     }
 
@@ -170,9 +211,14 @@ impl CoreClock {
         Timestamp(taken)
     }
 
-    /// Ends the pending time of a timestamp: its writes are durable and applied everywhere, or it
-    /// never had any.
+    /// Ends the pending time of a timestamp whose writes are durable and applied everywhere.
     pub(crate) fn finish(&self, timestamp: Timestamp) {
+        self.shared.committed.fetch_max(timestamp.0, SeqCst);
+        self.discard(timestamp);
+    }
+
+    /// Ends the pending time of a timestamp that has no writes.
+    pub(crate) fn discard(&self, timestamp: Timestamp) {
         let low = {
             let mut pending = self.pending.borrow_mut();
             assert!(pending.remove(&timestamp.0), "timestamp {timestamp} is not pending here");
@@ -256,7 +302,7 @@ impl CoreClock {
         let snapshot = self.shared.snapshot();
         *leases.entry(snapshot).or_insert(0) += 1;
         drop(leases);
-        Lease { clock: self.clone(), snapshot: Timestamp(snapshot) }
+        Lease { clock: self.clone(), snapshot: Timestamp(snapshot), past: false }
     }
 
     /// Leases a snapshot that somebody else holds a lease of, so that it outlives theirs.
@@ -266,7 +312,35 @@ impl CoreClock {
         let low = leases.first_key_value().map_or(NONE, |(low, _)| *low);
         drop(leases);
         self.mine().oldest.store(low, SeqCst);
-        Lease { clock: self.clone(), snapshot }
+        Lease { clock: self.clone(), snapshot, past: false }
+    }
+
+    /// Leases the records of a snapshot of the past; `None` when they are not kept any more.
+    pub(crate) fn lease_past(self: &Rc<Self>, snapshot: Timestamp) -> Option<Lease> {
+        let lease = self.lease_past_at(snapshot);
+        // Published before the look at the floor: whoever raises it afterwards sees the lease.
+        let floor = self.shared.floor()?;
+        (snapshot >= floor).then_some(lease)
+    }
+
+    /// As [`CoreClock::lease_past`], of a snapshot that somebody else holds such a lease of.
+    pub(crate) fn lease_past_at(self: &Rc<Self>, snapshot: Timestamp) -> Lease {
+        let mut past = self.past.borrow_mut();
+        *past.entry(snapshot.0).or_insert(0) += 1;
+        let low = past.first_key_value().map_or(NONE, |(low, _)| *low);
+        drop(past);
+        self.mine().past.store(low, SeqCst);
+        Lease { clock: self.clone(), snapshot, past: true }
+    }
+
+    /// Returns up to where records may forget: no lease is below, and no snapshot that may still
+    /// be leased. At or below the watermark.
+    pub(crate) fn horizon(&self) -> Timestamp {
+        let mut low = self.watermark().0.min(self.shared.floor.load(SeqCst));
+        for core in &self.shared.cores {
+            low = low.min(core.past.load(SeqCst));
+        }
+        Timestamp(low)
     }
 
     /// Returns the collection watermark: no lease, present or future, is below it. A version whose
@@ -280,8 +354,12 @@ impl CoreClock {
         Timestamp(low)
     }
 
-    fn unlease(&self, snapshot: Timestamp) {
-        let mut leases = self.leases.borrow_mut();
+    fn unlease(&self, snapshot: Timestamp, past: bool) {
+        let (leases, published) = match past {
+            false => (&self.leases, &self.mine().oldest),
+            true => (&self.past, &self.mine().past),
+        };
+        let mut leases = leases.borrow_mut();
         if let Some(count) = leases.get_mut(&snapshot.0) {
             *count -= 1;
             if *count == 0 {
@@ -290,7 +368,7 @@ impl CoreClock {
         }
         let low = leases.first_key_value().map_or(NONE, |(low, _)| *low);
         drop(leases);
-        self.mine().oldest.store(low, SeqCst);
+        published.store(low, SeqCst);
     }
 }
 
@@ -299,11 +377,16 @@ impl Lease {
     pub fn snapshot(&self) -> Timestamp {
         self.snapshot
     }
+
+    /// Returns what a reader with this lease sees.
+    pub fn view(&self) -> ReadView {
+        ReadView { past: self.past, ..ReadView::at(self.snapshot) }
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.clock.unlease(self.snapshot);
+        self.clock.unlease(self.snapshot, self.past);
     }
 }
 

@@ -113,3 +113,37 @@ fn snapshots_never_go_back_and_never_cover_a_pending_timestamp() {
         });
     });
 }
+
+#[test]
+fn a_lease_of_the_past_holds_the_horizon_and_not_the_watermark() {
+    let cores = cores(2);
+    for _ in 0..9 {
+        let taken = cores[0].take();
+        cores[0].finish(taken);
+    }
+    assert_eq!(cores[1].horizon(), Timestamp(9), "nothing of the past is kept");
+    assert!(cores[0].lease_past(Timestamp(9)).is_none());
+    cores[0].shared.set_floor(Timestamp(3));
+    assert!(cores[0].lease_past(Timestamp(2)).is_none());
+    let lease = cores[0].lease_past(Timestamp(4)).expect("it is kept");
+    assert!(lease.view().past);
+    cores[0].shared.set_floor(Timestamp(7));
+    assert_eq!((cores[1].watermark(), cores[1].horizon()), (Timestamp(9), Timestamp(4)));
+    let other = cores[1].lease_past_at(Timestamp(4));
+    drop(lease);
+    assert_eq!(cores[0].horizon(), Timestamp(4));
+    drop(other);
+    assert_eq!(cores[0].horizon(), Timestamp(7));
+}
+
+#[test]
+fn a_timestamp_without_writes_is_no_commit() {
+    let cores = cores(2);
+    let (a, b, c) = (cores[0].take(), cores[1].take(), cores[0].take());
+    cores[0].discard(c);
+    cores[1].finish(b);
+    assert_eq!(cores[1].shared.last_commit(), Timestamp(0), "1 is pending");
+    cores[0].finish(a);
+    assert_eq!(cores[1].snapshot(), Timestamp(3));
+    assert_eq!(cores[1].shared.last_commit(), Timestamp(2));
+}

@@ -8,6 +8,7 @@
 //! | `clock` | when is a commit visible, and which versions can nobody see any more |
 //! | `limits` | which bounds hold for one transaction |
 //! | `record` | which bytes does a shard write to its log |
+//! | `timeline` | which commit was the last one at a point of time |
 //! | `transaction` | how does a coordinator run a transaction |
 //! | `two_phase` | how do several shards commit one transaction together |
 
@@ -15,6 +16,7 @@ mod buffer;
 mod clock;
 mod limits;
 mod record;
+mod timeline;
 mod transaction;
 mod two_phase;
 
@@ -29,3 +31,4 @@ pub(crate) use record::{
     Record, decode, encode_catalog_record, encode_commit, encode_decision, encode_outcome,
     encode_prepare, writes_len,
 };
+pub(crate) use timeline::{Moment, Timeline, TimelineEdit};

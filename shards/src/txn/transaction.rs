@@ -117,14 +117,14 @@ impl Transaction {
             self.read.extend(shards);
         }
         let txn = (validated || !self.staged.is_empty()).then_some(self.id);
-        ReadView { snapshot: self.lease.snapshot(), txn, validated }
+        ReadView { txn, validated, ..ReadView::at(self.lease.snapshot()) }
     }
 
     /// As [`Transaction::view_at`], for reads that must still be so at the commit whatever the
     /// isolation: those by which constraints are kept.
     pub fn validated_view_at(&mut self, shards: impl IntoIterator<Item = ShardId>) -> ReadView {
         self.read.extend(shards);
-        ReadView { snapshot: self.lease.snapshot(), txn: Some(self.id), validated: true }
+        ReadView { txn: Some(self.id), validated: true, ..ReadView::at(self.lease.snapshot()) }
     }
 
     /// Says which catalog the writes to come are encoded with. At first it is the one that was

@@ -59,7 +59,7 @@ pub(crate) async fn run(core: Rc<Core>, commit: Commit) -> Result<Timestamp, Err
         if let Err(error) = finish(&core, txn, &shards, None).await {
             return Err(core.fail(error));
         }
-        core.clock().finish(taken);
+        core.clock().discard(taken);
         // Not every request to validate may have reached its shard.
         forget(&core, txn, read.into_iter());
         return Err(error);
@@ -105,7 +105,7 @@ async fn undecided(
     if let Err(error) = finish(core, txn, shards, None).await {
         return core.fail(error);
     }
-    core.clock().finish(taken);
+    core.clock().discard(taken);
     error
 }
 
@@ -128,6 +128,8 @@ fn rank(error: &Error) -> u8 {
         Error::OutcomeUnknown(_)
         | Error::Corrupt(_)
         | Error::Storage(_)
+        | Error::SnapshotTooOld(_)
+        | Error::NotYet(_)
         | Error::NotLoaded
         | Error::Internal(_) => 4,
     }

@@ -222,6 +222,7 @@ fn small_storage() -> StorageOptions {
         run_bytes: 12 << 10,
         level_bytes: 48 << 10,
         image_entries_min: 4,
+        retention: Duration::ZERO,
     }
 }
 

@@ -21,6 +21,7 @@
 //! | `lists` | how is a record a list that only grows, and who wrote down what was done to it |
 //! | `images` | do indexes that are read from images equal their records |
 //! | `model` | which tables and operations do the scenarios share |
+//! | `past` | is the past read as it was, for as long as it is kept |
 //! | `plans` | what happens to a database while clients work, and what may be lost of it |
 //! | `scenarios` | does every workload keep its promises under every fault |
 //! | `segments` | what does a shard do whose segments cannot be written for a while |
@@ -46,6 +47,7 @@ mod large;
 mod ledger;
 mod lists;
 mod model;
+mod past;
 mod plans;
 mod scenarios;
 mod schema;

@@ -171,7 +171,15 @@ pub async fn read_all(
     table: TableId,
     snapshot: Timestamp,
 ) -> Result<BTreeMap<i64, Found>, Error> {
-    let view = ReadView::at(snapshot);
+    read_all_in(core, table, ReadView::at(snapshot)).await
+}
+
+/// As [`read_all`], of whatever a view sees.
+pub async fn read_all_in(
+    core: &Rc<Core>,
+    table: TableId,
+    view: ReadView,
+) -> Result<BTreeMap<i64, Found>, Error> {
     let mut all = BTreeMap::new();
     for shard in core.shards() {
         for found in read(core, shard, table, Access::All, view).await? {

@@ -160,7 +160,7 @@ struct Work {
 impl Work {
     async fn run(&self, mut input: SendableRecordBatchStream, outlet: &mut Outlet) -> Result<()> {
         let core = here::core()?;
-        let _lease = core.lease_at(self.scope.view.snapshot);
+        let _lease = core.lease_of(self.scope.view);
         while let Some(batch) = input.next().await {
             let batch = batch?;
             let starts = self.starts(&batch)?;

@@ -155,7 +155,7 @@ struct Work {
 impl Work {
     async fn run(&self, mut input: SendableRecordBatchStream, outlet: &mut Outlet) -> Result<()> {
         let core = here::core()?;
-        let _lease = core.lease_at(self.scope.view.snapshot);
+        let _lease = core.lease_of(self.scope.view);
         let columns: Vec<ScanColumn> =
             self.parts.needed.iter().map(|at| self.parts.columns.scan_column(*at)).collect();
         let table = self.parts.columns.table();

@@ -218,7 +218,7 @@ async fn scan(
 ) -> Result<()> {
     let core = here::core()?;
     // The statement may end before this task notices: its versions must stay until then.
-    let _lease = core.lease_at(spec.view.snapshot);
+    let _lease = core.lease_of(spec.view);
     // What a filter found wrong has a code that a shard's error has no place for.
     let explain = |error: pieskieo_shards::Error| {
         let failure = predicate.as_ref().and_then(|predicate| predicate.take_failure());
