@@ -296,7 +296,7 @@ pub enum Request {
         next: Arc<Catalog>,
     },
     /// Shard 0 only: notes in the history of the process which tables there are from here on.
-    /// `Reply::Done` once durable, or once it is known that it cannot be for now.
+    /// `Reply::Done` once durable, or when the disk has no room for it.
     Remember,
     /// Asks up to which commit everything prepared here has a durable outcome. `Reply::Settled`.
     Settled,

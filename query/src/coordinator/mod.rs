@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `request` | how are the statements of one request run, each in its transaction |
 //! | `parts` | where in a request do transactions begin and end |
+//! | `past` | which point in the past does an AS OF clause mean |
 //! | `block` | what do the statements of one transaction share |
 //! | `select` | how does a query give rows |
 //! | `native` | which queries need no plan |
@@ -40,6 +41,7 @@ mod insert;
 mod listing;
 mod native;
 mod parts;
+mod past;
 mod records;
 mod request;
 pub(crate) mod returning;

@@ -11,19 +11,18 @@ use arrow_array::RecordBatch;
 use datafusion::sql::sqlparser::ast::Query;
 use pieskieo_io::rt;
 use pieskieo_io::time;
-use pieskieo_shards::actor::{AsOf, Core};
+use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Table};
 use pieskieo_shards::ids::{ShardId, TableId, Timestamp};
 use pieskieo_shards::request::ReadView;
 use pieskieo_shards::txn::{Isolation, Lease, Transaction};
-use serde_json::Value as Json;
 
 use super::block::{Block, written_past};
 use super::parts::{Begin, End, Part, parts};
 use super::select::{self, Reads, collect, collected};
 use super::sequence::{self, Sequences};
 use super::setting::Settings;
-use super::{change, explain, insert, native, schema, setting};
+use super::{change, explain, insert, native, past, schema, setting};
 use crate::Param;
 use crate::bind::bind;
 use crate::constraint::{Changes, Ground, settle};
@@ -37,7 +36,7 @@ use crate::plan::Engine;
 use crate::plan::constant::Constants;
 use crate::plan::graph::table_named;
 use crate::prepared::{Item, Ready};
-use crate::syntax::{AsOfClause, Instant, Modes, Name, Statement};
+use crate::syntax::{AsOfClause, Modes, Name, Statement};
 
 /// How often a part of a request starts again after losing to another transaction. Each time the
 /// winner has committed, so the whole makes progress.
@@ -317,47 +316,10 @@ impl<'s> Request<'s> {
     /// **Errors**: as a query.
     pub async fn stream(self, reads: &Reads, as_of: Option<AsOfClause>) -> Result<Outcome> {
         let lease = match as_of {
-            Some(clause) => self.past(clause)?,
+            Some(clause) => past::lease(&self.core, self.params, clause)?,
             None => self.core.lease(),
         };
         self.stream_at(reads, lease).await
-    }
-
-    /// Leases the point in the past that a clause says.
-    ///
-    /// **Errors**: `72000` when it is not kept, or not any more; `22023` for the future.
-    fn past(&self, clause: AsOfClause) -> Result<Lease> {
-        let at = match clause.at {
-            Instant::CommitParameter(number) => self.instant(number, Instant::commit),
-            Instant::TimeParameter(number) => self.instant(number, Instant::time),
-            written => Ok(written),
-        };
-        let leased = at.and_then(|at| {
-            let at = match at {
-                Instant::Commit(number) => AsOf::Commit(Timestamp(number)),
-                Instant::Time(micros) => AsOf::Time(micros),
-                Instant::Ago(ago) => {
-                    let ago = u64::try_from(ago.as_micros()).unwrap_or(u64::MAX);
-                    AsOf::Time(time::wall().0.saturating_sub(ago))
-                }
-                Instant::CommitParameter(_) | Instant::TimeParameter(_) => {
-                    return Err(Error::internal("a parameter that stands for another"));
-                }
-            };
-            Ok(self.core.past(at)?)
-        });
-        leased.map_err(|error| error.at(clause.position))
-    }
-
-    fn instant(&self, number: usize, read: impl Fn(&str) -> Result<Instant>) -> Result<Instant> {
-        match number.checked_sub(1).and_then(|position| self.params.get(position)) {
-            Some(Param::Json(Json::String(text))) => read(text),
-            Some(Param::Json(Json::Number(number))) => read(&number.to_string()),
-            _ => Err(Error::new(
-                code::UNDEFINED_PARAMETER,
-                format!("parameter ${number} has no value that AS OF can read"),
-            )),
-        }
     }
 
     /// As [`Request::stream`], at the snapshot of a lease.
@@ -404,7 +366,8 @@ impl<'s> Request<'s> {
             Begin::Implied => Modes::default(),
             Begin::Earlier => return self.go_on(part).await,
         };
-        let past = modes.as_of.map(|clause| self.past(clause)).transpose()?;
+        let past =
+            modes.as_of.map(|clause| past::lease(&self.core, self.params, clause)).transpose()?;
         if part.end == End::Later {
             self.block = Block { past, ..Block::new(modes) };
             (self.outlives, self.renewed) = (true, true);
@@ -568,7 +531,7 @@ impl<'s> Request<'s> {
         if item.calls_sequences() {
             return Err(written_past().at(clause.position));
         }
-        let past = Some(self.past(clause)?);
+        let past = Some(past::lease(&self.core, self.params, clause)?);
         let before = std::mem::replace(&mut self.block.past, past);
         let outcome = Box::pin(self.statement_now(item)).await;
         self.block.past = before;

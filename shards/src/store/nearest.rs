@@ -70,6 +70,9 @@ struct Compared {
     bare: Vec<usize>,
 }
 
+/// Says of a record whether it is wanted.
+pub(super) type Wanted<'w> = dyn FnMut(&[u8], Row<'_>) -> Result<bool, Error> + 'w;
+
 /// Some records of a walk.
 pub(super) struct Step {
     /// Those that are wanted.
@@ -327,7 +330,7 @@ impl TableStore {
         &self,
         reach: Reach<'_>,
         (snapshot, from): (Timestamp, Option<&[u8]>),
-        is_wanted: &mut dyn FnMut(&[u8], Row<'_>) -> Result<bool, Error>,
+        is_wanted: &mut Wanted<'_>,
     ) -> Result<Step, Error> {
         let mut candidates = Vec::new();
         let mut after = from.map(<[u8]>::to_vec);

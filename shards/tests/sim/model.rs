@@ -92,15 +92,31 @@ pub fn schema(current: &Catalog) -> Catalog {
     next
 }
 
-/// Creates the schema on the first core; waits for it on the others.
+/// Creates the schema on the first core; the others wait until every shard has it: one that is
+/// behind may refuse writes that know more than it.
 pub async fn create_schema(core: &Rc<Core>) -> Result<(), Error> {
-    if core.catalog().tables.is_empty() && core.id().0 == 0 {
-        core.change_catalog(|current| Ok(schema(current))).await?;
+    if !core.catalog().tables.is_empty() {
+        return Ok(());
+    }
+    if core.id().0 == 0 {
+        return core.change_catalog(|current| Ok(schema(current))).await.map(drop);
     }
     while core.catalog().tables.is_empty() {
         rt::sleep(std::time::Duration::from_millis(1)).await;
     }
+    for shard in core.shards() {
+        while is_behind(core, shard).await {
+            rt::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
     Ok(())
+}
+
+async fn is_behind(core: &Rc<Core>, shard: ShardId) -> bool {
+    let lease = core.lease();
+    let view = ReadView::at(lease.snapshot());
+    let nothing = read(core, shard, ACCOUNTS, Access::Keys(Vec::new()), view).await;
+    matches!(nothing, Err(Error::StaleCatalog { .. }))
 }
 
 pub fn key(core: &Core, table: TableId, values: &[i64]) -> Key {
