@@ -6,11 +6,11 @@
 #   SECONDS_EACH=10   seconds of each workload
 #   CYCLES=200        kill cycles
 #   SEEDS=2000        seeds of the simulator; a night is SEEDS=50000 with PARTS=sim
-#   PARTS="load restart crash sim quality"
+#   PARTS="load restart transactions large crash sim quality"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds="${SECONDS_EACH:-10}"
-parts=" ${PARTS:-load restart crash sim quality} "
+parts=" ${PARTS:-load restart transactions large crash sim quality} "
 target="$(cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')"
 port="${PORT:-8411}"
 wants() { [[ "$parts" == *" $1 "* ]]; }
@@ -24,9 +24,15 @@ start() {
     "$target/release/pieskieo" serve --data "$work/data" --listen "127.0.0.1:$port" \
         >"$work/server.log" 2>&1 &
     server=$!
-    for _ in $(seq 600); do
-        curl -fs "http://127.0.0.1:$port/readyz" >/dev/null 2>&1 && return
-        sleep 0.1
+    local from until
+    from="$(date +%s%N)"
+    for _ in $(seq 6000); do
+        if curl -fs "http://127.0.0.1:$port/readyz" >/dev/null 2>&1; then
+            until="$(date +%s%N)"
+            echo "ready after $(((until - from) / 1000000)) ms"
+            return
+        fi
+        sleep 0.01
     done
     echo "the server did not become ready" >&2
     exit 1
@@ -72,6 +78,42 @@ if wants restart; then
     start
     curl -fs "http://127.0.0.1:$port/metrics" | grep '^pieskieo_shard_replay'
     stop
+    rm -rf "$work/data"
+fi
+if wants transactions; then
+    start
+    load --workload transfer --connections 16 --records 1000
+    for _ in 1 2 3; do
+        load --workload pair-near --connections 64
+        load --workload pair-far --connections 64
+    done
+    "$target/release/pieskieo-bench" storm --address "127.0.0.1:$port" --seconds "$seconds"
+    load --workload point-write --connections 64
+    stop
+    "$target/release/pieskieo-bench" wal --folder "$work" --seconds "$seconds"
+    rm -rf "$work/data"
+fi
+if wants large; then
+    # 10 million rows of 200 bytes within 1 GiB. Reads once more when the merges of the load have
+    # ended; then vectors, and a start on all of it. The column is scanned with memory enough.
+    rows=(--records 10000000 --text-bytes 180 --connections 64)
+    export PIESKIEO_MEMORY=1GiB
+    start
+    load --workload point-read "${rows[@]}"
+    sleep 10
+    load --workload point-read "${rows[@]}" --keep
+    load --workload point-read "${rows[@]}" --keep --in-flight 4
+    grep VmHWM "/proc/$server/status"
+    load --workload vector --records 100000 --dimension 384 --connections 16
+    stop
+    du -sh "$work/data/segments" "$work/data/log"
+    start
+    stop
+    PIESKIEO_MEMORY=12GiB start
+    load --workload sum --records 10000000 --connections 1 --keep
+    load --workload sum --records 10000000 --connections 1 --keep
+    stop
+    unset PIESKIEO_MEMORY
     rm -rf "$work/data"
 fi
 if wants crash; then

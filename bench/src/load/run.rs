@@ -53,6 +53,10 @@ pub(super) async fn drive(options: &LoadOptions) -> Result<Report, Failure> {
     let client = Client::open(options.address).await?;
     let before = Counters::read(&client).await?;
     let shards = before.count("pieskieo_shard_records");
+    if options.kind == Kind::PairFar && shards < 2 {
+        let cause = "with one shard no two records are on different ones".to_owned();
+        return Err(Failure::Unknown { status: None, cause });
+    }
     let accounts = if options.kind == Kind::Transfer { options.records } else { 0 };
     let ledger = RefCell::new(Ledger::open(accounts));
     let shared = Rc::new(Shared { report: RefCell::new(Report::empty(options)), ledger });
