@@ -43,6 +43,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { key: "retention", variable: "PIESKIEO_RETENTION", default: "24h", unit: "such as 90s, 30min, 24h or 7d, up to 30d; 0 = none", meaning: "how long the past can be read with AS OF; every version written within it stays on disk" },
     Setting { key: "wal_sync", variable: "PIESKIEO_WAL_SYNC", default: "auto", unit: "auto, dsync, fdatasync", meaning: "how the log reaches the disk; auto measures once per folder" },
     Setting { key: "memory", variable: "PIESKIEO_MEMORY", default: "", unit: "such as 300MiB or 4GiB, 64MiB..=16TiB", meaning: "memory of the whole process; default: 70 % of the machine's or of the control group's" },
+    Setting { key: "spill", variable: "PIESKIEO_SPILL", default: "16GiB", unit: "such as 512MiB or 16GiB, up to 64TiB; 0 = none", meaning: "what queries that do not fit in memory may have on the disk of the data, all together" },
     Setting { key: "flush_bytes", variable: "PIESKIEO_FLUSH_BYTES", default: "", unit: "bytes, 4096..=4294967296", meaning: "what is written to a shard before it is made into segments; four times as much makes writers wait; default: an eighth of its memory, 64 MiB at most" },
     Setting { key: "cache_bytes", variable: "PIESKIEO_CACHE_BYTES", default: "", unit: "bytes, 65536..=1099511627776", meaning: "what a shard keeps in memory of its segments at most; default: what is left of its memory" },
     Setting { key: "log", variable: "PIESKIEO_LOG", default: "info", unit: "tracing filter", meaning: "which events are logged" },
@@ -95,6 +96,8 @@ pub struct Config {
     pub wal_sync: String,
     /// Bytes of memory of the whole process, if chosen.
     pub memory_bytes: Option<u64>,
+    /// Bytes queries may have on disk together; zero: none.
+    pub spill_bytes: u64,
     /// Bytes written to a shard before they are made into segments, if chosen.
     pub flush_bytes: Option<u64>,
     /// Bytes of its segments a shard keeps in memory at most, if chosen.
@@ -184,6 +187,7 @@ impl Settings {
             retention: self.duration("retention", RETENTION_MAX)?,
             wal_sync: self.choice("wal_sync", &["auto", "dsync", "fdatasync"])?,
             memory_bytes: self.size("memory", 64 << 20, 16 << 40)?,
+            spill_bytes: self.size("spill", 0, 64 << 40)?.unwrap_or(0),
             flush_bytes: self.chosen("flush_bytes", 4096, 1 << 32)?,
             cache_bytes: self.chosen("cache_bytes", 1 << 16, 1 << 40)?,
             log: self.text("log").to_owned(),

@@ -67,7 +67,8 @@ impl Server {
         let (ready, told) = flume::bounded(1);
         let plan = Arc::new(Plan {
             boot,
-            queries: QueryMemory::new(budget.queries as usize),
+            queries: QueryMemory::new(budget.queries as usize)
+                .with_spill(config.data.clone(), config.spill_bytes),
             budget,
             tls: tls_files(&config)?,
             config,

@@ -9,9 +9,10 @@
 mod support;
 
 use http::Method;
+use pieskieo::config::Config;
 use pieskieo_bench::client::{Client, Failure};
 use serde_json::{Value, json};
-use support::{Folder, refused, rows, serve};
+use support::{Folder, config, refused, rows, serve, serve_at};
 
 const SCHEMA: &str = "
     CREATE TABLE person (id BIGINT PRIMARY KEY, name TEXT NOT NULL, age INT, v VECTOR(3));
@@ -134,6 +135,37 @@ fn bad_input_is_refused_with_a_code_and_nothing_is_written() {
             let body = "[".repeat(4_000);
             let deep = client.send(Method::POST, "/v1/query", "application/json", body).await;
             assert!(matches!(deep, Err(Failure::Refused { status: 400 | 413, .. })));
+        })
+    });
+}
+
+#[test]
+fn a_query_larger_than_memory_is_answered_and_leaves_nothing_on_disk() {
+    let folder = Folder::fresh();
+    let config = Config { memory_bytes: Some(64 << 20), ..config(&folder, 2) };
+    serve_at(config, |address| {
+        Box::pin(async move {
+            let client = Client::open(address).await.unwrap();
+            let none: &[Value] = &[];
+            rows(&client, "CREATE TABLE log (id BIGINT PRIMARY KEY, line TEXT)", none).await;
+            let lines = (0..80_000).map(|id| {
+                let line = format!("{:06} {}", id * 7_919 % 80_021, "x".repeat(200));
+                json!({ "id": id, "line": line }).to_string()
+            });
+            let lines = lines.collect::<Vec<_>>().join("\n");
+            client.load("log", lines.into_bytes()).await.unwrap();
+            let grouped = "SELECT COUNT(*), MIN(line) FROM
+                (SELECT a.line, COUNT(*) AS n FROM log a JOIN log b ON a.line = b.line
+                 GROUP BY a.line ORDER BY a.line DESC) AS lines WHERE n = 1";
+            let found = rows(&client, grouped, none).await;
+            assert_eq!(found[0][0], 80_000, "{found:?}");
+            let plan = rows(&client, &format!("EXPLAIN ANALYZE {grouped}"), none).await;
+            assert!(Value::Array(plan).to_string().contains("on disk="));
+            let path = "/v1/admin/memory";
+            let memory = client.send(Method::GET, path, "application/json", "").await.unwrap();
+            let memory: Value = serde_json::from_slice(&memory).unwrap();
+            assert_eq!(memory["spill"]["bytes"], 0, "{memory}");
+            assert_eq!(memory["spill"]["files"], 0, "{memory}");
         })
     });
 }

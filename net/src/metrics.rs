@@ -72,6 +72,10 @@ fn describe() {
     describe_gauge!("pieskieo_memory_resident_bytes", "memory the process has");
     describe_gauge!("pieskieo_query_memory_bytes", "memory queries sort, group and join in");
     describe_gauge!("pieskieo_query_memory_bytes_max", "memory queries may use together");
+    describe_gauge!("pieskieo_spill_bytes", "bytes queries have on disk for want of memory");
+    describe_gauge!("pieskieo_spill_bytes_max", "bytes queries may have on disk together");
+    describe_gauge!("pieskieo_spill_files", "files queries have for want of memory");
+    describe_counter!("pieskieo_spilled_bytes_total", "bytes queries wrote for want of memory");
     describe_gauge!("pieskieo_shard_memory_bytes", "estimated memory, by shard and part");
     describe_gauge!("pieskieo_shard_memory_bytes_max", "memory a shard may use, by shard");
     describe_gauge!("pieskieo_shard_disk_full", "1 while writes are refused for want of room");

@@ -17,7 +17,9 @@
 //! | `coordinator` | how is each kind of statement carried out |
 //! | `functions` | which functions and operators does PQL have beyond DataFusion's |
 //! | `result` | how do rows leave the engine |
-//! | `memory` | how much memory may queries use together |
+//! | `memory` | how much memory may queries use together, and where does the rest go |
+//! | `share` | which operator may have how much of the memory for queries |
+//! | `spill` | where do queries put rows for which memory has no room |
 //! | `limits` | how large may a statement be |
 //! | `suggest` | which known name did the user probably mean |
 
@@ -40,6 +42,8 @@ mod plan;
 mod prepared;
 pub mod result;
 mod session;
+mod share;
+mod spill;
 pub mod suggest;
 pub mod syntax;
 
@@ -58,3 +62,4 @@ pub use options::SessionOptions;
 pub use outcome::{Answer, ColumnInfo, Outcome, Param, RowStream, Rows, StatementKind};
 pub use pieskieo_shards::request::{Direction, ShardStats};
 pub use session::{CancelHandle, Records, Session};
+pub use spill::SpillUse;

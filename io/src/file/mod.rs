@@ -12,15 +12,18 @@
 //! | `lock.rs` | How is one directory kept to one process? |
 //! | `host.rs` | How do command-line tools read and write ordinary files? |
 //! | `space.rs` | How much room has the disk? |
+//! | `scratch.rs` | Where do bytes wait for which memory has no room? |
 
 mod block_file;
 mod dir;
 pub mod host;
 mod lock;
+mod scratch;
 mod space;
 
 pub use crate::buffer::AlignedBuffer;
 pub use block_file::{File, OpenOptions};
 pub use dir::Dir;
 pub use lock::DirLock;
+pub use scratch::ScratchFile;
 pub use space::{Space, space};

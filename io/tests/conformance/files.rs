@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use pieskieo_io::file::{AlignedBuffer, Dir, OpenOptions};
+use pieskieo_io::file::{AlignedBuffer, Dir, OpenOptions, ScratchFile};
 
 use crate::both;
 
@@ -199,5 +199,23 @@ fn open_files_outlive_their_names() {
         assert_eq!(&file.read_at(0, 4096).await.unwrap()[..], &pattern(4096, 2)[..]);
         file.write_at(pattern(4096, 3), 4096).await.unwrap();
         file.sync_data().await.unwrap();
+    });
+}
+
+#[test]
+fn a_scratch_file_has_no_name() {
+    both(1, |_, path| async move {
+        let dir = Dir::create(&path).await.unwrap();
+        let file = ScratchFile::create(&path).unwrap();
+        assert!(file.is_empty());
+        file.append(b"one ").unwrap();
+        file.append(b"two").unwrap();
+        assert_eq!(file.len(), 7);
+        for (at, len, expected) in
+            [(0, 4, &b"one "[..]), (4, 100, b"two"), (7, 100, b""), (99, 100, b"")]
+        {
+            assert_eq!(file.read(at, len).await.unwrap(), expected, "{len} at {at}");
+        }
+        assert!(dir.list().await.unwrap().is_empty());
     });
 }

@@ -1,9 +1,9 @@
 //! Where is the memory?
 
 use http::Response;
-use metrics::gauge;
+use metrics::{counter, gauge};
 use pieskieo_io::memory;
-use pieskieo_query::{Database, Error, ShardStats};
+use pieskieo_query::{Database, Error, ShardStats, SpillUse};
 use serde_json::{Value, json};
 
 use crate::front::Front;
@@ -20,8 +20,13 @@ pub async fn report(front: &Front) -> Result<Response<Body>, Error> {
         "budget_bytes": front.options.memory_bytes,
         "resident_bytes": memory::resident_bytes(),
         "queries": { "bytes": queries.bytes(), "bytes_max": queries.bytes_max() },
+        "spill": spill(queries.spill()),
         "shards": shards.iter().map(shard).collect::<Vec<_>>(),
     })))
+}
+
+fn spill(usage: SpillUse) -> Value {
+    json!({ "bytes": usage.bytes, "bytes_max": usage.bytes_max, "files": usage.files })
 }
 
 fn shard(stats: &ShardStats) -> Value {
@@ -64,7 +69,11 @@ pub fn publish_shard(stats: &ShardStats) {
 
 /// Sets the gauges of the process.
 pub fn publish(database: &Database, budget_bytes: u64) {
+    let spill = database.memory().spill();
     let values = [
+        ("pieskieo_spill_bytes", spill.bytes),
+        ("pieskieo_spill_bytes_max", spill.bytes_max),
+        ("pieskieo_spill_files", spill.files),
         ("pieskieo_memory_budget_bytes", budget_bytes),
         ("pieskieo_memory_resident_bytes", memory::resident_bytes()),
         ("pieskieo_query_memory_bytes", database.memory().bytes() as u64),
@@ -73,4 +82,5 @@ pub fn publish(database: &Database, budget_bytes: u64) {
     for (name, value) in values {
         gauge!(name).set(value as f64);
     }
+    counter!("pieskieo_spilled_bytes_total").absolute(spill.total_bytes);
 }

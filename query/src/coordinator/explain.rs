@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::exec::rules::index_for;
 use crate::exec::run::start;
 use crate::outcome::{Outcome, Rows, StatementKind};
+use crate::plan::Means;
 use crate::plan::params::bind_params;
 use crate::prepared::Ready;
 use crate::syntax::{Explain, Statement};
@@ -65,14 +66,15 @@ async fn plan_steps(
     depth: usize,
     steps: &mut Vec<(usize, String)>,
 ) -> Result<()> {
-    let plan = bind_params(&reads.plan, request.params())?;
-    let plan = request.engine().physical(&plan).await?;
+    let query = bind_params(&reads.plan, request.params())?;
+    let mut plan = request.engine().physical(&query, Means::Memory).await?;
     let mut total = None;
     if explain.analyze {
         let began = time::now();
         let mut scope = request.scope().await?;
         scope.stop = request.stop().child();
-        let mut running = start(request.core(), request.engine(), &plan, scope, ()).await?;
+        let (ran, mut running) = start(request.core(), request.engine(), &query, scope, ()).await?;
+        plan = ran;
         let mut rows = 0;
         while let Some(batch) = running.next().await {
             rows += batch?.num_rows();
@@ -161,6 +163,10 @@ fn lines(
     if analyze && let Some(rows) = plan.metrics().and_then(|metrics| metrics.output_rows()) {
         // Writing to a string cannot fail.
         let _ = write!(line, ", rows={rows}");
+    }
+    let spilled = plan.metrics().filter(|_| analyze).and_then(|metrics| metrics.spilled_bytes());
+    if let Some(bytes) = spilled.filter(|&bytes| bytes > 0) {
+        let _ = write!(line, ", on disk={bytes} bytes");
     }
     out.push((depth, line));
     for child in plan.children() {

@@ -69,9 +69,8 @@ async fn planned(
 ) -> Result<Outcome> {
     let engine = request.engine();
     let plan = bind_params(&reads.plan, request.params())?;
-    let plan = engine.physical(&plan).await?;
+    let (plan, running) = start(request.core(), engine, &plan, scope, keep).await?;
     let schema = plan.schema();
-    let running = start(request.core(), engine, &plan, scope, keep).await?;
     Ok(Outcome::with_rows(StatementKind::Select, schema, Rows::Stream(Box::pin(running))))
 }
 

@@ -131,7 +131,7 @@ codes! {
     TOO_MANY_CONNECTIONS = "53300", "too_many_connections", Retry,
         "No more connections are accepted.";
     LIMIT_EXCEEDED = "53400", "configuration_limit_exceeded", Retry,
-        "Too much work is queued; wait and send it again.";
+        "Too much work is queued, or on disk for want of memory; wait and send it again.";
     PROGRAM_LIMIT = "54000", "program_limit_exceeded", FixRequest,
         "A fixed limit of the server is exceeded; the message names it.";
     STATEMENT_TOO_COMPLEX = "54001", "statement_too_complex", FixRequest,

@@ -55,7 +55,7 @@ fn convert(error: &DataFusionError, depth: usize) -> Error {
         DataFusionError::Configuration(text) => {
             Error::new(code::INVALID_PARAMETER_VALUE, clean(text))
         }
-        DataFusionError::IoError(error) => Error::new(code::IO_ERROR, error.to_string()),
+        DataFusionError::IoError(error) => from_io(error),
         other => from_execution(&other.to_string()),
     }
 }
@@ -85,12 +85,19 @@ fn from_arrow(error: &ArrowError, depth: usize) -> Error {
         ArrowError::CastError(text) | ArrowError::ParseError(text) => from_cast(text),
         ArrowError::MemoryError(text) => out_of_memory(text),
         ArrowError::NotYetImplemented(text) => not_implemented(text),
+        ArrowError::IoError(_, error) => from_io(error),
         ArrowError::ExternalError(inner) if depth > 0 => from_boxed(inner.as_ref(), depth - 1),
         ArrowError::InvalidArgumentError(text) | ArrowError::ComputeError(text) => {
             from_execution(text)
         }
         other => from_execution(&other.to_string()),
     }
+}
+
+/// What was written to disk for want of memory, or could not be.
+fn from_io(error: &std::io::Error) -> Error {
+    let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    ours.cloned().unwrap_or_else(|| Error::new(code::IO_ERROR, error.to_string()))
 }
 
 fn from_parser(error: &ParserError) -> Error {

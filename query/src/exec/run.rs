@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use arrow_array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{Stream, StreamExt};
 use pieskieo_shards::actor::Core;
@@ -19,32 +20,59 @@ use super::nodes::ShardScan;
 use super::path::{Matching, ScanPath};
 use super::piece::run_at;
 use super::scope::{Scope, Stop};
-use crate::error::{Error, Result};
-use crate::plan::Engine;
+use crate::error::{Error, Result, code};
+use crate::plan::{Engine, Means};
 
 /// The rows of a running plan. Dropping them stops the plan on every core.
 pub struct Running {
     batches: SendableRecordBatchStream,
+    /// What came before anybody asked.
+    first: Option<RecordBatch>,
     stop: Stop,
     failed: bool,
     /// What must live as long as the plan runs, such as the lease of its snapshot.
     _keep: Box<dyn Any>,
 }
 
-/// Starts a plan. `keep` lives until the rows are dropped.
+/// Plans a query, starts it and waits for the first of its rows. `keep` lives until the rows are
+/// dropped. What does not fit in memory is planned and started again for disk; nobody has seen a row
+/// until then.
 ///
-/// **Errors**: whatever the first steps of the plan refuse.
+/// **Errors**: whatever planning and the first steps of the plan refuse.
 pub async fn start(
     core: &Rc<Core>,
     engine: &Engine,
-    plan: &Arc<dyn ExecutionPlan>,
+    query: &LogicalPlan,
     scope: Scope,
     keep: impl Any,
-) -> Result<Running> {
-    gather_statistics(core, plan, &scope).await?;
+) -> Result<(Arc<dyn ExecutionPlan>, Running)> {
+    let first_try = Scope { stop: scope.stop.child(), ..scope.clone() };
+    let started = match begin(core, engine, query, first_try, Means::Memory).await {
+        Err(refusal) if refusal.code == code::OUT_OF_MEMORY.code && engine.has_disk() => {
+            begin(core, engine, query, scope, Means::Disk).await
+        }
+        started => started,
+    };
+    let (plan, mut running) = started?;
+    running._keep = Box::new(keep);
+    Ok((plan, running))
+}
+
+/// Starts a plan and waits for the first of its rows.
+async fn begin(
+    core: &Rc<Core>,
+    engine: &Engine,
+    query: &LogicalPlan,
+    scope: Scope,
+    means: Means,
+) -> Result<(Arc<dyn ExecutionPlan>, Running)> {
+    let plan = engine.physical(query, means).await?;
+    gather_statistics(core, &plan, &scope).await?;
     let stop = scope.stop.clone();
-    let batches = run_at(None, plan, 0, &engine.task(scope))?;
-    Ok(Running { batches, stop, failed: false, _keep: Box::new(keep) })
+    let batches = run_at(None, &plan, 0, &engine.task(scope, means))?;
+    let mut running = Running { batches, first: None, stop, failed: false, _keep: Box::new(()) };
+    running.first = running.next().await.transpose()?;
+    Ok((plan, running))
 }
 
 impl Stream for Running {
@@ -53,6 +81,9 @@ impl Stream for Running {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.failed {
             return Poll::Ready(None);
+        }
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
         }
         let next = self.batches.poll_next_unpin(cx);
         next.map(|next| {

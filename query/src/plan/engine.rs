@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use datafusion::common::config::ConfigOptions;
+use datafusion::common::config::{ConfigOptions, SpillCompression};
 use datafusion::common::{DFSchema, Result};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
@@ -35,16 +35,30 @@ use super::names::Names;
 use crate::exec::here::external;
 use crate::exec::nodes::BATCH_ROWS;
 use crate::exec::panicked;
-use crate::exec::rules::{PlaceExchanges, UseTop};
+use crate::exec::rules::{JoinBySorting, PlaceExchanges, UseTop};
 use crate::exec::scope::Scope;
 use crate::functions::registry;
 use crate::memory::QueryMemory;
 
 /// DataFusion, set up for one number of shards.
 pub struct Engine {
-    state: SessionState,
+    memory: SessionState,
+    disk: Option<SessionState>,
     runtime: Arc<RuntimeEnv>,
 }
+
+/// What a plan counts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// What its operators hold fits in memory.
+    Memory,
+    /// It does not: joins sort and merge, and batches are so small that every operator's part of
+    /// the memory holds several.
+    Disk,
+}
+
+/// Rows of a batch where memory is short.
+const DISK_BATCH_ROWS: usize = 512;
 
 thread_local! {
     static ENGINES: RefCell<BTreeMap<u16, Rc<Engine>>> = const { RefCell::new(BTreeMap::new()) };
@@ -52,8 +66,7 @@ thread_local! {
 }
 
 impl Engine {
-    /// Says which memory the queries of this thread share from now on. There is no spilling: what
-    /// does not fit is refused with `53200`.
+    /// Says which memory the queries of this thread share from now on.
     pub fn use_memory(memory: &QueryMemory) {
         ENGINES.with_borrow_mut(BTreeMap::clear);
         MEMORY.set(memory.clone());
@@ -72,22 +85,20 @@ impl Engine {
     }
 
     fn build(shard_count: u16) -> Result<Self> {
-        let pool = MEMORY.with_borrow(QueryMemory::pool);
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc()?;
-        let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
-            PhysicalOptimizer::default().rules;
+        let memory = MEMORY.with_borrow(QueryMemory::clone);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(memory.pool())
+            .with_disk_manager_builder(memory.disk(shard_count))
+            .build_arc()?;
+        let mut rules = PhysicalOptimizer::default().rules;
         rules.push(Arc::new(UseTop));
         rules.push(Arc::new(PlaceExchanges));
-        let state = SessionStateBuilder::new()
-            .with_config(config(shard_count))
-            .with_scalar_functions(registry().scalar.values().cloned().collect())
-            .with_aggregate_functions(registry().aggregate.values().cloned().collect())
-            .with_window_functions(registry().window.values().cloned().collect())
-            .with_runtime_env(runtime.clone())
-            .with_physical_optimizer_rules(rules)
-            .with_query_planner(Arc::new(Planner))
-            .build();
-        Ok(Self { state, runtime })
+        let config = config(shard_count, &memory);
+        let disk = memory.can_spill().then(|| {
+            let config = config.clone().with_batch_size(DISK_BATCH_ROWS);
+            state(config, &runtime, by_sorting(&rules))
+        });
+        Ok(Self { memory: state(config, &runtime, rules), disk, runtime })
     }
 
     /// Plans a bound query. Parameters stay placeholders.
@@ -122,7 +133,7 @@ impl Engine {
     /// **Errors**: types that do not fit.
     pub fn compile(&self, expr: Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
         guarded(|| {
-            let state = self.now();
+            let state = started(&self.memory);
             let context = SimplifyContext::builder()
                 .with_schema(Arc::new(schema.clone()))
                 .with_config_options(self.options())
@@ -135,11 +146,20 @@ impl Engine {
         })
     }
 
+    /// Returns whether there is a disk for what does not fit in memory.
+    pub fn has_disk(&self) -> bool {
+        self.disk.is_some()
+    }
+
     /// Optimizes a plan without placeholders and makes it runnable.
     ///
     /// **Errors**: types that do not fit, and operators that cannot run here.
-    pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        let state = self.now();
+    pub async fn physical(
+        &self,
+        plan: &LogicalPlan,
+        means: Means,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let state = started(self.state(means));
         match AssertUnwindSafe(state.create_physical_plan(plan)).catch_unwind().await {
             Ok(plan) => plan,
             Err(cause) => Err(external(panicked(&*cause))),
@@ -147,8 +167,8 @@ impl Engine {
     }
 
     /// Returns what the operators of one run share.
-    pub fn task(&self, scope: Scope) -> Arc<TaskContext> {
-        let config = self.state.config().clone().with_extension(Arc::new(scope));
+    pub fn task(&self, scope: Scope, means: Means) -> Arc<TaskContext> {
+        let config = self.state(means).config().clone().with_extension(Arc::new(scope));
         Arc::new(TaskContext::new(
             None,
             String::new(),
@@ -161,18 +181,53 @@ impl Engine {
         ))
     }
 
-    /// The state, knowing what time it is.
-    fn now(&self) -> SessionState {
-        let mut state = self.state.clone();
-        state.mark_start_execution();
-        let wall = DateTime::<Utc>::from_timestamp_micros(time::wall().0 as i64);
-        state.execution_props_mut().query_execution_start_time = wall;
-        state
+    fn state(&self, means: Means) -> &SessionState {
+        match (means, &self.disk) {
+            (Means::Disk, Some(disk)) => disk,
+            _ => &self.memory,
+        }
     }
 
     fn options(&self) -> Arc<ConfigOptions> {
-        self.state.config().options().clone()
+        self.memory.config().options().clone()
     }
+}
+
+type Rules = Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>;
+
+fn state(config: SessionConfig, runtime: &Arc<RuntimeEnv>, rules: Rules) -> SessionState {
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_scalar_functions(registry().scalar.values().cloned().collect())
+        .with_aggregate_functions(registry().aggregate.values().cloned().collect())
+        .with_window_functions(registry().window.values().cloned().collect())
+        .with_runtime_env(runtime.clone())
+        .with_physical_optimizer_rules(rules)
+        .with_query_planner(Arc::new(Planner))
+        .build()
+}
+
+/// The rules, and the one that joins by sorting right after the one that sees to distribution, which
+/// would spread both inputs by hash: for that there is no tokio. What comes out of a join in another
+/// order than a plan needs is found by the last rule, and the plan is not made.
+fn by_sorting(rules: &Rules) -> Rules {
+    let mut out = Vec::with_capacity(rules.len() + 1);
+    for rule in rules {
+        out.push(rule.clone());
+        if rule.name() == "EnsureRequirements" {
+            out.push(Arc::new(JoinBySorting));
+        }
+    }
+    out
+}
+
+/// A state that knows what time it is.
+fn started(state: &SessionState) -> SessionState {
+    let mut state = state.clone();
+    state.mark_start_execution();
+    let wall = DateTime::<Utc>::from_timestamp_micros(time::wall().0 as i64);
+    state.execution_props_mut().query_execution_start_time = wall;
+    state
 }
 
 /// Plans. A text from a client may lead a library of this size where it panics; that is an error
@@ -184,7 +239,7 @@ fn guarded<T>(plan: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
-fn config(shard_count: u16) -> SessionConfig {
+fn config(shard_count: u16, memory: &QueryMemory) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_target_partitions(usize::from(shard_count))
         .with_batch_size(BATCH_ROWS)
@@ -197,6 +252,8 @@ fn config(shard_count: u16) -> SessionConfig {
         .with_repartition_file_scans(false);
     let options = config.options_mut();
     options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.execution.sort_spill_reservation_bytes = memory.merge_bytes();
+    options.execution.spill_compression = SpillCompression::Lz4Frame;
     // One pass less of the whole rule set; three are needed when conditions sink through joins.
     options.optimizer.max_passes = 3;
     options.sql_parser.map_string_types_to_utf8view = false;

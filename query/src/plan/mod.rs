@@ -24,4 +24,4 @@ mod names;
 pub mod params;
 mod relation;
 
-pub use engine::Engine;
+pub use engine::{Engine, Means};

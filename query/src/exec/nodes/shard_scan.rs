@@ -160,14 +160,14 @@ impl ExecutionPlan for ShardScan {
         let scope = Scope::of(&context)?;
         let shard = self.parts.shards[partition];
         let (outlet, excuse, stream) = pipe(self.parts.schema.clone());
-        let scan = Box::new(Scan {
+        let work = Work {
             spec: self.spec(shard, &scope).map_err(external)?,
             predicate: self.parts.predicate.clone(),
             stop: scope.stop.clone(),
+            batch_rows: context.session_config().batch_size(),
             rows: MetricBuilder::new(&self.metrics).output_rows(partition),
-            outlet,
-        });
-        dispatch(Some(shard), scan, excuse)?;
+        };
+        dispatch(Some(shard), Box::new(Scan { work, outlet }), excuse)?;
         Ok(stream)
     }
 
@@ -187,11 +187,17 @@ impl ExecutionPlan for ShardScan {
 
 /// One shard's part of a scan, on its way there.
 struct Scan {
+    work: Work,
+    outlet: Outlet,
+}
+
+/// What a scan does where it runs.
+struct Work {
     spec: ScanSpec,
     predicate: Option<Arc<Predicate>>,
     stop: Stop,
+    batch_rows: usize,
     rows: Count,
-    outlet: Outlet,
 }
 
 impl Fragment for Scan {
@@ -203,19 +209,13 @@ impl Fragment for Scan {
 
 impl Scan {
     async fn run(self: Box<Self>, shard: ShardId) {
-        let Self { spec, predicate, stop, rows, outlet } = *self;
-        outlet.feed(async |outlet| scan(shard, spec, predicate, stop, rows, outlet).await).await;
+        let Self { work, outlet } = *self;
+        outlet.feed(async |outlet| scan(shard, work, outlet).await).await;
     }
 }
 
-async fn scan(
-    shard: ShardId,
-    spec: ScanSpec,
-    predicate: Option<Arc<Predicate>>,
-    stop: Stop,
-    rows: Count,
-    outlet: &mut Outlet,
-) -> Result<()> {
+async fn scan(shard: ShardId, work: Work, outlet: &mut Outlet) -> Result<()> {
+    let Work { spec, predicate, stop, batch_rows, rows } = work;
     let core = here::core()?;
     // The statement may end before this task notices: its versions must stay until then.
     let _lease = core.lease_of(spec.view);
@@ -228,7 +228,7 @@ async fn scan(
     let mut cursor = opened.map_err(&explain)?;
     loop {
         stop.check().map_err(external)?;
-        let next = core.next_batch(shard, &mut cursor, BATCH_ROWS).await;
+        let next = core.next_batch(shard, &mut cursor, batch_rows).await;
         let Some(batch) = next.map_err(&explain)? else { return Ok(()) };
         rows.add(batch.num_rows());
         if batch.num_rows() > 0 && !outlet.send(batch).await {
