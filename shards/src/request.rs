@@ -148,8 +148,25 @@ pub enum ScanColumn {
 pub trait RowFilter: Send + Sync + std::fmt::Debug {
     /// The columns `evaluate` expects, in order.
     fn columns(&self) -> &[ScanColumn];
+    /// What every row that passes has in some columns of the table, so that rows that cannot pass
+    /// need not be read.
+    fn wanted(&self) -> &[Wanted] {
+        &[]
+    }
     /// Returns one boolean per row; null counts as false.
     fn evaluate(&self, batch: &RecordBatch) -> Result<BooleanArray, crate::Error>;
+}
+
+/// Ranks (`row/rank.rs`) outside of which a column's value lets no row pass, both included. A null
+/// lets none pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Position in the table.
+    pub column: usize,
+    /// Lowest rank.
+    pub low: u64,
+    /// Highest rank.
+    pub high: u64,
 }
 
 /// A read of one table on one shard.

@@ -18,6 +18,7 @@ const PARTS: [(PartKind, &str); 6] = [
     (PartKind(1), "groups"),
     (PartKind(2), "fences"),
     (PartKind(3), "filter"),
+    (PartKind(4), "zones"),
     (PartKind(16), "image head"),
     (PartKind(17), "image"),
     (PartKind(18), "changed keys"),

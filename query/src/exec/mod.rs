@@ -11,6 +11,7 @@
 //! | `path` | which way do a scan's records come |
 //! | `choose` | which conditions choose the way a table is read |
 //! | `predicate` | how does a condition become a filter that a shard evaluates |
+//! | `wanted` | what does a condition say about the values of single columns |
 //! | `provider` | how does the planner see a table |
 //! | `expand` | how are edges followed from many nodes at once |
 //! | `fetch` | how are records fetched by key |
@@ -33,5 +34,6 @@ pub mod provider;
 pub mod rules;
 pub mod run;
 pub mod scope;
+mod wanted;
 
 pub use pipe::panicked;

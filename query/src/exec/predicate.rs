@@ -11,11 +11,12 @@ use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
-use pieskieo_shards::request::{RowFilter, ScanColumn};
+use pieskieo_shards::request::{RowFilter, ScanColumn, Wanted};
 
 use super::columns::TableColumns;
 use super::here::external;
 use super::pipe::panicked;
+use super::wanted::wanted;
 use crate::error::{Error, code};
 use crate::outcome::type_name;
 
@@ -23,6 +24,7 @@ use crate::outcome::type_name;
 #[derive(Debug)]
 pub struct Predicate {
     columns: Vec<ScanColumn>,
+    wanted: Vec<Wanted>,
     expr: Arc<dyn PhysicalExpr>,
     text: String,
     /// What went wrong first. A shard's error has no place for our codes.
@@ -53,7 +55,8 @@ impl Predicate {
         let condition = condition.transform(strip_qualifier)?.data;
         let expr = physical(condition, &schema)?;
         let columns = positions.into_iter().map(|position| table.scan_column(position)).collect();
-        Ok(Some(Arc::new(Self { columns, expr, text, failure: Mutex::new(None) })))
+        let wanted = wanted(table, filters);
+        Ok(Some(Arc::new(Self { columns, wanted, expr, text, failure: Mutex::new(None) })))
     }
 
     /// Returns the condition as a person would write it.
@@ -118,6 +121,10 @@ fn strip_qualifier(expr: Expr) -> Result<datafusion::common::tree_node::Transfor
 impl RowFilter for Predicate {
     fn columns(&self) -> &[ScanColumn] {
         &self.columns
+    }
+
+    fn wanted(&self) -> &[Wanted] {
+        &self.wanted
     }
 
     fn evaluate(

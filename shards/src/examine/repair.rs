@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | image of an index, or a list beside it | image and lists go; the next start fills the index |
 //! | run of an ordered index | all runs of the index go; the next start fills it |
-//! | fences or filter of a run | the run is written anew, with the same rows |
+//! | fences, filter or zones of a run | the run is written anew, with the same rows |
 //! | rows of a table, mirrors of edges | nothing: they are named |
 //! | a file that belongs elsewhere, all of its index or table | nothing: it may be needed |
 //!

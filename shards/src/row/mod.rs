@@ -26,12 +26,14 @@
 //! | `encode` | how do values become a row |
 //! | `view` | how is one column of a row read |
 //! | `page` | how does a column of many rows lie in one piece |
+//! | `rank` | which number grows with a value |
 //! | `column` | how does one column of many rows become an Arrow array |
 
 mod column;
 mod encode;
 mod layout;
 mod page;
+mod rank;
 mod view;
 
 #[cfg(test)]
@@ -43,4 +45,5 @@ pub(crate) use encode::encode_values;
 pub use encode::{ROW_BYTES_MAX, encode};
 pub use layout::RowLayout;
 pub use page::{Page, assemble};
+pub use rank::{has_rank, rank_of_field, rank_of_float, rank_of_integer};
 pub use view::RowView;

@@ -256,7 +256,7 @@ fn step(
     }
     let range = KeyRange::all(false);
     let from = walk.after.clone();
-    let window = Window { range: &range, after: from.as_deref(), snapshot };
+    let window = Window { range: &range, after: from.as_deref(), snapshot, wanted: &[] };
     let mut room = STEP_ROWS;
     let over = tree.scan(reach, window, room, &mut |item| {
         item.each(&mut |key, begin, row| {

@@ -336,7 +336,7 @@ impl TableStore {
         let mut after = from.map(<[u8]>::to_vec);
         let mut looked_at = 0;
         let range = KeyRange::all(false);
-        let window = Window { range: &range, after: from, snapshot };
+        let window = Window { range: &range, after: from, snapshot, wanted: &[] };
         let over = self.records.scan(reach, window, STEP_ROWS, &mut |item| {
             item.each(&mut |key, version, row| {
                 looked_at += 1;

@@ -350,7 +350,7 @@ impl PastEdges {
         let range = KeyRange::prefix(node.bytes(), false);
         let after = self.after.clone();
         let snapshot = self.view.snapshot;
-        let window = Window { range: &range, after: after.as_deref(), snapshot };
+        let window = Window { range: &range, after: after.as_deref(), snapshot, wanted: &[] };
         let edges = Edges::of(table)?;
         let tree = if self.is_into { edges.mirrors()? } else { &table.records };
         let mut looked_at = 0;

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::ids::{IndexId, Timestamp};
 use crate::key::{Key, KeyRange};
 use crate::ordered::parts_of;
+use crate::request::Wanted;
 use crate::tree::{Held, Item, Reach, Window};
 
 /// Records looked up one by one in a batch: each may need a group of its own in memory.
@@ -76,7 +77,9 @@ fn next(
     }
     let Cursor { source, overlay, filter, .. } = cursor;
     let mut rows = Rows::default();
-    let mut fetch = Fetch { table, reach, snapshot: cursor.snapshot, wanted, rows: &mut rows };
+    let passing = filter.as_ref().map_or(&[][..], |(filter, _)| filter.wanted());
+    let snapshot = cursor.snapshot;
+    let mut fetch = Fetch { table, reach, snapshot, wanted, passing, rows: &mut rows };
     let more = fetch.from(source, overlay)?;
     if rows.is_empty() && !more {
         return Ok(None);
@@ -95,6 +98,8 @@ struct Fetch<'f> {
     reach: Reach<'f>,
     snapshot: Timestamp,
     wanted: usize,
+    /// What rows that pass the filter have.
+    passing: &'f [Wanted],
     rows: &'f mut Rows,
 }
 
@@ -199,7 +204,8 @@ impl Fetch<'_> {
     ) -> Result<bool, Error> {
         let mut last = after.take();
         let from = last.clone();
-        let window = Window { range, after: from.as_deref(), snapshot: self.snapshot };
+        let (after_key, snapshot, wanted) = (from.as_deref(), self.snapshot, self.passing);
+        let window = Window { range, after: after_key, snapshot, wanted };
         let (table, reach, room) = (self.table, self.reach, self.room());
         let over = table.records.scan(reach, window, room, &mut |item| {
             if let (Item::Span { group, from, to }, true) = (&item, overlay.hidden.is_empty()) {
@@ -275,7 +281,7 @@ impl Fetch<'_> {
         room: usize,
     ) -> Result<(Vec<Next>, usize, bool), Error> {
         let tree = &self.table.ordered(index)?.tree;
-        let window = Window { range, after, snapshot: self.snapshot };
+        let window = Window { range, after, snapshot: self.snapshot, wanted: &[] };
         let (mut found, mut staged) = (Vec::with_capacity(room.min(64)), overlay.next);
         let over = tree.scan(self.reach, window, room, &mut |item| {
             item.each(&mut |entry, _, _| {

@@ -103,6 +103,14 @@ impl<'l> GroupWriter<'l> {
         }
     }
 
+    /// Visits the fields of a column of fixed width that are not null.
+    pub fn each_field(&self, column: usize, visit: &mut dyn FnMut(&[u8])) {
+        let column = &self.columns[column];
+        let Some(width) = column.width.filter(|width| *width > 0) else { return };
+        let fields = column.bytes.chunks_exact(width).zip(&column.nulls);
+        fields.filter(|(_, is_null)| !**is_null).for_each(|(field, _)| visit(field));
+    }
+
     /// Returns the bytes of the group and begins the next one.
     pub fn finish(&mut self) -> Vec<u8> {
         let rows = self.begins.len();

@@ -198,6 +198,12 @@ impl Group {
         low
     }
 
+    /// As [`Self::seek`], and quick where all versions are before the place, as in most groups of a
+    /// scan.
+    pub fn end_before(&self, key: &[u8], begin: Timestamp) -> usize {
+        if self.compare(self.rows - 1, key).is_lt() { self.rows } else { self.seek(key, begin) }
+    }
+
     /// Returns the bytes of one field; `None` for a null.
     pub fn cell(&self, row: usize, column: usize) -> Option<&[u8]> {
         self.page(column)?.cell(row)

@@ -7,6 +7,9 @@ pub(crate) const GROUP_BYTES: usize = 8 << 10;
 /// Most rows of a group: what a group costs to open grows with them.
 pub(crate) const GROUP_ROWS_MAX: usize = 4096;
 
+/// Groups of which the lowest and highest values are known together: 128 KiB.
+pub(crate) const ZONE_GROUPS: u32 = 16;
+
 /// Most bytes of a group that holds a single row: a row of `ROW_BYTES_MAX` with its key.
 pub(crate) const GROUP_BYTES_MAX: usize = 48 << 20;
 

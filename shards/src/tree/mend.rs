@@ -72,7 +72,8 @@ pub(super) async fn of_groups(
     Ok((fences, filter))
 }
 
-/// Writes a run anew, with the same groups and with fences and filter made of these.
+/// Writes a run anew, with the same groups and with fences and filter made of these; without zones,
+/// which the next merge makes.
 ///
 /// **Errors**: `Corrupt` when a group cannot be read, `Storage`; what was written is removed then.
 pub(crate) async fn rewrite(

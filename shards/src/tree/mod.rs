@@ -29,6 +29,7 @@
 //! | `scan` | which keys are in a range at a snapshot |
 //! | `cache` | which groups are in memory, how does a read get the others |
 //! | `files` | where are the files, and what is the next one called |
+//! | `zone` | which groups of a run cannot hold what a filter looks for |
 //! | `version` | what is one version of a key |
 //! | `limits` | which bounds are kept, and what do they cost |
 
@@ -48,6 +49,7 @@ mod seal;
 #[expect(clippy::module_inception, reason = "the tree is what the folder is about")]
 mod tree;
 mod version;
+mod zone;
 
 #[cfg(test)]
 mod tests;

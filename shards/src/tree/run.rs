@@ -7,9 +7,10 @@
 //! | 1 groups | one block per row group (`group.rs`) |
 //! | 2 fences | `u32 n`, `n` ends of keys, `n` begins (u64), the first keys of the groups |
 //! | 3 filter | `filter.rs` |
+//! | 4 zones | `zone.rs`; runs without numbers and times have none |
 //!
-//! Fences and filter stay in memory while the run is open. Damaged ones are made again from the
-//! groups (`mend.rs`). A damaged group is an error for who needs it, and for nobody else.
+//! Fences, filter and zones stay in memory while the run is open. Damaged fences and filters are made
+//! again from the groups (`mend.rs`), without zones reads look at all groups. A damaged group is an error for who needs it, and for nobody else.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -23,13 +24,16 @@ use super::filter::Filter;
 use super::group::Group;
 use super::mend;
 use super::version::{Found, Held};
+use super::zone::Zones;
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
 use crate::ids::Timestamp;
+use crate::request::Wanted;
 
 pub(super) const GROUPS: PartKind = PartKind(1);
 pub(super) const FENCES: PartKind = PartKind(2);
 pub(super) const FILTER: PartKind = PartKind(3);
+pub(super) const ZONES: PartKind = PartKind(4);
 
 /// What is known of a run without opening it; kept in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +60,7 @@ pub(crate) struct Run {
     source: Source,
     fences: Fences,
     filter: Filter,
+    zones: Zones,
     /// Groups that were found damaged.
     damaged: RefCell<BTreeSet<u32>>,
 }
@@ -109,7 +114,8 @@ impl Run {
                 let (fences, filter) = mend::of_nothing(&facts);
                 damaged.replace(BTreeSet::from([0]));
                 let source = Source::Lost(damage.to_string());
-                return Ok(Self { facts, source, fences, filter, damaged });
+                let zones = Zones::default();
+                return Ok(Self { facts, source, fences, filter, zones, damaged });
             }
             Err(error) => return Err(storage(error)),
         };
@@ -120,7 +126,9 @@ impl Run {
             }
             guides => guides?,
         };
-        Ok(Self { facts, source: Source::File(Box::new(segment)), fences, filter, damaged })
+        let zones = zones(&segment).await?;
+        let source = Source::File(Box::new(segment));
+        Ok(Self { facts, source, fences, filter, zones, damaged })
     }
 
     /// Returns whether some group was found to be damaged.
@@ -168,6 +176,7 @@ impl Run {
             + self.fences.keys.capacity()
             + self.fences.ends.len() * 12
             + self.filter.bytes().len()
+            + self.zones.memory_bytes()
     }
 
     /// Returns whether a key lies between the run's first and last.
@@ -202,6 +211,25 @@ impl Run {
         let begin = group.begin(row);
         let is_deletion = group.is_deletion(row);
         Ok(Some(Found { begin, row: (!is_deletion).then_some(Held::Packed(group, row)) }))
+    }
+
+    /// Returns the group behind the zone that begins with `group`, when no row of the zone is wanted,
+    /// all versions of its keys are in it, and `other` is behind them.
+    pub(super) fn passed(
+        &self,
+        group: u32,
+        wanted: &[Wanted],
+        other: Option<&[u8]>,
+    ) -> Option<u32> {
+        let next = self.zones.passed(group, self.group_count(), wanted)?;
+        let is_alone = other.is_none_or(|other| {
+            if next < self.group_count() {
+                self.fences.key(next as usize) <= other
+            } else {
+                self.facts.last.as_slice() < other
+            }
+        });
+        is_alone.then_some(next)
     }
 
     /// Returns the group in which (`key`, `begin`) would be and the first version there that is
@@ -270,6 +298,24 @@ async fn guides(segment: &Segment, facts: &RunFacts) -> Result<(Fences, Filter),
         return Err(bad("fences"));
     }
     Ok((fences, filter))
+}
+
+/// Reads the zones; damaged ones are none.
+async fn zones(segment: &Segment) -> Result<Zones, Error> {
+    if segment.block_count(ZONES) == 0 {
+        return Ok(Zones::default());
+    }
+    let read = match segment.read_part(ZONES).await.map_err(storage) {
+        Ok(bytes) => Zones::decode(&bytes, segment.block_count(GROUPS)),
+        Err(error) => Err(error),
+    };
+    match read {
+        Err(Error::Corrupt(cause)) => {
+            tracing::warn!(cause, "the zones of a segment are damaged, it is read whole");
+            Ok(Zones::default())
+        }
+        read => read,
+    }
 }
 
 impl Fences {
@@ -348,7 +394,7 @@ impl FenceKeys {
 
     /// Returns whether a part is made of the groups.
     pub fn are_guides(part: PartKind) -> bool {
-        part == FENCES || part == FILTER
+        part == FENCES || part == FILTER || part == ZONES
     }
 
     /// Returns whether a part's blocks are groups.

@@ -6,6 +6,7 @@
 //! run has keys all to itself it is passed on whole, so that its columns can be copied as they
 //! lie.
 
+use std::cmp::Ordering;
 use std::collections::btree_map;
 use std::rc::Rc;
 
@@ -20,6 +21,7 @@ use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::key::{KeyRange, MapKey};
 use crate::ordered::bounds;
+use crate::request::Wanted;
 
 /// What a scan finds.
 pub(crate) enum Item<'a> {
@@ -76,6 +78,8 @@ pub(crate) struct Window<'a> {
     pub after: Option<&'a [u8]>,
     /// The versions.
     pub snapshot: Timestamp,
+    /// What rows that need not be shown lack.
+    pub wanted: &'a [Wanted],
 }
 
 /// Takes what a scan finds. Returns how many more rows it has room for; 0 ends the scan.
@@ -118,7 +122,7 @@ impl Tree {
                 sources.push(Source::Cold(cold));
             }
         }
-        Merge { sources, is_back, snapshot }.run(room, visit)
+        Merge { sources, is_back, snapshot, wanted: window.wanted }.run(room, visit)
     }
 
     /// Returns the parts in memory, newer first.
@@ -187,11 +191,15 @@ struct Merge<'a> {
     sources: Vec<Source<'a>>,
     is_back: bool,
     snapshot: Timestamp,
+    wanted: &'a [Wanted],
 }
 
 impl Merge<'_> {
     fn run(mut self, mut room: usize, visit: &mut Visit<'_>) -> Result<bool, Error> {
-        while let Some(first) = self.first() {
+        while let Some((first, is_shared)) = self.first() {
+            if self.pass_zones(first)? {
+                continue;
+            }
             if let Some(left) = self.whole_group(first, room, visit)? {
                 room = left;
                 if room == 0 {
@@ -205,25 +213,37 @@ impl Merge<'_> {
                     return Ok(false);
                 }
             }
-            self.pass(first)?;
+            if is_shared {
+                self.pass(first)?;
+            } else {
+                self.sources[first].advance()?;
+            }
         }
         Ok(true)
     }
 
-    /// Returns the source whose version is next.
-    fn first(&self) -> Option<usize> {
+    /// Returns the source whose version is next, and whether others stand at the same key.
+    fn first(&self) -> Option<(usize, bool)> {
         let mut best: Option<(usize, &[u8])> = None;
+        let mut is_shared = false;
         for (number, source) in self.sources.iter().enumerate() {
             let Some(key) = source.key() else { continue };
-            let is_first = best.is_none_or(|(best, best_key)| {
-                let order = if self.is_back { best_key.cmp(key) } else { key.cmp(best_key) };
-                order.then_with(|| self.sources[best].begin().cmp(&source.begin())).is_lt()
-            });
-            if is_first {
+            let Some((first, first_key)) = best else {
+                best = Some((number, key));
+                continue;
+            };
+            let order = if self.is_back { first_key.cmp(key) } else { key.cmp(first_key) };
+            let is_next = match order {
+                Ordering::Less => true,
+                Ordering::Equal => self.sources[first].begin() < source.begin(),
+                Ordering::Greater => continue,
+            };
+            is_shared = order.is_eq();
+            if is_next {
                 best = Some((number, key));
             }
         }
-        best.map(|(number, _)| number)
+        best.map(|(number, _)| (number, is_shared))
     }
 
     fn visit_one(&self, first: usize, visit: &mut Visit<'_>) -> Result<Option<usize>, Error> {
@@ -256,6 +276,34 @@ impl Merge<'_> {
         Ok(())
     }
 
+    /// Passes zones in which no row is wanted. Their keys are nowhere else, so nothing that they
+    /// hide comes to light. Returns whether there were any.
+    fn pass_zones(&mut self, first: usize) -> Result<bool, Error> {
+        let Source::Cold(cold) = &self.sources[first] else { return Ok(false) };
+        let Some(at) = &cold.at else { return Ok(false) };
+        if self.wanted.is_empty() || self.is_back || at.row > 0 {
+            return Ok(false);
+        }
+        let (run, other) = (&cold.runs[at.run], self.other(first));
+        let mut number = at.number;
+        while let Some(next) = run.passed(number, self.wanted, other) {
+            number = next;
+        }
+        if number == at.number {
+            return Ok(false);
+        }
+        if let Source::Cold(cold) = &mut self.sources[first] {
+            cold.go_behind(number - 1)?;
+        }
+        Ok(true)
+    }
+
+    /// Returns the smallest key at which another source stands.
+    fn other(&self, first: usize) -> Option<&[u8]> {
+        let others = self.sources.iter().enumerate().filter(|(number, _)| *number != first);
+        others.filter_map(|(_, source)| source.key()).min()
+    }
+
     /// Visits the neighbours of a key that its group has to itself; `None` when it has none.
     fn whole_group(
         &mut self,
@@ -268,18 +316,15 @@ impl Merge<'_> {
         if self.is_back || !at.group.is_plain(self.snapshot) {
             return Ok(None);
         }
-        let others = || {
-            let others = self.sources.iter().enumerate().filter(|(number, _)| *number != first);
-            others.filter_map(|(_, source)| source.key())
-        };
+        let other = self.other(first);
         let next = at.row + 1;
         // Where sources alternate, one comparison says that there is nothing to gain.
-        if next >= at.group.rows() || others().any(|key| at.group.compare(next, key).is_ge()) {
+        if next >= at.group.rows() || other.is_some_and(|key| at.group.compare(next, key).is_ge()) {
             return Ok(None);
         }
         let mut to = cold.end_in(&at.group);
-        for key in others() {
-            to = to.min(at.group.seek(key, Timestamp::MAX));
+        if let Some(key) = other {
+            to = to.min(at.group.end_before(key, Timestamp::MAX));
         }
         if to <= next {
             return Ok(None);
@@ -376,12 +421,19 @@ impl<'a> Cold<'a> {
         }
     }
 
+    /// Moves to the first key behind a group of the run it is in.
+    fn go_behind(&mut self, number: u32) -> Result<(), Error> {
+        let Some(at) = self.at.clone() else { return Ok(()) };
+        let next = self.normal(At { number, row: usize::MAX, ..at })?;
+        self.settle(next)
+    }
+
     /// Returns the first version of a group that is behind the window.
     fn end_in(&self, group: &Group) -> usize {
         match self.limits.to {
             std::ops::Bound::Unbounded => group.rows(),
-            std::ops::Bound::Excluded(to) => group.seek(to, Timestamp::MAX),
-            std::ops::Bound::Included(to) => group.seek(to, Timestamp(0)),
+            std::ops::Bound::Excluded(to) => group.end_before(to, Timestamp::MAX),
+            std::ops::Bound::Included(to) => group.end_before(to, Timestamp(0)),
         }
     }
 

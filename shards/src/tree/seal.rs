@@ -5,8 +5,9 @@ use pieskieo_io::segment::{Codec, SegmentIdentity, SegmentWriter};
 
 use super::encode::GroupWriter;
 use super::filter::{Filter, hash_of};
-use super::run::{FENCES, FILTER, Fences, GROUPS, RunFacts, storage};
+use super::run::{FENCES, FILTER, Fences, GROUPS, RunFacts, ZONES, storage};
 use super::version::Content;
+use super::zone::ZoneWriter;
 use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::row::RowLayout;
@@ -17,6 +18,7 @@ pub(super) struct RunWriter<'l> {
     codec: Codec,
     group: GroupWriter<'l>,
     fences: Fences,
+    zones: ZoneWriter<'l>,
     hashes: Vec<u64>,
     first: Vec<u8>,
     last: Vec<u8>,
@@ -41,6 +43,7 @@ impl<'l> RunWriter<'l> {
             codec,
             group: GroupWriter::new(layout, group_bytes),
             fences: Fences::new(),
+            zones: ZoneWriter::new(layout),
             hashes: Vec::new(),
             first: Vec::new(),
             last: Vec::new(),
@@ -72,6 +75,9 @@ impl<'l> RunWriter<'l> {
         }
         if self.group.is_empty() {
             self.fences.push(key, begin);
+            if !is_new {
+                self.zones.key_goes_on();
+            }
         }
         self.group.push(key, begin, content)?;
         if is_new {
@@ -105,6 +111,10 @@ impl<'l> RunWriter<'l> {
         self.segment.begin_part(FILTER);
         let filter = Filter::of(&self.hashes);
         self.segment.put(filter.bytes(), Codec::Plain).await.map_err(storage)?;
+        if let Some(zones) = self.zones.finish() {
+            self.segment.begin_part(ZONES);
+            self.segment.put(&zones.encode(), Codec::Lz4).await.map_err(storage)?;
+        }
         let seal = self.segment.finish().await.map_err(storage)?;
         Ok(RunFacts {
             seal,
@@ -125,6 +135,7 @@ impl<'l> RunWriter<'l> {
     }
 
     async fn finish_group(&mut self) -> Result<(), Error> {
+        self.zones.push(|column, visit| self.group.each_field(column, visit));
         let bytes = self.group.finish();
         self.raw_bytes += bytes.len() as u64;
         self.segment.put(&bytes, self.codec).await.map_err(storage)?;

@@ -15,7 +15,8 @@ use super::{Cache, Files, Group, Pins, Reach, Shape, Tree, Window, flush, load, 
 use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::key::KeyRange;
-use crate::row::{RowLayout, encode_values};
+use crate::request::Wanted;
+use crate::row::{RowLayout, encode_values, rank_of_integer};
 use crate::value::{ColumnType, Value};
 
 /// One step of a run.
@@ -59,6 +60,28 @@ fn key(number: u8) -> Vec<u8> {
     key
 }
 
+/// One step of a run over many keys, whose values mostly grow with them.
+#[derive(Clone, Debug)]
+enum WideStep {
+    Write(u16, Option<i64>),
+    Other(Step),
+}
+
+fn wide_step() -> impl Strategy<Value = WideStep> {
+    let value = prop_oneof![0..4200_i64, Just(-1), any::<i64>()];
+    prop_oneof![
+        12 => (0..400_u16, prop::option::weighted(0.7, value))
+            .prop_map(|(number, value)| WideStep::Write(number, value)),
+        2 => Just(WideStep::Other(Step::Flush)),
+        1 => Just(WideStep::Other(Step::Merge)),
+        1 => (0..60_u64).prop_map(|ago| WideStep::Other(Step::Forget(ago))),
+    ]
+}
+
+fn wide_key(number: u16) -> Vec<u8> {
+    number.to_be_bytes().to_vec()
+}
+
 /// Versions by key: since when, and the row.
 type Model = BTreeMap<Vec<u8>, Vec<(u64, Option<i64>)>>;
 
@@ -95,15 +118,7 @@ impl Run {
 
     async fn take(&mut self, step: Step) {
         match step {
-            Step::Write(number, value) => {
-                self.now += 1;
-                let (key, at) = (key(number), Timestamp(self.now));
-                match value {
-                    Some(value) => self.tree.put(&key, at, row(value)),
-                    None => self.tree.delete(&key, at),
-                }
-                self.model.entry(key).or_default().push((self.now, value));
-            }
+            Step::Write(number, value) => self.write(key(number), value),
             Step::Flush => self.flush().await,
             Step::Merge => self.merge().await,
             Step::Forget(ago) => {
@@ -111,6 +126,33 @@ impl Run {
                 self.tree.collect(Timestamp(self.watermark), &mut || true);
             }
         }
+    }
+
+    fn write(&mut self, key: Vec<u8>, value: Option<i64>) {
+        self.now += 1;
+        let at = Timestamp(self.now);
+        match value {
+            Some(value) => self.tree.put(&key, at, row(value)),
+            None => self.tree.delete(&key, at),
+        }
+        self.model.entry(key).or_default().push((self.now, value));
+    }
+
+    /// Reads the rows with a value between two, compares them with the model, and returns how many
+    /// were looked at.
+    async fn wanted_rows(&self, low: i64, high: i64, snapshot: u64) -> usize {
+        let ends = (rank_of_integer(low), rank_of_integer(high));
+        let wanted = [Wanted { column: 0, low: ends.0, high: ends.1 }];
+        let range = KeyRange { from: None, to: None, descending: false };
+        let mut rows = self.scan(&range, snapshot, &wanted).await;
+        let looked_at = rows.len();
+        rows.retain(|(_, _, value)| (low..=high).contains(value));
+        let expected = visible(&self.model, snapshot);
+        let expected = expected.into_iter().map(|(key, (begin, value))| (key, begin, value));
+        let expected: Vec<_> =
+            expected.filter(|(_, _, value)| (low..=high).contains(value)).collect();
+        assert_eq!(rows, expected, "{low}..={high} at {snapshot}");
+        looked_at
     }
 
     async fn flush(&mut self) {
@@ -175,18 +217,24 @@ impl Run {
                     if descending {
                         wanted.reverse();
                     }
-                    assert_eq!(self.scan(&range, snapshot).await, wanted, "at {snapshot}");
+                    assert_eq!(self.scan(&range, snapshot, &[]).await, wanted, "at {snapshot}");
                 }
             }
         }
     }
 
     /// Reads a range some rows at a time.
-    async fn scan(&self, range: &KeyRange, snapshot: u64) -> Vec<(Vec<u8>, u64, i64)> {
+    async fn scan(
+        &self,
+        range: &KeyRange,
+        snapshot: u64,
+        wanted: &[Wanted],
+    ) -> Vec<(Vec<u8>, u64, i64)> {
         let mut found = Vec::new();
         loop {
             let after = found.last().map(|(key, _, _): &(Vec<u8>, u64, i64)| key.clone());
-            let window = Window { range, after: after.as_deref(), snapshot: Timestamp(snapshot) };
+            let (after, snapshot) = (after.as_deref(), Timestamp(snapshot));
+            let window = Window { range, after, snapshot, wanted };
             let mut step = Vec::new();
             let scan = |reach: Reach<'_>| {
                 step.clear();
@@ -235,6 +283,36 @@ proptest! {
                     }
                 }
                 run.compare().await;
+            }
+        }).finished();
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_passed_and_nothing_else(
+        steps in prop::collection::vec(wide_step(), 1..60),
+        limits in prop::collection::vec((0..4200_i64, 0..600_i64), 4),
+    ) {
+        World::new(1, SimOptions::default()).run(1, move |_| {
+            let (steps, limits) = (steps.clone(), limits.clone());
+            async move {
+                let mut run = Run::new().await;
+                for number in 0..400 {
+                    run.write(wide_key(number), Some(i64::from(number) * 10));
+                }
+                run.flush().await;
+                let shown = run.wanted_rows(1_000, 1_100, run.now).await;
+                assert!((11..150).contains(&shown), "{shown} rows of 400 are read for 11");
+                for step in steps {
+                    match step {
+                        WideStep::Write(number, value) => run.write(wide_key(number), value),
+                        WideStep::Other(step) => run.take(step).await,
+                    }
+                }
+                for (low, length) in limits {
+                    for snapshot in [run.watermark, (run.watermark + run.now) / 2, run.now] {
+                        run.wanted_rows(low, low + length, snapshot).await;
+                    }
+                }
             }
         }).finished();
     }

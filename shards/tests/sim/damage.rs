@@ -60,7 +60,7 @@ fn fate(name: &str, place: &str) -> Fate {
     let is_image = name.starts_with("image of") || name.starts_with("keys changed");
     match place {
         _ if is_image => Fate::Anew,
-        "fences" | "filter" => Fate::Anew,
+        "fences" | "filter" | "zones" => Fate::Anew,
         _ if name.starts_with("index") => Fate::Repaired,
         _ => Fate::Lost,
     }
@@ -179,6 +179,7 @@ async fn targets(dir: Dir) -> Vec<Target> {
                 PartKind(1) => "groups",
                 PartKind(2) => "fences",
                 PartKind(3) => "filter",
+                PartKind(4) => "zones",
                 PartKind(16) => "head",
                 PartKind(17) => "blocks",
                 PartKind(18) => "keys",
