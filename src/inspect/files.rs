@@ -14,7 +14,7 @@ use crate::serve::ServeError;
 
 /// Names of the parts of a run (`shards/src/tree/run.rs`), and of an image of an index and a list
 /// beside it (`shards/src/actor/image.rs`).
-const PARTS: [(PartKind, &str); 6] = [
+const PARTS: [(PartKind, &str); 7] = [
     (PartKind(1), "groups"),
     (PartKind(2), "fences"),
     (PartKind(3), "filter"),
