@@ -30,4 +30,4 @@ pub use log::{LogOptions, LogReport, drive_log};
 pub use options::{Kind, LoadOptions};
 pub use report::Report;
 pub use run::run;
-pub use storm::{Storm, storm};
+pub use storm::{Storm, Writers, storm};
