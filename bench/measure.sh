@@ -94,7 +94,9 @@ if wants transactions; then
     done
     load --workload point-write --connections 64
     stop
-    "$target/release/pieskieo-bench" wal --folder "$work" --seconds "$seconds"
+    for sync in calibrated with-write after-write; do
+        "$target/release/pieskieo-bench" wal --folder "$work" --seconds "$seconds" --sync "$sync"
+    done
     rm -rf "$work/data"
 fi
 if wants large; then

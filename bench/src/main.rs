@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use pieskieo_bench::client::Failure;
-use pieskieo_bench::load::{self, Kind, LoadOptions, LogOptions, Report, Writers};
+use pieskieo_bench::load::{self, Kind, LoadOptions, LogOptions, Report, Sync, Writers};
 use pieskieo_io::rt::{self, RuntimeOptions};
 
 #[global_allocator]
@@ -73,9 +73,12 @@ struct WalFlags {
     /// Writers over all logs, each of which waits until its record is durable
     #[arg(long, default_value_t = 64)]
     writers: usize,
-    /// Bytes of a record
-    #[arg(long, default_value_t = 100)]
+    /// Bytes of a record; the default is what a server logs for one `point-write`
+    #[arg(long, default_value_t = load::POINT_WRITE_BYTES)]
     record_bytes: usize,
+    /// How records are made durable
+    #[arg(long, value_enum, default_value_t = Sync::Calibrated)]
+    sync: Sync,
     /// Seconds
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
@@ -197,6 +200,7 @@ fn wal(flags: WalFlags) -> Result<String, String> {
         streams: flags.streams.max(1),
         writers: flags.writers.max(1),
         record_bytes: flags.record_bytes,
+        sync: flags.sync,
         time: time(flags.seconds),
     };
     load::drive_log(&options).map(|report| report.text())

@@ -26,7 +26,7 @@ mod run;
 mod storm;
 mod workload;
 
-pub use log::{LogOptions, LogReport, drive_log};
+pub use log::{LogOptions, LogReport, POINT_WRITE_BYTES, Sync, drive_log};
 pub use options::{Kind, LoadOptions};
 pub use report::Report;
 pub use run::run;
