@@ -71,8 +71,8 @@ impl LogReport {
     /// Returns the figures for people.
     pub fn text(&self) -> String {
         format!(
-            "log alone: {:.0} durable records/s in {:.0} group commits/s of {:.1} records and {:.0} \
-             bytes each, {:.1} MB/s",
+            "log alone: {:.0} durable records/s in {:.0} group commits/s of {:.1} records and \
+             {:.0} bytes each, {:.1} MB/s",
             self.per_second(),
             self.frames as f64 / self.seconds.max(1e-9),
             self.records as f64 / (self.frames as f64).max(1.0),

@@ -69,8 +69,8 @@ impl Storm {
         let millis = |name: &str| number(&writes["micros"][name]) / 1e3;
         let log = |name: &str| number(&writes["log"][name]);
         format!(
-            "idle   {idle}\nstorm  {reads}\nwrites {:.0}/s by {} at the lowest priority, p50 {:.2} ms, \
-             p99 {:.2} ms, {:.0} group commits/s\np99 of reads: {:.2} times",
+            "idle   {idle}\nstorm  {reads}\nwrites {:.0}/s by {} at the lowest priority, \
+             p50 {:.2} ms, p99 {:.2} ms, {:.0} group commits/s\np99 of reads: {:.2} times",
             number(&writes["per_second"]),
             writes["connections"],
             millis("p50"),
