@@ -87,10 +87,16 @@ if wants transactions; then
         load --workload pair-near --connections 64
         load --workload pair-far --connections 64
     done
-    "$target/release/pieskieo-bench" storm --address "127.0.0.1:$port" --seconds "$seconds"
+    for rate in "" "" "" "--write-rate 3000" "--write-rate 6000"; do
+        # One word or two.
+        # shellcheck disable=SC2086
+        "$target/release/pieskieo-bench" storm --address "127.0.0.1:$port" --seconds "$seconds" $rate
+    done
     load --workload point-write --connections 64
     stop
-    "$target/release/pieskieo-bench" wal --folder "$work" --seconds "$seconds"
+    for sync in calibrated with-write after-write; do
+        "$target/release/pieskieo-bench" wal --folder "$work" --seconds "$seconds" --sync "$sync"
+    done
     rm -rf "$work/data"
 fi
 if wants large; then

@@ -12,12 +12,14 @@ use bytes::{Bytes, BytesMut};
 use futures::future::{Either, select};
 use futures::io::{AsyncRead, AsyncWrite};
 use h2::client::{Builder, SendRequest};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri};
 use pieskieo_io::rt::{self, Queue, TcpStream};
 use serde_json::{Value, json};
 
 use crate::tokio_io::TokioIo;
 
+/// Names the transaction a request belongs to.
+const TRANSACTION: HeaderName = HeaderName::from_static("transaction");
 /// Bytes the server may send ahead on one stream.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// Bytes the server may send ahead on the connection.
@@ -70,6 +72,8 @@ pub struct Answer {
 pub struct Client {
     sender: SendRequest<Bytes>,
     authority: uri::Authority,
+    /// The transaction its requests belong to.
+    transaction: Option<HeaderValue>,
 }
 
 impl Client {
@@ -103,7 +107,20 @@ impl Client {
                 tracing::debug!(%error, "client connection ended");
             }
         }));
-        Ok(Self { sender, authority })
+        Ok(Self { sender, authority, transaction: None })
+    }
+
+    /// Begins a transaction with `pql` and returns a client on the same connection whose requests
+    /// belong to it, until one of them ends it.
+    ///
+    /// **Errors**: as [`Client::send`]; `Unknown` when the server names no transaction.
+    pub async fn begin(&self, pql: &str) -> Result<Self, Failure> {
+        let body = json!({ "pql": pql }).to_string();
+        let request = Request::builder().method(Method::POST).uri("/v1/query");
+        let answer = self.succeed(request.body(Bytes::from(body)).map_err(gone)?).await?;
+        let token = answer.headers().get(TRANSACTION).cloned();
+        let token = token.ok_or_else(|| gone("the answer names no transaction"))?;
+        Ok(Self { transaction: Some(token), ..self.clone() })
     }
 
     /// Sends a request as it is, with this connection's authority, and returns the whole answer,
@@ -116,6 +133,9 @@ impl Client {
         whole.scheme = Some(uri::Scheme::HTTP);
         whole.authority = Some(self.authority.clone());
         head.uri = Uri::from_parts(whole).map_err(gone)?;
+        if let Some(token) = &self.transaction {
+            head.headers.insert(TRANSACTION, token.clone());
+        }
         let has_length = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
         if has_length && !head.headers.contains_key(header::CONTENT_LENGTH) {
             head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));

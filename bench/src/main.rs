@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use pieskieo_bench::client::Failure;
-use pieskieo_bench::load::{self, Kind, LoadOptions, LogOptions, Report};
+use pieskieo_bench::load::{self, Kind, LoadOptions, LogOptions, Report, Sync, Writers};
 use pieskieo_io::rt::{self, RuntimeOptions};
 
 #[global_allocator]
@@ -28,7 +28,7 @@ struct Arguments {
 enum Command {
     /// Send a seeded workload and print rate, latency percentiles and, for vectors, recall
     Load(LoadFlags),
-    /// Measure point reads at a fixed rate, alone and while others write
+    /// Measure point reads at a snapshot at a fixed rate, alone and while another process writes
     Storm(StormFlags),
     /// Measure the write-ahead log alone, without a server
     Wal(WalFlags),
@@ -45,9 +45,12 @@ struct StormFlags {
     /// Reads a second
     #[arg(long, default_value_t = 1000.0)]
     rate: f64,
-    /// HTTP/2 connections that write as fast as they can
+    /// HTTP/2 connections that write
     #[arg(long, default_value_t = 64)]
     writers: usize,
+    /// Writes a second; without it, as many as go through
+    #[arg(long)]
+    write_rate: Option<f64>,
     /// Seconds
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
@@ -70,9 +73,12 @@ struct WalFlags {
     /// Writers over all logs, each of which waits until its record is durable
     #[arg(long, default_value_t = 64)]
     writers: usize,
-    /// Bytes of a record
-    #[arg(long, default_value_t = 100)]
+    /// Bytes of a record; the default is what a server logs for one `point-write`
+    #[arg(long, default_value_t = load::POINT_WRITE_BYTES)]
     record_bytes: usize,
+    /// How records are made durable
+    #[arg(long, value_enum, default_value_t = Sync::Calibrated)]
+    sync: Sync,
     /// Seconds
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
@@ -165,7 +171,7 @@ fn measure(flags: &LoadFlags) -> Result<String, String> {
 fn storm(flags: &StormFlags) -> Result<String, String> {
     let options = LoadOptions {
         address: flags.address,
-        kind: Kind::PointRead,
+        kind: Kind::SnapshotRead,
         connections: flags.connections.max(1),
         in_flight: 1,
         time: time(flags.seconds),
@@ -176,12 +182,14 @@ fn storm(flags: &StormFlags) -> Result<String, String> {
         seed: flags.seed,
         keep: false,
     };
-    let writers = flags.writers.max(1);
+    let program = std::env::current_exe().map_err(|cause| format!("find myself: {cause}"))?;
+    let connections = flags.writers.max(1);
+    let writers = Writers { program, connections, rate: flags.write_rate };
     let storm = on_a_core(move || {
-        let options = options.clone();
-        async move { load::storm(&options, writers).await }
+        let (options, writers) = (options.clone(), writers.clone());
+        async move { load::storm(&options, &writers).await }
     })?;
-    let sound = [&storm.idle, &storm.reads, &storm.writes].into_iter().all(is_sound);
+    let sound = is_sound(&storm.idle) && is_sound(&storm.reads) && storm.wrote();
     let text = storm.text();
     if sound { Ok(text) } else { Err(format!("{text}\nrequests failed")) }
 }
@@ -192,6 +200,7 @@ fn wal(flags: WalFlags) -> Result<String, String> {
         streams: flags.streams.max(1),
         writers: flags.writers.max(1),
         record_bytes: flags.record_bytes,
+        sync: flags.sync,
         time: time(flags.seconds),
     };
     load::drive_log(&options).map(|report| report.text())

@@ -9,11 +9,28 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use futures::future::join_all;
 use pieskieo_io::file::{Dir, host};
 use pieskieo_io::rt::{self, Queue, RuntimeOptions};
 use pieskieo_io::time;
-use pieskieo_io::wal::{StreamId, Wal, WalOptions};
+use pieskieo_io::wal::{StreamId, SyncMethod, Wal, WalOptions};
+
+/// Bytes of the record a server logs for one request of the workload `point-write`. Most frames of
+/// one record have 86 bytes, as `pieskieo inspect wal` shows them after that workload with 100,000
+/// records; one of them is the record's length.
+pub const POINT_WRITE_BYTES: usize = 85;
+
+/// How records are made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sync {
+    /// By the faster of the two, which is measured first.
+    Calibrated,
+    /// Every write carries its own sync.
+    WithWrite,
+    /// A write, then a sync.
+    AfterWrite,
+}
 
 /// How the log is driven.
 #[derive(Clone, Debug)]
@@ -26,6 +43,8 @@ pub struct LogOptions {
     pub writers: usize,
     /// Bytes of a record.
     pub record_bytes: usize,
+    /// How they are made durable.
+    pub sync: Sync,
     /// How long.
     pub time: Duration,
 }
@@ -37,6 +56,8 @@ pub struct LogReport {
     pub records: u64,
     /// Frames written to all streams, a group of records each.
     pub frames: u64,
+    /// Bytes of the frames.
+    pub bytes: u64,
     /// Seconds.
     pub seconds: f64,
 }
@@ -50,11 +71,25 @@ impl LogReport {
     /// Returns the figures for people.
     pub fn text(&self) -> String {
         format!(
-            "log alone: {:.0} durable records/s in {:.0} frames/s, {:.1} records each",
+            "log alone: {:.0} durable records/s in {:.0} group commits/s of {:.1} records and \
+             {:.0} bytes each, {:.1} MB/s",
             self.per_second(),
             self.frames as f64 / self.seconds.max(1e-9),
             self.records as f64 / (self.frames as f64).max(1.0),
+            self.bytes as f64 / (self.frames as f64).max(1.0),
+            self.bytes as f64 / self.seconds.max(1e-9) / 1e6,
         )
+    }
+}
+
+impl From<Sync> for WalOptions {
+    fn from(sync: Sync) -> Self {
+        let sync = match sync {
+            Sync::Calibrated => SyncMethod::Calibrated,
+            Sync::WithWrite => SyncMethod::WithWrite,
+            Sync::AfterWrite => SyncMethod::AfterWrite,
+        };
+        Self { sync, ..Self::default() }
     }
 }
 
@@ -83,6 +118,7 @@ fn on_cores(options: &LogOptions, folder: &Path) -> Result<LogReport, String> {
         let core = core?;
         total.records += core.records;
         total.frames += core.frames;
+        total.bytes += core.bytes;
         total.seconds = total.seconds.max(core.seconds);
     }
     Ok(total)
@@ -92,13 +128,13 @@ async fn on_core(options: &LogOptions, folder: &Path, core: u16) -> Result<LogRe
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let dir = Dir::open(folder).await.map_err(|error| told(&error))?;
     let stream = StreamId(core);
-    let opened = Wal::open(&dir, stream, &WalOptions::default()).await;
+    let opened = Wal::open(&dir, stream, &options.sync.into()).await;
     let (wal, mut replay) = opened.map_err(|error| told(&error))?;
     while replay.next().await.map_err(|error| told(&error))?.is_some() {}
     let (wal, records) = (Rc::new(wal), Rc::new(Cell::new(0)));
     let (streams, core) = (usize::from(options.streams), usize::from(core));
     let mine = options.writers / streams + usize::from(core < options.writers % streams);
-    let (before, started) = (wal.stats().frames, time::now());
+    let (before, started) = (wal.stats(), time::now());
     let writers = (0..mine).map(|_| {
         let (wal, records, time) = (wal.clone(), records.clone(), options.time);
         let record = vec![7; options.record_bytes];
@@ -117,7 +153,12 @@ async fn on_core(options: &LogOptions, folder: &Path, core: u16) -> Result<LogRe
         writer?;
     }
     let seconds = started.elapsed().as_secs_f64();
-    let frames = wal.stats().frames - before;
+    let after = wal.stats();
     wal.close().await.map_err(|error| told(&error))?;
-    Ok(LogReport { records: records.get(), frames, seconds })
+    Ok(LogReport {
+        records: records.get(),
+        frames: after.frames - before.frames,
+        bytes: after.frame_bytes - before.frame_bytes,
+        seconds,
+    })
 }

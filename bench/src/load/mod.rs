@@ -26,8 +26,8 @@ mod run;
 mod storm;
 mod workload;
 
-pub use log::{LogOptions, LogReport, drive_log};
+pub use log::{LogOptions, LogReport, POINT_WRITE_BYTES, Sync, drive_log};
 pub use options::{Kind, LoadOptions};
 pub use report::Report;
 pub use run::run;
-pub use storm::{Storm, storm};
+pub use storm::{Storm, Writers, storm};

@@ -10,6 +10,8 @@ use clap::ValueEnum;
 pub enum Kind {
     /// `SELECT … WHERE id = $1` on random records.
     PointRead,
+    /// As `PointRead`, each stream of requests in a `READ ONLY` transaction of its own.
+    SnapshotRead,
     /// Durable single-record `INSERT`.
     PointWrite,
     /// Nine point reads to one `UPDATE`.
@@ -33,6 +35,14 @@ pub enum Kind {
     PairFar,
     /// NDJSON documents into a collection.
     Bulk,
+}
+
+impl Kind {
+    /// Returns whether its requests are answered when they are in the log.
+    pub fn writes(self) -> bool {
+        use Kind::{Bulk, Mixed, PairFar, PairNear, PointWrite, Transfer};
+        matches!(self, PointWrite | Mixed | Transfer | PairNear | PairFar | Bulk)
+    }
 }
 
 /// One measurement.

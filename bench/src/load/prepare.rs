@@ -42,7 +42,12 @@ pub struct Loaded {
 /// **Errors**: the server refuses something.
 pub async fn prepare(client: &Client, options: &LoadOptions) -> Result<Option<Loaded>, Failure> {
     let (table, schema, index): (&str, &[&str], &[&str]) = match options.kind {
-        Kind::PointRead | Kind::Mixed | Kind::Scan | Kind::Sum | Kind::PointWrite => (
+        Kind::PointRead
+        | Kind::SnapshotRead
+        | Kind::Mixed
+        | Kind::Scan
+        | Kind::Sum
+        | Kind::PointWrite => (
             "bench_row",
             &["CREATE TABLE bench_row (id BIGINT PRIMARY KEY, n BIGINT, name TEXT)"],
             &[],

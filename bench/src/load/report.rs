@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use super::counters::Times;
 use super::options::LoadOptions;
 use super::prepare::Loaded;
 
@@ -40,6 +41,37 @@ pub struct Report {
     pub loaded: Option<Loaded>,
     /// What became of the accounts, for transfers.
     pub bank: Option<Bank>,
+    /// What was logged, for workloads that write.
+    pub log: Option<LogWork>,
+    /// Time the server says the statements took, for reads at a snapshot: without the network,
+    /// HTTP and the wait for a core.
+    pub server: Option<Times>,
+}
+
+/// What the logs of all shards did, the first tenth of the time included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogWork {
+    /// Seconds.
+    pub seconds: f64,
+    /// Group commits: frames made durable.
+    pub frames: f64,
+    /// Transactions committed.
+    pub commits: f64,
+    /// Bytes of the frames.
+    pub bytes: f64,
+}
+
+impl LogWork {
+    /// Returns the figures for people.
+    fn text(&self) -> String {
+        format!(
+            "log: {:.0} group commits/s of {:.1} transactions and {:.0} bytes each, {:.1} MB/s",
+            self.frames / self.seconds.max(1e-9),
+            self.commits / self.frames.max(1.0),
+            self.bytes / self.frames.max(1.0),
+            self.bytes / self.seconds.max(1e-9) / 1e6,
+        )
+    }
 }
 
 /// What became of the accounts.
@@ -81,6 +113,8 @@ impl Report {
             recall: None,
             loaded: None,
             bank: None,
+            log: None,
+            server: None,
         }
     }
 
@@ -122,6 +156,17 @@ impl Report {
             text.push_str(&format!(", {} lost races (40001)", self.conflicts));
         }
         text.push(')');
+        if let Some(log) = &self.log {
+            text.push_str(&format!("\n{:<10} {}", "", log.text()));
+        }
+        if let Some(server) = &self.server {
+            text.push_str(&format!(
+                "\n{:<10} of that in the statements: mean {:.3} ms, 99 % within {} ms",
+                "",
+                server.mean() * 1e3,
+                server.bound(0.99) * 1e3,
+            ));
+        }
         if let Some(bank) = &self.bank {
             text.push_str(&format!(
                 "\n{:<10} {} transfers, {:.2} % of their commits refused and run again; {} sums read; \
@@ -159,6 +204,10 @@ impl Report {
             "bank": self.bank.as_ref().map(|bank| json!({
                 "transfers": bank.transfers, "abort_rate": bank.abort_rate(),
                 "audits": bank.audits, "anomalies": bank.anomalies,
+            })),
+            "log": self.log.map(|log| json!({
+                "seconds": log.seconds, "frames": log.frames, "commits": log.commits,
+                "bytes": log.bytes,
             })),
             "loaded": self.loaded.map(|loaded| json!({
                 "records": loaded.records, "seconds": loaded.seconds, "tenths": loaded.tenths,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pieskieo_io::rt::{self, Queue};
+use pieskieo_io::time;
 use serde_json::json;
 
 use crate::client::{Answer, Client, Failure};
@@ -15,7 +16,7 @@ use super::ledger::{self, Ledger};
 use super::options::{Kind, LoadOptions};
 use super::pace::Pace;
 use super::prepare;
-use super::report::{Bank, Report};
+use super::report::{Bank, LogWork, Report};
 use super::workload::Workload;
 
 /// Share of the time whose requests are not counted: connections and caches warm up.
@@ -60,32 +61,42 @@ pub(super) async fn drive(options: &LoadOptions) -> Result<Report, Failure> {
     let accounts = if options.kind == Kind::Transfer { options.records } else { 0 };
     let ledger = RefCell::new(Ledger::open(accounts));
     let shared = Rc::new(Shared { report: RefCell::new(Report::empty(options)), ledger });
-    let mut tasks = Vec::with_capacity(options.streams());
-    for connection in 0..options.connections {
-        let client = Client::open(options.address).await?;
-        for stream in 0..options.in_flight {
-            // The open loop's first requests are spread over the connections.
-            let position = stream * options.connections + connection;
-            let workload = Workload::start(options, position, shards);
-            let pace = Pace::start(options.rate, position, options.streams());
-            let stream = follow(client.clone(), options.time, (workload, pace), shared.clone());
-            tasks.push(rt::spawn(Queue::Net, "load", stream));
-        }
+    let clients = clients(options).await?;
+    let counted = time::now();
+    let mut tasks = Vec::with_capacity(clients.len());
+    for (position, client) in clients.iter().enumerate() {
+        let workload = Workload::start(options, position, shards);
+        let pace = Pace::start(options.rate, position, options.streams());
+        let stream = follow(client.clone(), options.time, (workload, pace), shared.clone());
+        tasks.push(rt::spawn(Queue::Net, "load", stream));
     }
     if options.kind == Kind::Transfer {
         ledger::audit(&client, &shared.ledger, options.time).await?;
     }
     join_all(tasks).await;
+    let (after, seconds) = (Counters::read(&client).await?, counted.elapsed().as_secs_f64());
+    if options.kind == Kind::SnapshotRead {
+        end(&clients).await?;
+    }
     let Shared { report, ledger } = Rc::try_unwrap(shared).map_err(|_| Failure::Unknown {
         status: None,
         cause: "a stream of requests did not end".to_owned(),
     })?;
     let (mut report, mut ledger) = (report.into_inner(), ledger.into_inner());
     report.seconds = options.time.as_secs_f64() * (1.0 - WARM_UP);
+    let grown = |name| after.sum(name) - before.sum(name);
+    report.log = options.kind.writes().then(|| LogWork {
+        seconds,
+        frames: grown("pieskieo_shard_log_flushes"),
+        commits: grown("pieskieo_shard_commits"),
+        bytes: grown("pieskieo_shard_log_bytes"),
+    });
+    if options.kind == Kind::SnapshotRead {
+        let times = |at: &Counters| at.times("pieskieo_statement_seconds", "kind=\"select\"");
+        report.server = Some(times(&after).since(&times(&before)));
+    }
     if options.kind == Kind::Transfer {
         ledger.compare(&ledger::balances(&client).await?);
-        let after = Counters::read(&client).await?;
-        let grown = |name| after.sum(name) - before.sum(name);
         report.bank = Some(Bank {
             refused_by_shards: grown("pieskieo_shard_conflicts"),
             transfers: ledger.transfers,
@@ -94,6 +105,32 @@ pub(super) async fn drive(options: &LoadOptions) -> Result<Report, Failure> {
         });
     }
     Ok(report)
+}
+
+/// Returns a client for each stream of requests. The first of every connection come first, so that
+/// the open loop's first requests are spread over the connections.
+async fn clients(options: &LoadOptions) -> Result<Vec<Client>, Failure> {
+    let mut connections = Vec::with_capacity(options.connections);
+    for _ in 0..options.connections {
+        connections.push(Client::open(options.address).await?);
+    }
+    let mut clients = Vec::with_capacity(options.streams());
+    for stream in 0..options.streams() {
+        let client = &connections[stream % options.connections];
+        clients.push(match options.kind {
+            Kind::SnapshotRead => client.begin("BEGIN READ ONLY").await?,
+            _ => client.clone(),
+        });
+    }
+    Ok(clients)
+}
+
+/// Ends the transactions of clients.
+async fn end(clients: &[Client]) -> Result<(), Failure> {
+    for client in clients {
+        client.query("COMMIT", &[]).await?;
+    }
+    Ok(())
 }
 
 async fn follow(

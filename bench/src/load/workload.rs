@@ -54,7 +54,7 @@ impl Workload {
     /// Makes the next request.
     pub fn next(&mut self) -> Operation {
         match self.kind {
-            Kind::PointRead => self.point_read(),
+            Kind::PointRead | Kind::SnapshotRead => self.point_read(),
             Kind::PointWrite => {
                 self.next += 1;
                 let (id, n) = (self.next, self.random.random_range(0..1000));
