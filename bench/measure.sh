@@ -47,6 +47,11 @@ trap 'stop; rm -rf "$work"' EXIT
 load() {
     "$target/release/pieskieo-bench" load --address "127.0.0.1:$port" --seconds "$seconds" "$@"
 }
+# Prints the answer of a statement and the time it took.
+ask() {
+    curl -sS "http://127.0.0.1:$port/v1/query" -w '  %{time_total} s\n' \
+        -d "{\"pql\": \"$1\", \"timeout_ms\": 600000}"
+}
 # Prints a closed loop, then an open loop at half of the rate it reached.
 saturate() {
     local rate
@@ -109,6 +114,10 @@ if wants large; then
     sleep 10
     load --workload point-read "${rows[@]}" --keep
     load --workload point-read "${rows[@]}" --keep --in-flight 4
+    # 2 GB are sorted and grouped in the 256 MiB that queries have.
+    ask "SELECT COUNT(*) FROM (SELECT id FROM bench_row ORDER BY name, id OFFSET 1) AS sorted"
+    ask "SELECT COUNT(*) FROM (SELECT name, COUNT(*) FROM bench_row GROUP BY name) AS grouped"
+    curl -fs "http://127.0.0.1:$port/metrics" | grep '^pieskieo_spilled_bytes_total'
     grep VmHWM "/proc/$server/status"
     load --workload vector --records 100000 --dimension 384 --connections 16
     stop
