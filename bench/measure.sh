@@ -43,6 +43,10 @@ stop() {
     wait "$server" 2>/dev/null || true
     server=
 }
+# Compares every index with its records, in the folder of a server that has stopped.
+verify() {
+    "$target/release/pieskieo" verify --deep --data "$work/data" | tail -1
+}
 trap 'stop; rm -rf "$work"' EXIT
 load() {
     "$target/release/pieskieo-bench" load --address "127.0.0.1:$port" --seconds "$seconds" "$@"
@@ -99,6 +103,7 @@ if wants transactions; then
     done
     load --workload point-write --connections 64
     stop
+    verify
     for sync in calibrated with-write after-write; do
         "$target/release/pieskieo-bench" wal --folder "$work" --seconds "$seconds" --sync "$sync"
     done
@@ -121,6 +126,7 @@ if wants large; then
     grep VmHWM "/proc/$server/status"
     load --workload vector --records 100000 --dimension 384 --connections 16
     stop
+    verify
     du -sh "$work/data/segments" "$work/data/log"
     start
     stop
