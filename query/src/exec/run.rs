@@ -29,7 +29,8 @@ pub struct Running {
     /// What came before anybody asked.
     first: Option<RecordBatch>,
     stop: Stop,
-    failed: bool,
+    /// It has ended or failed: nothing comes any more.
+    is_over: bool,
     /// What must live as long as the plan runs, such as the lease of its snapshot.
     _keep: Box<dyn Any>,
 }
@@ -70,7 +71,7 @@ async fn begin(
     gather_statistics(core, &plan, &scope).await?;
     let stop = scope.stop.clone();
     let batches = run_at(None, &plan, 0, &engine.task(scope, means))?;
-    let mut running = Running { batches, first: None, stop, failed: false, _keep: Box::new(()) };
+    let mut running = Running { batches, first: None, stop, is_over: false, _keep: Box::new(()) };
     running.first = running.next().await.transpose()?;
     Ok((plan, running))
 }
@@ -79,21 +80,15 @@ impl Stream for Running {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.failed {
-            return Poll::Ready(None);
-        }
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        let next = self.batches.poll_next_unpin(cx);
-        next.map(|next| {
-            next.map(|batch| {
-                batch.map_err(|error| {
-                    self.failed = true;
-                    Error::from(error)
-                })
-            })
-        })
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let next = std::task::ready!(self.batches.poll_next_unpin(cx));
+        self.is_over = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next.map(|batch| batch.map_err(Error::from)))
     }
 }
 
