@@ -14,9 +14,11 @@ use std::sync::Arc;
 use pieskieo_io::file::{Dir, host};
 use pieskieo_io::rt::{self, CoreId, RuntimeOptions};
 use pieskieo_io::wal;
-use pieskieo_shards::actor::meta::{LOG_FOLDER, META_FILE, Meta, SEGMENT_FOLDER};
+use pieskieo_shards::actor::meta::{HISTORY_FOLDER, LOG_FOLDER, META_FILE, Meta, SEGMENT_FOLDER};
 use pieskieo_shards::actor::{Core, CoreBoot, meta};
-use pieskieo_shards::examine::{ShardCheck, ShardRepair, check, repair};
+use pieskieo_shards::examine::{
+    HistoryCheck, ShardCheck, ShardRepair, check, check_history, repair,
+};
 use pieskieo_shards::ids::ShardId;
 use pieskieo_shards::request::{Reply, Request};
 
@@ -49,6 +51,7 @@ struct Files {
     logs: wal::Report,
     /// By shard; `None` when its folder is missing.
     shards: Vec<Option<ShardCheck>>,
+    history: HistoryCheck,
 }
 
 /// Examines a data folder.
@@ -141,7 +144,15 @@ async fn examine(data: PathBuf, stored: Meta) -> Result<Files, ServeError> {
     };
     let logs = Dir::open(&data.join(LOG_FOLDER)).await.map_err(told)?;
     let logs = wal::verify_from(&logs, contained).await.map_err(told)?;
-    Ok(Files { logs, shards })
+    let folder = data.join(HISTORY_FOLDER);
+    let history = match host::exists(&folder) {
+        true => {
+            let dir = Dir::open(&folder).await.map_err(told)?;
+            check_history(&dir, stored.uuid).await.map_err(told)?
+        }
+        false => HistoryCheck::default(),
+    };
+    Ok(Files { logs, shards, history })
 }
 
 /// Says what the files hold.
@@ -159,6 +170,8 @@ fn describe(files: &Files, stored: &Meta) -> Findings {
         findings.facts.extend(segments.facts.iter().map(of_shard));
         findings.faults.extend(segments.faults.iter().map(of_shard));
     }
+    findings.facts.extend_from_slice(&files.history.facts);
+    findings.faults.extend_from_slice(&files.history.faults);
     findings
 }
 

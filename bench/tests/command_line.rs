@@ -557,6 +557,35 @@ fn a_damaged_log_is_refused_by_file_and_place() {
 }
 
 #[test]
+fn a_damaged_history_is_named_and_can_be_forgotten() {
+    let (folder, server) = server();
+    fill(&server);
+    server.stop();
+    let data = folder.path().join("data");
+    let shown = data.display().to_string();
+    let verify = || Program::new(&["verify", "--data", &shown]).run();
+    assert!(verify().out.contains("the past can be read from commit "));
+    let files = fs::read_dir(data.join("history")).unwrap().map(|entry| entry.unwrap().path());
+    let path = files.last().expect("there is a past");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[4096 + 20] ^= 0x10;
+    fs::write(&path, &bytes).unwrap();
+    let refused = Server::start(&data, &[]).map(drop).unwrap_err();
+    let verified = verify();
+    assert_eq!((refused.code, verified.code), (Some(1), Some(1)));
+    let file = path.file_name().unwrap().to_str().unwrap();
+    for told in [&refused.err, &verified.out] {
+        for part in ["history: ", file, "retention = 0"] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+    }
+    let server = Server::start(&data, &["--retention", "0"]).unwrap();
+    server.stop();
+    assert_eq!(verify().code, Some(0));
+    Server::start(&data, &[]).unwrap().stop();
+}
+
+#[test]
 fn too_little_locked_memory_is_named_with_its_remedy() {
     let folder = Folder::made();
     let data = folder.path().join("data").display().to_string();

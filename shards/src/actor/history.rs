@@ -30,6 +30,7 @@ use super::core::Core;
 use super::meta::{HISTORY_FOLDER, Meta};
 use crate::catalog::Catalog;
 use crate::error::Error;
+use crate::examine::HISTORY_REMEDY;
 use crate::ids::Timestamp;
 use crate::request::{ReadView, Reply};
 use crate::txn::{Lease, Moment, Timeline, TimelineEdit};
@@ -45,7 +46,7 @@ const FORGOTTEN_SHARE: usize = 64;
 /// Bytes the file grows by before it is written anew. A moment takes a block of 4 KiB until then.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 /// The stream of the file: no shard has this number.
-const STREAM: StreamId = StreamId(u16::MAX);
+pub(crate) const STREAM: StreamId = StreamId(u16::MAX);
 
 /// A point in the past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -336,7 +337,9 @@ pub(crate) fn lock(timeline: &Arc<Mutex<Timeline>>) -> MutexGuard<'_, Timeline> 
 
 fn failed(error: manifest::Error) -> Error {
     match error {
-        manifest::Error::Damaged(_) => Error::Corrupt(format!("history: {error}")),
+        manifest::Error::Damaged(_) => {
+            Error::Corrupt(format!("history: {error}; {HISTORY_REMEDY}"))
+        }
         _ => Error::Storage(format!("history: {error}")),
     }
 }

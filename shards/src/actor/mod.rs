@@ -34,7 +34,7 @@ mod checkpoint;
 mod commit;
 mod core;
 mod fill;
-mod history;
+pub(crate) mod history;
 mod image;
 mod limits;
 mod loading;

@@ -5,7 +5,7 @@
 //! behind it. Files the manifest does not name are no damage: the next start removes them.
 
 use pieskieo_io::file::Dir;
-use pieskieo_io::manifest::{self, ManifestIdentity};
+use pieskieo_io::manifest::{self, ManifestIdentity, Reading};
 use pieskieo_io::segment::{
     self, Damage, Segment, SegmentIdentity, parse_segment_draft_name, parse_segment_name,
 };
@@ -49,22 +49,8 @@ pub async fn check(dir: &Dir, database: [u8; 16], shard: ShardId) -> Result<Shar
         }));
         return Ok(found);
     };
-    let reading = match manifest::read(dir, &newest).await {
-        Ok(reading) => reading,
-        Err(manifest::Error::Damaged(damage)) => {
-            found.faults.push(damage.to_string());
-            return Ok(found);
-        }
-        Err(error) => return Err(storage(error)),
-    };
-    if reading.identity != identity {
-        let (file, whose) = (&reading.file, reading.identity);
-        found.faults.push(format!(
-            "manifest \"{file}\" belongs elsewhere: expected {identity}, found {whose}; put back \
-             the file that belongs here"
-        ));
-        return Ok(found);
-    }
+    let reading = reading_of(dir, &newest, identity, &mut found.faults).await?;
+    let Some(reading) = reading else { return Ok(found) };
     let Named { checkpoint, runs, images } = match fold(&reading) {
         Ok(folded) => folded,
         Err(error) => {
@@ -172,6 +158,32 @@ fn keys(run: &Placed, damage: &Damage, fences: Option<&FenceKeys>) -> Option<(Ve
     Some((first, next.unwrap_or(&run.facts.last).to_vec()))
 }
 
-fn storage(error: impl std::fmt::Display) -> Error {
+/// Reads a manifest; `None`, and a fault, when it is damaged or another's.
+pub(super) async fn reading_of(
+    dir: &Dir,
+    file: &str,
+    identity: ManifestIdentity,
+    faults: &mut Vec<String>,
+) -> Result<Option<Reading>, Error> {
+    let reading = match manifest::read(dir, file).await {
+        Ok(reading) => reading,
+        Err(manifest::Error::Damaged(damage)) => {
+            faults.push(damage.to_string());
+            return Ok(None);
+        }
+        Err(error) => return Err(storage(error)),
+    };
+    if reading.identity != identity {
+        let (file, whose) = (&reading.file, reading.identity);
+        faults.push(format!(
+            "manifest \"{file}\" belongs elsewhere: expected {identity}, found {whose}; put back \
+             the file that belongs here"
+        ));
+        return Ok(None);
+    }
+    Ok(Some(reading))
+}
+
+pub(super) fn storage(error: impl std::fmt::Display) -> Error {
     Error::Storage(error.to_string())
 }
