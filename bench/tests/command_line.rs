@@ -575,11 +575,11 @@ fn a_damaged_history_is_named_and_can_be_forgotten() {
     assert_eq!((refused.code, verified.code), (Some(1), Some(1)));
     let file = path.file_name().unwrap().to_str().unwrap();
     for told in [&refused.err, &verified.out] {
-        for part in ["history: ", file, "retention = 0"] {
+        for part in ["history: ", file, "retention=0"] {
             assert!(told.contains(part), "{part} in {told}");
         }
     }
-    let server = Server::start(&data, &["--retention", "0"]).unwrap();
+    let server = Server::start(&data, &["--set", "retention=0"]).unwrap();
     server.stop();
     assert_eq!(verify().code, Some(0));
     Server::start(&data, &[]).unwrap().stop();

@@ -47,4 +47,4 @@ pub async fn check_history(dir: &Dir, database: [u8; 16]) -> Result<HistoryCheck
 
 /// What to do about a file of moments that is damaged: only the past depends on it.
 pub(crate) const REMEDY: &str =
-    "start once with retention = 0 to forget the past; no record depends on this file";
+    "start once with --set retention=0 to forget the past; no record depends on this file";
