@@ -72,7 +72,8 @@ impl ScratchFile {
     ///
     /// **Errors**: `File`.
     pub async fn read(&self, at: u64, len: usize) -> Result<Vec<u8>> {
-        let len = self.len().saturating_sub(at).min(len as u64) as usize;
+        let at = at.min(self.len());
+        let len = (self.len() - at).min(len as u64) as usize;
         let store = self.store.clone();
         let read = move || match store {
             Store::Disk(file) => {
