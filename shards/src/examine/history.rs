@@ -27,9 +27,11 @@ pub async fn check_history(dir: &Dir, database: [u8; 16]) -> Result<HistoryCheck
     if let Some(reading) = reading_of(dir, &newest, identity, &mut found.faults).await? {
         let mut timeline = Timeline::default();
         let content = &reading.content;
-        let edits = std::iter::once(&content.snapshot).chain(&content.edits);
-        let taken: Result<(), Error> =
-            edits.map(|edit| TimelineEdit::decode(edit).map(|edit| timeline.take(&edit))).collect();
+        let mut edits = std::iter::once(&content.snapshot).chain(&content.edits);
+        let taken = edits.try_for_each(|edit| {
+            timeline.take(&TimelineEdit::decode(edit)?);
+            Ok::<_, Error>(())
+        });
         match (taken, timeline.first()) {
             (Err(error), _) => found.faults.push(format!("manifest \"{}\": {error}", reading.file)),
             (Ok(()), None) => {}
