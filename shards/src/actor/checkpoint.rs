@@ -209,7 +209,18 @@ async fn carry_out(core: &Rc<Core>, shard: &Rc<Shard>, begun: &mut Begun) -> Res
     }
     let mut runs = Vec::new();
     for placed in &begun.added {
-        runs.push((placed.tree, Rc::new(files.open(placed.facts.clone()).await?)));
+        match files.open(placed.facts.clone()).await {
+            Ok(run) => runs.push((placed.tree, Rc::new(run))),
+            // The disk has not what it took. As it is the checkpoint would never end.
+            Err(error @ Error::Corrupt(_)) => {
+                let written = begun.added.drain(..).map(|placed| placed.facts.seal.id);
+                let written: Vec<SegmentId> = written.collect();
+                begun.done = 0;
+                files.remove_all(&written).await;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
     }
     let checkpoint = begun.checkpoint.clone();
     let names = shard.store.borrow().tree_names();
@@ -254,13 +265,19 @@ async fn merge_runs(
     let merged = merge(shard.storage.files(), &layout, &plan, upto).await?;
     let place = |facts| Placed { tree, level: plan.level, facts };
     let added: Vec<Placed> = merged.into_iter().map(place).collect();
+    let ids: Vec<_> = added.iter().map(|placed| placed.facts.seal.id).collect();
     let mut runs = Vec::new();
     for placed in &added {
-        runs.push(Rc::new(shard.storage.files().open(placed.facts.clone()).await?));
+        match shard.storage.files().open(placed.facts.clone()).await {
+            Ok(run) => runs.push(Rc::new(run)),
+            Err(error) => {
+                shard.storage.files().remove_all(&ids).await;
+                return Err(error);
+            }
+        }
     }
     let inputs: Vec<Rc<Run>> = plan.inputs.iter().flatten().cloned().collect();
     let removed = inputs.iter().map(|run| run.id()).collect();
-    let ids: Vec<_> = added.iter().map(|placed| placed.facts.seal.id).collect();
     let edit = Edit { removed, added, ..Edit::default() };
     let committed = shard.storage.commit(edit).await;
     if let Err(error @ Error::DiskFull(_)) = committed {
