@@ -120,7 +120,8 @@ if wants large; then
     load --workload point-read "${rows[@]}" --keep
     load --workload point-read "${rows[@]}" --keep --in-flight 4
     # 2 GB are sorted and grouped in the 256 MiB that queries have.
-    ask "SELECT COUNT(*) FROM (SELECT id FROM bench_row ORDER BY name, id OFFSET 1) AS sorted"
+    # The planner leaves out a sort nobody sees; numbers of rows are seen.
+    ask "SELECT MAX(n) FROM (SELECT ROW_NUMBER() OVER (ORDER BY name, id) AS n FROM bench_row) AS s"
     ask "SELECT COUNT(*) FROM (SELECT name, COUNT(*) FROM bench_row GROUP BY name) AS grouped"
     curl -fs "http://127.0.0.1:$port/metrics" | grep '^pieskieo_spilled_bytes_total'
     grep VmHWM "/proc/$server/status"
