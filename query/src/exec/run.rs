@@ -47,14 +47,19 @@ pub async fn start(
     scope: Scope,
     keep: impl Any,
 ) -> Result<(Arc<dyn ExecutionPlan>, Running)> {
+    let mut plan = engine.physical(query, Means::Memory).await?;
     let first_try = Scope { stop: scope.stop.child(), ..scope.clone() };
-    let started = match begin(core, engine, query, first_try, Means::Memory).await {
-        Err(refusal) if refusal.code == code::OUT_OF_MEMORY.code && engine.has_disk() => {
-            begin(core, engine, query, scope, Means::Disk).await
-        }
-        started => started,
-    };
-    let (plan, mut running) = started?;
+    let mut running = begin(core, engine, &plan, first_try, Means::Memory).await;
+    if let Err(refusal) = &running
+        && refusal.code == code::OUT_OF_MEMORY.code
+        && engine.has_disk()
+        // Not every plan can be made for disk; what is told then is that memory is short.
+        && let Ok(other) = engine.physical(query, Means::Disk).await
+    {
+        plan = other;
+        running = begin(core, engine, &plan, scope, Means::Disk).await;
+    }
+    let mut running = running?;
     running._keep = Box::new(keep);
     Ok((plan, running))
 }
@@ -63,17 +68,16 @@ pub async fn start(
 async fn begin(
     core: &Rc<Core>,
     engine: &Engine,
-    query: &LogicalPlan,
+    plan: &Arc<dyn ExecutionPlan>,
     scope: Scope,
     means: Means,
-) -> Result<(Arc<dyn ExecutionPlan>, Running)> {
-    let plan = engine.physical(query, means).await?;
-    gather_statistics(core, &plan, &scope).await?;
+) -> Result<Running> {
+    gather_statistics(core, plan, &scope).await?;
     let stop = scope.stop.clone();
-    let batches = run_at(None, &plan, 0, &engine.task(scope, means))?;
+    let batches = run_at(None, plan, 0, &engine.task(scope, means))?;
     let mut running = Running { batches, first: None, stop, is_over: false, _keep: Box::new(()) };
     running.first = running.next().await.transpose()?;
-    Ok((plan, running))
+    Ok(running)
 }
 
 impl Stream for Running {
