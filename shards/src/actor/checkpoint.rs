@@ -17,7 +17,6 @@
 //! are carried over in the checkpoint: a decision is needed until every participant has a durable
 //! outcome, which [`settled`] tells.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -108,8 +107,6 @@ pub(crate) struct Begun {
     /// Up to where records may forget, and everything else.
     horizon: Timestamp,
     watermark: Timestamp,
-    /// Outcomes that were lost by then: what they tell is contained.
-    outcomes_lost: BTreeSet<Timestamp>,
     /// Trees that are written.
     done: usize,
     added: Vec<Placed>,
@@ -183,7 +180,6 @@ async fn begin(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<Option<Begun>, Erro
         log_end: shard.wal.last_lsn(),
         horizon: core.clock().horizon(),
         watermark: core.clock().watermark(),
-        outcomes_lost: shard.outcomes_lost.borrow().clone(),
         done: 0,
         added: Vec::new(),
     }))
@@ -237,7 +233,6 @@ async fn carry_out(core: &Rc<Core>, shard: &Rc<Shard>, begun: &mut Begun) -> Res
     shard.storage.commit(Edit { checkpoint: Some(checkpoint), removed, added, images }).await?;
     files.remove_all(&begun.images_late).await;
     shard.store.borrow_mut().flushed(&begun.frozen, runs);
-    shard.outcomes_lost.borrow_mut().retain(|commit| !begun.outcomes_lost.contains(commit));
     let lsn = begun.checkpoint.lsn;
     shard.wal.release(lsn.next());
     shard.checkpointed();
@@ -312,12 +307,16 @@ async fn needed_decisions(core: &Rc<Core>) -> Result<Timestamp, Error> {
 pub(crate) async fn settled(core: Rc<Core>, shard: Rc<Shard>) -> Result<Reply, Error> {
     // What this snapshot shows is applied everywhere, and its outcomes are in the logs.
     let snapshot = core.snapshot();
+    if let Err(error) = shard.make_up(&core) {
+        tracing::debug!(shard = %shard.id, %error, "decisions are kept: an outcome is owed");
+    }
+    // Before the wait: what is made up for meanwhile is not durable at its end.
+    let owed = shard.first_owed();
     let last = shard.wal.last_lsn();
     if last.0 > 0 {
         shard.durable(&core, last).await?;
     }
-    let lost = shard.outcomes_lost.borrow().first().copied();
-    let upto = lost.map_or(snapshot, |lost| snapshot.min(Timestamp(lost.0 - 1)));
+    let upto = owed.map_or(snapshot, |(commit, _)| snapshot.min(Timestamp(commit.0 - 1)));
     Ok(Reply::Settled(upto))
 }
 

@@ -208,12 +208,7 @@ pub(crate) async fn finish(
     }
     shard.prepared.borrow_mut().remove(&txn);
     drop(Locks { shard: shard.clone(), places: writes.iter().map(Place::of).collect() });
-    if let Err(error) = shard.append_settling(&core, &txn::encode_outcome(txn, commit)) {
-        tracing::warn!(shard = %shard.id, %txn, %error, "outcome not logged, recovery will ask");
-        if let Some(commit) = commit {
-            shard.outcomes_lost.borrow_mut().insert(commit);
-        }
-    }
+    shard.log_outcome(&core, txn, commit);
     shard.work.notify();
     Ok(Reply::Done)
 }

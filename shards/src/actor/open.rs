@@ -33,9 +33,9 @@ use super::{checkpoint, history, maintain, serve};
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::{ShardId, TxnId};
-use crate::txn::{self, CoreClock};
+use crate::txn::CoreClock;
 
-/// Tells the other cores when this one does not get through.
+/// Tells the other cores when this one goes away before it got through.
 struct Attempt {
     shared: Arc<Shared>,
     core: u16,
@@ -62,8 +62,18 @@ impl Core {
     /// number of shards was asked for than the directory has, `Storage` for the layer below. One
     /// core's error is returned by all.
     pub async fn open(boot: CoreBoot) -> Result<Rc<Self>, Error> {
+        let (shared, core) = (boot.shared.clone(), boot.core.0);
+        let mut attempt = Attempt { shared: shared.clone(), core, done: false };
+        let opened = Self::open_in_step(boot).await;
+        if let Err(error) = &opened {
+            shared.abandon(error);
+        }
+        attempt.done = true;
+        opened
+    }
+
+    async fn open_in_step(boot: CoreBoot) -> Result<Rc<Self>, Error> {
         let CoreBoot { core: id, shared, requests, answers } = boot;
-        let mut attempt = Attempt { shared: shared.clone(), core: id.0, done: false };
         let number = usize::from(id.0);
         let (meta, owned) = describe(&shared, number).await?;
         let (lock, first) = owned.unzip();
@@ -99,7 +109,6 @@ impl Core {
         };
         shared.opened.meet(number, logged).await?;
         core.start_tasks();
-        attempt.done = true;
         Ok(core)
     }
 
@@ -326,11 +335,12 @@ async fn log_outcomes(
 ) -> Result<(), Error> {
     let newest = core.catalog();
     for (shard, outcomes) in outcomes {
-        shard.install(core, &newest).await?;
+        // They are of before the catalog, which may empty their tables.
         for Outcome { txn, commit } in outcomes {
-            shard.append_settling(core, &txn::encode_outcome(txn, commit))?;
+            shard.log_outcome(core, txn, commit);
             report(&shard, txn, commit.is_some());
         }
+        shard.install(core, &newest).await?;
         rt::yield_if_needed().await;
     }
     Ok(())

@@ -50,8 +50,8 @@ pub(crate) struct Shard {
     pub(crate) applying: RefCell<BTreeSet<Lsn>>,
     /// Decisions of transactions whose home this is, until nobody needs them.
     pub(crate) decisions: RefCell<BTreeMap<TxnId, Timestamp>>,
-    /// Commits whose outcome could not be logged and that no checkpoint contains.
-    pub(crate) outcomes_lost: RefCell<BTreeSet<Timestamp>>,
+    /// Commits whose outcome could not be logged yet.
+    pub(crate) outcomes_owed: RefCell<BTreeMap<Timestamp, TxnId>>,
     /// A checkpoint that could not be carried out yet.
     pub(crate) begun: RefCell<Option<Begun>>,
     pub(crate) pressure: Pressure,
@@ -118,7 +118,7 @@ impl Shard {
             closed: RefCell::default(),
             applying: RefCell::default(),
             decisions: RefCell::default(),
-            outcomes_lost: RefCell::default(),
+            outcomes_owed: RefCell::default(),
             begun: RefCell::default(),
             pressure: Pressure::default(),
             log_bytes: Cell::new(0),
@@ -225,11 +225,15 @@ impl Shard {
         builds
     }
 
-    /// Appends a record to the log.
+    /// Appends a record to the log, after the outcomes that are owed to it.
+    ///
+    /// Recovery applies what has no outcome after all that was logged. So nothing may be logged
+    /// that stands on writes without one.
     ///
     /// **Errors**: `OutcomeUnknown` when the log is fenced, which stops the process; otherwise
-    /// nothing was written and the error says who can remedy it.
+    /// the record was not written and the error says who can remedy it.
     pub(crate) fn append(&self, core: &Core, record: &[u8]) -> Result<Lsn, Error> {
+        self.make_up(core)?;
         self.wal.append(record).map_err(|error| self.log_error(core, &error))
     }
 
@@ -238,6 +242,33 @@ impl Shard {
     /// **Errors**: as [`Shard::append`].
     pub(crate) fn append_settling(&self, core: &Core, record: &[u8]) -> Result<Lsn, Error> {
         self.wal.append_settling(record).map_err(|error| self.log_error(core, &error))
+    }
+
+    /// Logs what became of a prepared transaction, or owes it to the log: without room for it
+    /// recovery asks the home shard.
+    pub(crate) fn log_outcome(&self, core: &Core, txn: TxnId, commit: Option<Timestamp>) {
+        let logged = self.append_settling(core, &txn::encode_outcome(txn, commit));
+        let Err(error) = logged else { return };
+        tracing::warn!(shard = %self.id, %txn, %error, "outcome not logged, recovery will ask");
+        if let Some(commit) = commit {
+            self.outcomes_owed.borrow_mut().insert(commit, txn);
+        }
+    }
+
+    /// Logs the outcomes that are owed.
+    ///
+    /// **Errors**: as [`Shard::append`]; the rest is still owed.
+    pub(crate) fn make_up(&self, core: &Core) -> Result<(), Error> {
+        while let Some((commit, txn)) = self.first_owed() {
+            self.append_settling(core, &txn::encode_outcome(txn, Some(commit)))?;
+            self.outcomes_owed.borrow_mut().remove(&commit);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn first_owed(&self) -> Option<(Timestamp, TxnId)> {
+        let owed = self.outcomes_owed.borrow();
+        owed.first_key_value().map(|(commit, txn)| (*commit, *txn))
     }
 
     /// Waits until the log is durable up to and including `lsn`.

@@ -68,8 +68,8 @@ pub fn for_each_seed(scenario: &'static str, count: u64, run: impl Fn(u64)) {
     }
 }
 
-/// As [`for_each_seed`], for a scenario that runs more than a hundred lives for each seed: takes a
-/// hundredth of `PIESKIEO_SIM_SEEDS`.
+/// As [`for_each_seed`], for a scenario with more than a hundred lives for each seed, or with long
+/// ones: takes a hundredth of `PIESKIEO_SIM_SEEDS`.
 pub fn for_few_seeds(scenario: &'static str, count: u64, run: impl Fn(u64)) {
     let asked = seeds(count);
     let few =

@@ -116,7 +116,9 @@ async fn is_behind(core: &Rc<Core>, shard: ShardId) -> bool {
     let lease = core.lease();
     let view = ReadView::at(lease.snapshot());
     let nothing = read(core, shard, ACCOUNTS, Access::Keys(Vec::new()), view).await;
-    matches!(nothing, Err(Error::StaleCatalog { .. }))
+    // Another client may have emptied the table meanwhile: it has another number then.
+    let known = core.catalog().version;
+    matches!(nothing, Err(Error::StaleCatalog { current }) if current < known)
 }
 
 pub fn key(core: &Core, table: TableId, values: &[i64]) -> Key {

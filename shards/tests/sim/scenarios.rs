@@ -48,3 +48,19 @@ scenarios! {
     texts Texts,
     shapes Shapes,
 }
+
+/// Seeds that once found something, whatever else is run.
+#[test]
+fn what_was_found_once_is_not_found_again() {
+    let found = [
+        // A record that was deleted was there again: the outcome of its insertion had found no
+        // room in the log, and recovery applied it after the deletion.
+        (Workload::Texts, Fault::Trouble(Trouble::Full), 227),
+        // The first error that was told was that a core had stopped, not what had stopped it.
+        (Workload::Rewire, Fault::FlippedBits, 37),
+        (Workload::Shapes, Fault::FlippedBits, 260),
+    ];
+    for (workload, fault, seed) in found {
+        run(workload, fault, seed);
+    }
+}

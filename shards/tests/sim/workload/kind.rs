@@ -184,13 +184,17 @@ pub async fn found(core: &Rc<Core>, workload: Workload, ledger: &Ledger) -> Resu
     Ok(())
 }
 
-/// Returns whether some transaction has left its receipt.
+/// Returns whether some transaction has left its receipt. A shard that has not the schema yet has
+/// none.
 async fn is_begun(core: &Rc<Core>) -> Result<bool, Error> {
     let lease = core.lease();
     for shard in core.shards() {
         let view = ReadView::at(lease.snapshot());
-        if !read_rows(core, shard, RECEIPTS, Access::All, view).await?.is_empty() {
-            return Ok(true);
+        match read_rows(core, shard, RECEIPTS, Access::All, view).await {
+            Ok(receipts) if receipts.is_empty() => {}
+            Ok(_) => return Ok(true),
+            Err(Error::StaleCatalog { .. }) => return Ok(false),
+            Err(error) => return Err(error),
         }
     }
     Ok(false)
