@@ -211,10 +211,9 @@ impl Core {
     /// **Errors**: `OutcomeUnknown` when a log failed meanwhile.
     pub async fn visible(&self, commit: Timestamp) -> Result<(), Error> {
         self.clock.visible(commit).await.map_err(|_| {
-            self.shared
-                .failure
-                .cause()
-                .unwrap_or_else(|| Error::OutcomeUnknown("the server is shutting down".into()))
+            let cause = self.shared.failure.cause();
+            let closing = || Error::OutcomeUnknown("the server is shutting down".into());
+            cause.map_or_else(closing, outcome_unknown)
         })
     }
 
@@ -279,13 +278,14 @@ impl Core {
     }
 
     /// Records that something failed for good: no shard takes writes any more, and whoever waits
-    /// for [`Core::failed`] is told. Returns the error.
+    /// for [`Core::failed`] is told. Returns what is told to whoever was in the middle of a write:
+    /// that nobody knows what became of it, whatever failed.
     pub(crate) fn fail(&self, error: Error) -> Error {
         if !self.shared.failure.is_raised() {
             tracing::error!(core = self.id.0, %error, "stopping, restart to recover");
         }
         self.shared.fail(error.clone());
-        error
+        outcome_unknown(error)
     }
 
     /// Refuses when something failed for good.
@@ -353,6 +353,14 @@ impl Core {
 
     pub(crate) fn take_tasks(&self) -> Vec<Task<()>> {
         std::mem::take(&mut *self.tasks.borrow_mut())
+    }
+}
+
+/// A full disk says that nothing was written; as the cause of a stop it says nothing of the kind.
+fn outcome_unknown(cause: Error) -> Error {
+    match cause {
+        Error::OutcomeUnknown(_) => cause,
+        _ => Error::OutcomeUnknown(cause.to_string()),
     }
 }
 

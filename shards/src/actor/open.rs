@@ -340,7 +340,7 @@ async fn log_outcomes(
             shard.log_outcome(core, txn, commit);
             report(&shard, txn, commit.is_some());
         }
-        shard.install(core, &newest).await?;
+        shard.follow(core, &newest).await?;
         rt::yield_if_needed().await;
     }
     Ok(())

@@ -7,6 +7,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use futures::lock::OwnedMutexGuard;
@@ -17,6 +18,9 @@ use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::ShardId;
 use crate::request::{Reply, Request};
+
+/// Pause after a log had no room for a catalog.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Shard 0 logs and lives with the new catalog from here on.
 const OWNER: ShardId = ShardId(0);
@@ -74,10 +78,17 @@ pub(crate) async fn change(core: Rc<Core>, next: Arc<Catalog>) -> Result<Reply, 
     Ok(Reply::Done)
 }
 
-/// Installs a catalog that is durable at shard 0 in every shard of this core.
+/// Installs a catalog that is durable at shard 0 in every shard of this core. Where the disk has no
+/// room for it, it waits for some: it is in force already.
 pub(crate) async fn install(core: Rc<Core>, next: Arc<Catalog>) -> Result<Reply, Error> {
     for shard in core.shards_here() {
-        shard.install(&core, &next).await?;
+        while let Err(error) = shard.follow(&core, &next).await {
+            if !matches!(error, Error::DiskFull(_) | Error::Overloaded(_)) {
+                return Err(error);
+            }
+            tracing::warn!(shard = %shard.id, %error, "a schema change waits for room");
+            rt::sleep(RETRY).await;
+        }
         rt::yield_if_needed().await;
     }
     core.adopt_catalog(next);

@@ -184,10 +184,35 @@ impl Shard {
 
     /// Logs a catalog and makes it the shard's own; fills new indexes. A version it already has is
     /// left alone. Returns where the log must be durable for the change to survive.
+    ///
+    /// **Errors**: as [`Shard::append`]; `OutcomeUnknown` when memory cannot follow the log.
     pub(crate) async fn install(
         self: &Rc<Self>,
         core: &Core,
         next: &Arc<Catalog>,
+    ) -> Result<Option<Lsn>, Error> {
+        self.install_by(core, next, Self::append).await
+    }
+
+    /// As [`Shard::install`], for a catalog that is in force already: it may use the room a full
+    /// disk has left.
+    pub(crate) async fn follow(
+        self: &Rc<Self>,
+        core: &Core,
+        next: &Arc<Catalog>,
+    ) -> Result<(), Error> {
+        let append = |shard: &Self, core: &Core, record: &[u8]| {
+            shard.make_up(core)?;
+            shard.append_settling(core, record)
+        };
+        self.install_by(core, next, append).await.map(drop)
+    }
+
+    async fn install_by(
+        self: &Rc<Self>,
+        core: &Core,
+        next: &Arc<Catalog>,
+        append: impl Fn(&Self, &Core, &[u8]) -> Result<Lsn, Error>,
     ) -> Result<Option<Lsn>, Error> {
         let gaining = self.store.borrow().to_be_indexed(next);
         let closed = fill::close(self, gaining).await;
@@ -195,7 +220,7 @@ impl Shard {
         if current.version >= next.version {
             return Ok(None);
         }
-        let lsn = self.append(core, &txn::encode_catalog_record(next))?;
+        let lsn = append(self, core, &txn::encode_catalog_record(next))?;
         // A logged schema that memory does not follow would be two truths.
         self.adopt(next).await.map_err(|error| core.fail(error))?;
         drop(closed);

@@ -59,6 +59,13 @@ fn what_was_found_once_is_not_found_again() {
         // The first error that was told was that a core had stopped, not what had stopped it.
         (Workload::Rewire, Fault::FlippedBits, 37),
         (Workload::Shapes, Fault::FlippedBits, 260),
+        // A commit was refused for want of room and was there: a schema that one log had and another
+        // had no room for stopped the process before the commit was visible.
+        (Workload::Shapes, Fault::Trouble(Trouble::Syncs), 698),
+        // A log of which the disk had lost two headers stopped the process instead of being refused.
+        (Workload::Vectors, Fault::LostWrites, 425),
+        // A schema that another log had and this one had no room for waits for some.
+        (Workload::Shapes, Fault::Trouble(Trouble::Full), 148),
     ];
     for (workload, fault, seed) in found {
         run(workload, fault, seed);

@@ -17,6 +17,9 @@ use crate::content::read_rows;
 use crate::ledger::{Content, Draft, Ledger, RECEIPTS, is_refusal};
 use crate::model::table_of;
 
+/// How long a client waits for a change of the schema.
+const RESHAPE_MAX: Duration = Duration::from_secs(5);
+
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
@@ -126,15 +129,14 @@ impl Workload {
         if self != Self::Shapes {
             return Ok(());
         }
-        let next = core.change_catalog(|current| Ok(shapes::next(current))).await;
-        match next {
-            Ok(next) => {
-                ledger.acknowledge_catalog(next.version);
-                Ok(())
-            }
-            Err(error) if is_refusal(&error) => Ok(()),
-            Err(error) => Err(error),
+        let change = core.change_catalog(|current| Ok(shapes::next(current)));
+        // A change waits for room on a full disk.
+        match rt::timeout(RESHAPE_MAX, change).await {
+            Ok(Ok(next)) => ledger.acknowledge_catalog(next.version),
+            Ok(Err(error)) if !is_refusal(&error) => return Err(error),
+            Ok(Err(_)) | Err(_) => {}
         }
+        Ok(())
     }
 
     /// Checks what must hold at every snapshot.
