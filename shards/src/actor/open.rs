@@ -321,7 +321,8 @@ fn check_catalog(shard: &Replayed, newest: &Catalog) -> Result<(), Error> {
     let known = shard.store.borrow().catalog().version;
     if known > newest.version {
         return Err(Error::Corrupt(format!(
-            "shard {} has catalog {known}, shard 0 ends at {}: records of shard 0 are lost",
+            "shard {} has catalog {known}, shard 0 ends at {}: the end of its log, 00000-*.wal, is \
+             lost; restore the data folder from a backup",
             shard.id, newest.version
         )));
     }

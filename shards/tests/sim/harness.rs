@@ -255,11 +255,13 @@ impl Machine {
                 let core = Core::open(boot.take(id)?).await?;
                 let run = Box::pin(main(core.clone()));
                 let failed = Box::pin(core.failed());
-                match select(run, failed).await {
-                    Either::Left((result, _)) => result?,
+                let result = match select(run, failed).await {
+                    Either::Left((result, _)) => result,
                     Either::Right((error, _)) => return Err(error),
-                }
-                core.close().await
+                };
+                // An answer that is an error stops no server: it closes as always.
+                let closed = core.close().await;
+                result.and(closed)
             }
         })
     }
