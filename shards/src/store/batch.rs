@@ -106,6 +106,18 @@ impl Rows {
         self.count += to - from;
     }
 
+    /// Replaces `out` by the key of the last row, if there is one.
+    pub fn last_key_into(&self, out: &mut Vec<u8>) {
+        match self.pieces.last() {
+            Some(Piece::One { key, .. }) => {
+                out.clear();
+                out.extend_from_slice(&self.keys[key.clone()]);
+            }
+            Some(Piece::Span { group, to, .. }) => group.key_into(to - 1, out),
+            None => {}
+        }
+    }
+
     /// Builds the batch of these columns.
     pub fn batch(
         &self,

@@ -207,10 +207,11 @@ impl Fetch<'_> {
         let (after_key, snapshot, wanted) = (from.as_deref(), self.snapshot, self.passing);
         let window = Window { range, after: after_key, snapshot, wanted };
         let (table, reach, room) = (self.table, self.reach, self.room());
+        let mut ends_in_span = false;
         let over = table.records.scan(reach, window, room, &mut |item| {
-            if let (Item::Span { group, from, to }, true) = (&item, overlay.hidden.is_empty()) {
+            ends_in_span = matches!(item, Item::Span { .. }) && overlay.hidden.is_empty();
+            if let (Item::Span { group, from, to }, true) = (&item, ends_in_span) {
                 self.rows.push_span(group, *from, *to);
-                group.key_into(to - 1, last.get_or_insert_default());
                 return Ok(self.room());
             }
             item.each(&mut |key, begin, row| {
@@ -228,6 +229,9 @@ impl Fetch<'_> {
             })?;
             Ok(self.room())
         });
+        if ends_in_span {
+            self.rows.last_key_into(last.get_or_insert_default());
+        }
         *after = last;
         match over {
             Ok(true) => Ok(self.staged_rest(overlay)),

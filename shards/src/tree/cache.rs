@@ -6,11 +6,13 @@
 //! each attempt gets further than the one before, however small the cache is.
 //!
 //! The cache gives way in the manner of a clock: a group that was used since the hand last passed
-//! stays.
+//! stays. Each run knows which of its groups are in memory, in order: a scan finds the next one
+//! beside the last, where a table of all groups of the shard would be a cache miss of the
+//! processor for each.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::group::Group;
 use super::run::{Run, Unread};
@@ -21,7 +23,6 @@ pub(super) type GroupId = (u64, u32);
 
 /// The groups one shard keeps in memory.
 pub(crate) struct Cache {
-    groups: HashMap<GroupId, usize, ahash::RandomState>,
     slots: Vec<Slot>,
     hand: usize,
     bytes: usize,
@@ -32,10 +33,63 @@ pub(crate) struct Cache {
     pub misses: Cell<u64>,
 }
 
+/// A group that is in memory, unless its run is gone.
 struct Slot {
-    id: GroupId,
-    group: Rc<Group>,
+    run: Weak<Run>,
+    group: u32,
+    bytes: usize,
+}
+
+/// The groups of a run that are in memory.
+pub(super) struct Residents(RefCell<Vec<Resident>>);
+
+#[derive(Default)]
+struct Resident {
+    group: Option<Rc<Group>>,
+    /// Where in the cache's slots.
+    slot: u32,
     used: Cell<bool>,
+}
+
+impl Residents {
+    /// Makes room for so many groups, none of them in memory.
+    pub fn new(groups: usize) -> Self {
+        Self(RefCell::new((0..groups).map(|_| Resident::default()).collect()))
+    }
+
+    /// Returns the bytes held beside those of the groups.
+    pub fn memory_bytes(&self) -> usize {
+        self.0.borrow().len() * size_of::<Resident>()
+    }
+
+    fn get(&self, group: u32) -> Option<Rc<Group>> {
+        let residents = self.0.borrow();
+        let resident = residents.get(group as usize)?;
+        let found = resident.group.clone()?;
+        resident.used.set(true);
+        Some(found)
+    }
+
+    fn put(&self, group: u32, resident: Resident) {
+        if let Some(place) = self.0.borrow_mut().get_mut(group as usize) {
+            *place = resident;
+        }
+    }
+
+    fn is_used(&self, group: u32) -> bool {
+        self.0.borrow().get(group as usize).is_some_and(|resident| resident.used.replace(false))
+    }
+
+    fn move_to(&self, group: u32, slot: usize) {
+        if let Some(resident) = self.0.borrow_mut().get_mut(group as usize) {
+            resident.slot = slot as u32;
+        }
+    }
+
+    fn slots(&self) -> Vec<u32> {
+        let residents = self.0.borrow();
+        residents.iter().filter(|one| one.group.is_some()).map(|one| one.slot).collect()
+    }
 }
 
 /// What one read holds on to, and what it lacks.
@@ -65,7 +119,6 @@ impl Cache {
     /// Makes an empty cache of at most this many bytes.
     pub fn new(bytes_max: usize) -> Self {
         Self {
-            groups: HashMap::default(),
             slots: Vec::new(),
             hand: 0,
             bytes: 0,
@@ -86,28 +139,24 @@ impl Cache {
         self.shrink(0);
     }
 
-    fn get(&self, id: GroupId) -> Option<Rc<Group>> {
-        let slot = &self.slots[*self.groups.get(&id)?];
-        slot.used.set(true);
-        Some(slot.group.clone())
-    }
-
-    fn insert(&mut self, id: GroupId, group: Rc<Group>) {
+    fn insert(&mut self, run: &Rc<Run>, number: u32, group: Rc<Group>) {
         let bytes = group.memory_bytes();
-        if bytes > self.bytes_max / 8 || self.groups.contains_key(&id) {
+        if bytes > self.bytes_max / 8 || run.resident.get(number).is_some() {
             return;
         }
         self.shrink(bytes);
         self.bytes += bytes;
-        self.groups.insert(id, self.slots.len());
-        self.slots.push(Slot { id, group, used: Cell::new(false) });
+        let (slot, used) = (self.slots.len() as u32, Cell::new(false));
+        run.resident.put(number, Resident { group: Some(group), slot, used });
+        self.slots.push(Slot { run: Rc::downgrade(run), group: number, bytes });
     }
 
     /// Makes room for `more` bytes.
     fn shrink(&mut self, more: usize) {
         while self.bytes + more > self.bytes_max && !self.slots.is_empty() {
             self.hand %= self.slots.len();
-            if self.slots[self.hand].used.replace(false) {
+            let Slot { run, group, .. } = &self.slots[self.hand];
+            if run.upgrade().is_some_and(|run| run.resident.is_used(*group)) {
                 self.hand += 1;
             } else {
                 self.evict(self.hand);
@@ -116,21 +165,24 @@ impl Cache {
     }
 
     fn evict(&mut self, at: usize) {
-        let slot = self.slots.swap_remove(at);
-        self.groups.remove(&slot.id);
-        self.bytes -= slot.group.memory_bytes();
-        if let Some(moved) = self.slots.get(at) {
-            self.groups.insert(moved.id, at);
+        let Slot { run, group, bytes } = self.slots.swap_remove(at);
+        if let Some(run) = run.upgrade() {
+            run.resident.put(group, Resident::default());
+        }
+        self.bytes -= bytes;
+        if let Some(moved) = self.slots.get(at)
+            && let Some(run) = moved.run.upgrade()
+        {
+            run.resident.move_to(moved.group, at);
         }
     }
 
     /// Forgets the groups of a run that is gone.
     pub fn forget(&mut self, run: &Run) {
-        for group in 0..run.group_count() {
-            if let Some(at) = self.groups.get(&(run.id().0, group)) {
-                self.evict(*at);
-            }
-        }
+        let mut slots = run.resident.slots();
+        // The last first: what takes its place is of another run, or has been moved already.
+        slots.sort_unstable();
+        slots.iter().rev().for_each(|at| self.evict(*at as usize));
     }
 }
 
@@ -157,7 +209,7 @@ impl Reach<'_> {
             return Ok(found.clone());
         }
         let cache = self.cache.borrow();
-        if let Some(found) = cache.get(id) {
+        if let Some(found) = run.resident.get(group) {
             cache.hits.set(cache.hits.get() + 1);
             return Ok(found);
         }
@@ -194,7 +246,7 @@ pub(crate) async fn load(cache: &RefCell<Cache>, pins: &RefCell<Pins>) -> Result
         };
         for (number, group) in (wanted.first..).zip(groups) {
             let (id, group) = ((wanted.run.id().0, number), Rc::new(group));
-            cache.borrow_mut().insert(id, group.clone());
+            cache.borrow_mut().insert(&wanted.run, number, group.clone());
             pins.borrow_mut().groups.insert(id, group);
         }
     }

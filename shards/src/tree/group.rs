@@ -37,6 +37,8 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::row::{Page, Pages, RowLayout, assemble};
@@ -53,30 +55,37 @@ pub(super) const PAGE_HEADER_BYTES: usize = 4;
 /// An open group: checked once, then read without copying.
 pub(crate) struct Group {
     bytes: Vec<u8>,
-    rows: usize,
+    rows: u32,
     flags: u16,
+    /// Whether no version in the next group of the run has the key of the last here.
+    is_cut_between_keys: bool,
     begin_low: u64,
     begin_high: u64,
-    begin_width: usize,
-    prefix: Range<usize>,
-    key_ends: usize,
-    keys: usize,
-    begins: usize,
-    deletions: usize,
-    pages: Vec<PagePlace>,
+    begin_width: u8,
+    prefix: Range<u32>,
+    key_ends: u32,
+    keys: u32,
+    begins: u32,
+    deletions: u32,
+    pages: SmallVec<[PagePlace; PAGES_INLINE]>,
 }
 
-/// Where a page's parts are.
-#[derive(Clone, Debug)]
+/// Where a page's parts are. A scan meets one in each group it takes a column from, and seldom
+/// finds it in the processor's caches: it is small, and lies in the group itself.
+#[derive(Clone, Copy, Debug)]
 struct PagePlace {
     form: u8,
-    width: usize,
-    nulls: Option<usize>,
+    width: u8,
+    /// 0, where no page is, for none.
+    nulls: u32,
     /// Fields, or ends.
-    fixed: usize,
+    fixed: u32,
     /// Bytes of a variable page.
-    variable: Range<usize>,
+    variable: (u32, u32),
 }
+
+/// Columns of which a group has the places in itself.
+const PAGES_INLINE: usize = 8;
 
 impl Group {
     /// Opens the bytes of a group.
@@ -84,6 +93,9 @@ impl Group {
     /// **Cost**: a pass over the ends of keys and of variable columns.
     /// **Errors**: `Corrupt` when they are none.
     pub fn open(bytes: Vec<u8>) -> Result<Self, Error> {
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(corrupt("length"));
+        }
         let mut walk = Walk { bytes: &bytes, at: 0 };
         let rows = walk.u32()? as usize;
         let columns = walk.u16()?;
@@ -91,7 +103,7 @@ impl Group {
         let prefix_bytes = walk.u32()? as usize;
         let key_bytes = walk.u32()? as usize;
         let (begin_low, begin_high) = (walk.u64()?, walk.u64()?);
-        let begin_width = usize::from(walk.u8()?);
+        let begin_width = walk.u8()?;
         walk.skip(7)?;
         if rows == 0 || !matches!(begin_width, 0 | 1 | 2 | 4 | 8) || begin_low > begin_high {
             return Err(corrupt("header"));
@@ -99,10 +111,11 @@ impl Group {
         let prefix = walk.range(prefix_bytes)?;
         let key_ends = walk.ends(rows, key_bytes)?;
         let keys = walk.skip(key_bytes)?;
-        let begins = walk.skip(begin_width * rows)?;
+        let begins = walk.skip(usize::from(begin_width) * rows)?;
         let has_deletions = flags & DELETIONS != 0;
         let deletions = walk.skip(if has_deletions { rows.div_ceil(8) } else { 0 })?;
-        let mut pages = Vec::with_capacity(usize::from(columns));
+        let mut pages =
+            SmallVec::with_capacity(usize::from(columns).min(bytes.len() / PAGE_HEADER_BYTES));
         for _ in 0..columns {
             pages.push(walk.page(rows)?);
         }
@@ -110,29 +123,42 @@ impl Group {
             return Err(corrupt("length"));
         }
         Ok(Self {
-            rows,
+            rows: rows as u32,
             flags,
+            is_cut_between_keys: false,
             begin_low,
             begin_high,
             begin_width,
-            prefix,
-            key_ends,
-            keys,
-            begins,
-            deletions,
+            prefix: prefix.start as u32..prefix.end as u32,
+            key_ends: key_ends as u32,
+            keys: keys as u32,
+            begins: begins as u32,
+            deletions: deletions as u32,
             pages,
             bytes,
         })
     }
 
+    /// Notes with which key the next group of the run begins, if there is one.
+    pub fn precedes(&mut self, next: Option<&[u8]>) {
+        let last = self.rows() - 1;
+        self.is_cut_between_keys = next.is_none_or(|next| self.compare(last, next).is_ne());
+    }
+
+    /// Returns whether the versions of its last key are all in this group of the run.
+    pub fn is_cut_between_keys(&self) -> bool {
+        self.is_cut_between_keys
+    }
+
     /// Returns the number of versions.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.rows as usize
     }
 
     /// Returns the bytes held.
     pub fn memory_bytes(&self) -> usize {
-        self.bytes.capacity() + self.pages.capacity() * size_of::<PagePlace>() + size_of::<Self>()
+        let pages = if self.pages.spilled() { self.pages.capacity() } else { 0 };
+        self.bytes.capacity() + pages * size_of::<PagePlace>() + size_of::<Self>()
     }
 
     /// Returns whether every version is the newest of its key and shown at the snapshot, as far
@@ -143,9 +169,10 @@ impl Group {
 
     /// Returns the prefix all keys share, and what follows it in one of them.
     pub fn key(&self, row: usize) -> (&[u8], &[u8]) {
-        let start = if row == 0 { 0 } else { self.end_at(self.key_ends, row - 1) };
-        let end = self.end_at(self.key_ends, row);
-        (&self.bytes[self.prefix.clone()], &self.bytes[self.keys + start..self.keys + end])
+        let start = if row == 0 { 0 } else { self.key_end(row - 1) };
+        let (keys, end) = (self.keys as usize, self.key_end(row));
+        let prefix = self.prefix.start as usize..self.prefix.end as usize;
+        (&self.bytes[prefix], &self.bytes[keys + start..keys + end])
     }
 
     /// Replaces `out` by the key of a version.
@@ -158,7 +185,7 @@ impl Group {
 
     /// Returns since when a version holds.
     pub fn begin(&self, row: usize) -> Timestamp {
-        let at = self.begins + row * self.begin_width;
+        let at = self.begins as usize + row * usize::from(self.begin_width);
         let offset = match self.begin_width {
             0 => 0,
             1 => u64::from(self.bytes[at]),
@@ -171,7 +198,7 @@ impl Group {
 
     /// Returns whether a version says that the key is gone.
     pub fn is_deletion(&self, row: usize) -> bool {
-        self.flags & DELETIONS != 0 && bit(&self.bytes[self.deletions..], row)
+        self.flags & DELETIONS != 0 && bit(&self.bytes[self.deletions as usize..], row)
     }
 
     /// Compares the key of a version with `key`.
@@ -185,7 +212,7 @@ impl Group {
     /// Returns the first version at or after (`key`, `begin`), by key ascending and begin
     /// descending; `rows()` when there is none.
     pub fn seek(&self, key: &[u8], begin: Timestamp) -> usize {
-        let (mut low, mut high) = (0, self.rows);
+        let (mut low, mut high) = (0, self.rows());
         while low < high {
             let middle = low + (high - low) / 2;
             let order = self.compare(middle, key).then_with(|| begin.cmp(&self.begin(middle)));
@@ -201,7 +228,8 @@ impl Group {
     /// As [`Self::seek`], and quick where all versions are before the place, as in most groups of a
     /// scan.
     pub fn end_before(&self, key: &[u8], begin: Timestamp) -> usize {
-        if self.compare(self.rows - 1, key).is_lt() { self.rows } else { self.seek(key, begin) }
+        let rows = self.rows();
+        if self.compare(rows - 1, key).is_lt() { rows } else { self.seek(key, begin) }
     }
 
     /// Returns the bytes of one field; `None` for a null.
@@ -214,23 +242,25 @@ impl Group {
         assemble(layout, |column| self.cell(row, column))
     }
 
-    fn end_at(&self, ends: usize, row: usize) -> usize {
-        u32_at(&self.bytes, ends + row * 4) as usize
+    fn key_end(&self, row: usize) -> usize {
+        u32_at(&self.bytes, self.key_ends as usize + row * 4) as usize
     }
 }
 
 impl Pages for Group {
     fn page(&self, column: usize) -> Option<Page<'_>> {
         let place = self.pages.get(column)?;
-        let nulls = place.nulls.map(|at| &self.bytes[at..at + self.rows.div_ceil(8)]);
+        let part = |at: u32, bytes: usize| &self.bytes[at as usize..at as usize + bytes];
+        let nulls = (place.nulls > 0).then(|| part(place.nulls, self.rows().div_ceil(8)));
         Some(match place.form {
             FORM_FIXED => {
-                let fields = &self.bytes[place.fixed..place.fixed + place.width * self.rows];
-                Page::Fixed { width: place.width, nulls, fields }
+                let width = usize::from(place.width);
+                Page::Fixed { width, nulls, fields: part(place.fixed, width * self.rows()) }
             }
             FORM_VARIABLE => {
-                let ends = &self.bytes[place.fixed..place.fixed + 4 * self.rows];
-                Page::Variable { nulls, ends, bytes: &self.bytes[place.variable.clone()] }
+                let ends = part(place.fixed, 4 * self.rows());
+                let (from, to) = place.variable;
+                Page::Variable { nulls, ends, bytes: &self.bytes[from as usize..to as usize] }
             }
             _ => Page::Null,
         })
@@ -288,12 +318,12 @@ impl Walk<'_> {
     }
 
     fn page(&mut self, rows: usize) -> Result<PagePlace, Error> {
-        let (form, width, has_nulls) = (self.u8()?, usize::from(self.u8()?), self.u8()?);
+        let (form, width, has_nulls) = (self.u8()?, self.u8()?, self.u8()?);
         self.skip(1)?;
-        let nulls = if has_nulls == 0 { None } else { Some(self.skip(rows.div_ceil(8))?) };
+        let nulls = if has_nulls == 0 { 0 } else { self.skip(rows.div_ceil(8))? };
         let (fixed, variable) = match form {
             FORM_NULL => (self.at, 0..0),
-            FORM_FIXED => (self.skip(width * rows)?, 0..0),
+            FORM_FIXED => (self.skip(usize::from(width) * rows)?, 0..0),
             FORM_VARIABLE => {
                 let last = self.at + 4 * (rows - 1);
                 if last + 4 > self.bytes.len() {
@@ -304,7 +334,9 @@ impl Walk<'_> {
             }
             _ => return Err(corrupt("form of a page")),
         };
-        Ok(PagePlace { form, width, nulls, fixed, variable })
+        // Less than the length, which was looked at first.
+        let variable = (variable.start as u32, variable.end as u32);
+        Ok(PagePlace { form, width, nulls: nulls as u32, fixed: fixed as u32, variable })
     }
 }
 

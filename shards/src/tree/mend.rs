@@ -61,7 +61,7 @@ pub(super) async fn of_groups(
             }
             Err(Error::Corrupt(_)) => {
                 is_whole = false;
-                fences.push(&behind, Timestamp::MAX);
+                fences.push_gap(&behind);
             }
             Err(error) => return Err(error),
         }

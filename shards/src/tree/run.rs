@@ -19,7 +19,7 @@ use std::rc::Rc;
 use pieskieo_io::file::Dir;
 use pieskieo_io::segment::{self, PartKind, Segment, SegmentId, SegmentIdentity, SegmentSeal};
 
-use super::cache::Reach;
+use super::cache::{Reach, Residents};
 use super::filter::Filter;
 use super::group::Group;
 use super::mend;
@@ -61,6 +61,8 @@ pub(crate) struct Run {
     fences: Fences,
     filter: Filter,
     zones: Zones,
+    /// Those of its groups that are in memory.
+    pub(super) resident: Residents,
     /// Groups that were found damaged.
     damaged: RefCell<BTreeSet<u32>>,
 }
@@ -92,6 +94,8 @@ pub(super) struct Fences {
     ends: Vec<u32>,
     begins: Vec<Timestamp>,
     keys: Vec<u8>,
+    /// Whether there is a gap: a group that could not be read.
+    has_gaps: bool,
 }
 
 impl Run {
@@ -115,7 +119,8 @@ impl Run {
                 damaged.replace(BTreeSet::from([0]));
                 let source = Source::Lost(damage.to_string());
                 let zones = Zones::default();
-                return Ok(Self { facts, source, fences, filter, zones, damaged });
+                let resident = Residents::new(fences.ends.len());
+                return Ok(Self { facts, source, fences, filter, zones, resident, damaged });
             }
             Err(error) => return Err(storage(error)),
         };
@@ -128,7 +133,8 @@ impl Run {
         };
         let zones = zones(&segment).await?;
         let source = Source::File(Box::new(segment));
-        Ok(Self { facts, source, fences, filter, zones, damaged })
+        let resident = Residents::new(fences.ends.len());
+        Ok(Self { facts, source, fences, filter, zones, resident, damaged })
     }
 
     /// Returns whether some group was found to be damaged.
@@ -156,6 +162,16 @@ impl Run {
         self.facts.seal.id
     }
 
+    /// Returns the first key of a group; `None` behind the last one.
+    pub fn first_key(&self, group: u32) -> Option<&[u8]> {
+        (group < self.group_count()).then(|| self.fences.key(group as usize))
+    }
+
+    /// As [`Self::first_key`]; `None` also where it is not known.
+    pub fn known_first_key(&self, group: u32) -> Option<&[u8]> {
+        if self.fences.has_gaps { None } else { self.first_key(group) }
+    }
+
     /// Returns the number of row groups.
     pub fn group_count(&self) -> u32 {
         self.fences.ends.len() as u32
@@ -177,6 +193,7 @@ impl Run {
             + self.fences.ends.len() * 12
             + self.filter.bytes().len()
             + self.zones.memory_bytes()
+            + self.resident.memory_bytes()
     }
 
     /// Returns whether a key lies between the run's first and last.
@@ -277,11 +294,15 @@ impl Run {
             self.damaged.borrow_mut().extend(group);
             Unread { error: storage(error), group }
         })?;
-        let open = |(group, bytes)| {
-            Group::open(bytes).map_err(|error| {
-                self.damaged.borrow_mut().insert(group);
-                Unread { error, group: Some(group) }
-            })
+        let open = |(number, bytes)| match Group::open(bytes) {
+            Ok(mut group) => {
+                group.precedes(self.first_key(number + 1));
+                Ok(group)
+            }
+            Err(error) => {
+                self.damaged.borrow_mut().insert(number);
+                Err(Unread { error, group: Some(number) })
+            }
         };
         (first..).zip(blocks).map(open).collect()
     }
@@ -320,13 +341,19 @@ async fn zones(segment: &Segment) -> Result<Zones, Error> {
 
 impl Fences {
     pub fn new() -> Self {
-        Self { ends: Vec::new(), begins: Vec::new(), keys: Vec::new() }
+        Self { ends: Vec::new(), begins: Vec::new(), keys: Vec::new(), has_gaps: false }
     }
 
     pub fn push(&mut self, key: &[u8], begin: Timestamp) {
         self.keys.extend_from_slice(key);
         self.ends.push(self.keys.len() as u32);
         self.begins.push(begin);
+    }
+
+    /// Adds a group that cannot be read. What is known of it is behind which key it is.
+    pub fn push_gap(&mut self, behind: &[u8]) {
+        self.push(behind, Timestamp::MAX);
+        self.has_gaps = true;
     }
 
     /// Returns the last group that begins at or before (`key`, `begin`), the first if none does.

@@ -317,6 +317,12 @@ impl Merge<'_> {
             return Ok(None);
         }
         let other = self.other(first);
+        if at.row == 0
+            && let Some(behind) = cold.undivided(at, other)
+            && room >= at.group.rows()
+        {
+            return self.undivided_group(first, behind, visit).map(Some);
+        }
         let next = at.row + 1;
         // Where sources alternate, one comparison says that there is nothing to gain.
         if next >= at.group.rows() || other.is_some_and(|key| at.group.compare(next, key).is_ge()) {
@@ -339,6 +345,25 @@ impl Merge<'_> {
             cold.advance()?;
         }
         Ok(Some(left))
+    }
+}
+
+impl<'a> Merge<'a> {
+    /// Visits all of a group that has its keys to itself, without a look at any of them: `behind` is
+    /// the key with which the next one begins.
+    fn undivided_group(
+        &mut self,
+        first: usize,
+        behind: &'a [u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<usize, Error> {
+        let Source::Cold(cold) = &mut self.sources[first] else { return Ok(0) };
+        let Some(at) = cold.at.take() else { return Ok(0) };
+        let left = visit(Item::Span { group: &at.group, from: 0, to: at.group.rows() })?;
+        if left > 0 {
+            cold.enter(at, behind)?;
+        }
+        Ok(left)
     }
 }
 
@@ -419,6 +444,32 @@ impl<'a> Cold<'a> {
             at.row = row;
             at.group.key_into(row, &mut self.key);
         }
+    }
+
+    /// Returns the key with which the next group of the run begins, when what is known without
+    /// looking at keys of this one says that all of them are in the window, before `other`, and
+    /// nowhere else in the run.
+    fn undivided(&self, at: &At, other: Option<&[u8]>) -> Option<&'a [u8]> {
+        let run = &self.runs[at.run];
+        let behind = run.known_first_key(at.number + 1)?;
+        let is_before = other.is_none_or(|other| behind <= other);
+        let is_shown = is_before && !self.limits.is_behind(behind);
+        (is_shown && at.group.is_cut_between_keys()).then_some(behind)
+    }
+
+    /// Moves from the group of `at` to the next one of the run, which begins with `key`.
+    fn enter(&mut self, at: At, key: &[u8]) -> Result<(), Error> {
+        let (run, number) = (at.run, at.number + 1);
+        let group = self.reach.group(&self.runs[run], number, READ_AHEAD_GROUPS)?;
+        let is_plain = group.is_plain(self.snapshot);
+        let at = At { run, number, group, row: 0 };
+        if !is_plain {
+            return self.settle(Some(at));
+        }
+        self.key.clear();
+        self.key.extend_from_slice(key);
+        self.at = Some(at);
+        Ok(())
     }
 
     /// Moves to the first key behind a group of the run it is in.

@@ -144,7 +144,7 @@ impl Run {
         let ends = (rank_of_integer(low), rank_of_integer(high));
         let wanted = [Wanted { column: 0, low: ends.0, high: ends.1 }];
         let range = KeyRange { from: None, to: None, descending: false };
-        let mut rows = self.scan(&range, snapshot, &wanted).await;
+        let mut rows = self.scan(&range, snapshot, &wanted, 5).await;
         let looked_at = rows.len();
         rows.retain(|(_, _, value)| (low..=high).contains(value));
         let expected = visible(&self.model, snapshot);
@@ -217,7 +217,10 @@ impl Run {
                     if descending {
                         wanted.reverse();
                     }
-                    assert_eq!(self.scan(&range, snapshot, &[]).await, wanted, "at {snapshot}");
+                    for room in [5, 1000] {
+                        let found = self.scan(&range, snapshot, &[], room).await;
+                        assert_eq!(found, wanted, "at {snapshot}, {room} at a time");
+                    }
                 }
             }
         }
@@ -229,6 +232,7 @@ impl Run {
         range: &KeyRange,
         snapshot: u64,
         wanted: &[Wanted],
+        rows_max: usize,
     ) -> Vec<(Vec<u8>, u64, i64)> {
         let mut found = Vec::new();
         loop {
@@ -238,7 +242,7 @@ impl Run {
             let mut step = Vec::new();
             let scan = |reach: Reach<'_>| {
                 step.clear();
-                let mut room = 5;
+                let mut room = rows_max;
                 self.tree.scan(reach, window, room, &mut |item| {
                     item.each(&mut |key, begin, row| {
                         let row = row.held().bytes(&layout());
@@ -259,6 +263,32 @@ impl Run {
                 return found;
             }
         }
+    }
+}
+
+/// A group that is read without a look at its keys ends where the next one goes on with the versions
+/// of its last key, at some boundary of these groups.
+#[test]
+fn versions_of_a_key_in_two_groups_are_one_row() {
+    for doubled in 2..9 {
+        let run = move |_| async move {
+            let mut run = Run::new().await;
+            for number in 0..200 {
+                run.write(wide_key(number), Some(i64::from(number)));
+            }
+            for number in (0..200).filter(|number| number % doubled == 0) {
+                run.write(wide_key(number), Some(-1));
+            }
+            run.flush().await;
+            let range = KeyRange { from: None, to: None, descending: false };
+            for snapshot in [200, run.now] {
+                let found = run.scan(&range, snapshot, &[], 1000).await;
+                let expected = visible(&run.model, snapshot);
+                let expected = expected.into_iter().map(|(key, (begin, row))| (key, begin, row));
+                assert_eq!(found, expected.collect::<Vec<_>>(), "every {doubled} keys");
+            }
+        };
+        World::new(1, SimOptions::default()).run(1, run).finished();
     }
 }
 
