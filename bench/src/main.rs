@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use pieskieo_bench::client::Failure;
-use pieskieo_bench::load::{self, Kind, LoadOptions, LogOptions, Report, Sync, Writers};
+use pieskieo_bench::load::{
+    self, EngineOptions, Kind, LoadOptions, LogOptions, Report, Sync, Writers,
+};
 use pieskieo_io::rt::{self, RuntimeOptions};
 
 #[global_allocator]
@@ -32,6 +34,8 @@ enum Command {
     Storm(StormFlags),
     /// Measure the write-ahead log alone, without a server
     Wal(WalFlags),
+    /// Measure single-record commits without a network, between two runs of the log alone
+    Commits(CommitsFlags),
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +89,25 @@ struct WalFlags {
 }
 
 #[derive(Debug, Args)]
+struct CommitsFlags {
+    /// Folder on the disk to be measured
+    #[arg(long, default_value = ".")]
+    folder: PathBuf,
+    /// Shards, each on a core of its own
+    #[arg(long, default_value_t = 2)]
+    shards: u16,
+    /// Writers over all shards, each of which waits until its commit is durable
+    #[arg(long, default_value_t = 64)]
+    writers: usize,
+    /// How commits are made durable
+    #[arg(long, value_enum, default_value_t = Sync::Calibrated)]
+    sync: Sync,
+    /// Seconds, for each of the three
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+}
+
+#[derive(Debug, Args)]
 struct LoadFlags {
     /// Server to measure
     #[arg(long, default_value = "127.0.0.1:8000", value_name = "HOST:PORT")]
@@ -129,6 +152,7 @@ fn main() -> ExitCode {
         Command::Load(flags) => measure(&flags),
         Command::Storm(flags) => storm(&flags),
         Command::Wal(flags) => wal(flags),
+        Command::Commits(flags) => commits(&flags),
     };
     match measured {
         Ok(text) => {
@@ -203,7 +227,28 @@ fn wal(flags: WalFlags) -> Result<String, String> {
         sync: flags.sync,
         time: time(flags.seconds),
     };
-    load::drive_log(&options).map(|report| report.text())
+    load::drive_log(&options).map(|report| report.text("log alone"))
+}
+
+fn commits(flags: &CommitsFlags) -> Result<String, String> {
+    let (shards, writers) = (flags.shards.max(1), flags.writers.max(1));
+    let time = time(flags.seconds);
+    let engine =
+        EngineOptions { folder: flags.folder.clone(), shards, writers, sync: flags.sync, time };
+    let log = LogOptions {
+        folder: flags.folder.clone(),
+        streams: shards,
+        writers,
+        record_bytes: load::POINT_WRITE_BYTES,
+        sync: flags.sync,
+        time,
+    };
+    let before = load::drive_log(&log)?;
+    let engine = load::drive_engine(&engine)?;
+    let after = load::drive_log(&log)?;
+    let share = 200.0 * engine.per_second() / (before.per_second() + after.per_second());
+    let [before, after] = [before, after].map(|report| report.text("log alone"));
+    Ok(format!("{before}\n{}\n{after}\n{share:.0} % of the log alone", engine.text("engine")))
 }
 
 fn is_sound(report: &Report) -> bool {

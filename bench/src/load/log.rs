@@ -68,10 +68,18 @@ impl LogReport {
         self.records as f64 / self.seconds.max(1e-9)
     }
 
-    /// Returns the figures for people.
-    pub fn text(&self) -> String {
+    /// Adds what another core did in the same time.
+    pub(super) fn add(&mut self, other: Self) {
+        self.records += other.records;
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.seconds = self.seconds.max(other.seconds);
+    }
+
+    /// Returns the figures for people; `what` wrote the log.
+    pub fn text(&self, what: &str) -> String {
         format!(
-            "log alone: {:.0} durable records/s in {:.0} group commits/s of {:.1} records and \
+            "{what}: {:.0} durable records/s in {:.0} group commits/s of {:.1} records and \
              {:.0} bytes each, {:.1} MB/s",
             self.per_second(),
             self.frames as f64 / self.seconds.max(1e-9),
@@ -115,11 +123,7 @@ fn on_cores(options: &LogOptions, folder: &Path) -> Result<LogReport, String> {
     let cores = running.map_err(|e| e.to_string())?.join().map_err(|e| e.to_string())?;
     let mut total = LogReport::default();
     for core in cores {
-        let core = core?;
-        total.records += core.records;
-        total.frames += core.frames;
-        total.bytes += core.bytes;
-        total.seconds = total.seconds.max(core.seconds);
+        total.add(core?);
     }
     Ok(total)
 }

@@ -10,11 +10,13 @@
 //! | `counters` | what does the server count |
 //! | `storm` | how long do reads take while others write |
 //! | `log` | how fast is the log alone |
+//! | `engine` | how fast does the engine commit without a network before it |
 //! | `pace` | when is each request sent |
 //! | `run` | how is a workload driven |
 //! | `report` | how are the figures told |
 
 mod counters;
+mod engine;
 mod ledger;
 mod log;
 mod options;
@@ -26,6 +28,7 @@ mod run;
 mod storm;
 mod workload;
 
+pub use engine::{EngineOptions, drive_engine};
 pub use log::{LogOptions, LogReport, POINT_WRITE_BYTES, Sync, drive_log};
 pub use options::{Kind, LoadOptions};
 pub use report::Report;
