@@ -57,6 +57,14 @@ pub enum WriteOp {
     Put(Arc<[u8]>),
     /// Ends the record.
     Delete,
+    /// Ends every record whose key is at or behind the write's and before `to`, in a table without
+    /// indexes. Goes to every shard that has some.
+    Erase {
+        /// The first key behind the range; `None` = there is none.
+        to: Option<Arc<[u8]>>,
+        /// Records that end on the shard.
+        count: u64,
+    },
     /// Edge tables only, sent to the owner of the edge's target: adds (`present`) or removes the
     /// mirror of edge `key`, so that in-adjacency is local to the target.
     Mirror {
@@ -208,6 +216,8 @@ pub trait Fragment: Send {
 pub enum Request {
     /// Reads, collected: for point reads, top-k and other small answers. `Reply::Batches`.
     Scan(ScanSpec),
+    /// Counts rows. Answered with [`Reply::Count`], however long it takes.
+    Count(ScanSpec),
     /// Neighbours of nodes this shard owns. `Reply::Neighbors`.
     Expand {
         /// The edge table.
@@ -338,6 +348,8 @@ pub enum Reply {
         /// In the order the access path promises.
         batches: Vec<RecordBatch>,
     },
+    /// Rows.
+    Count(u64),
     /// Edges found, grouped by the node they were found from.
     Neighbors(Vec<Neighbor>),
     /// This shard's share of the statistics.

@@ -23,6 +23,8 @@ pub(crate) struct Block {
     pub read_only: bool,
     /// Whether it is known to write nothing.
     pub only_reads: bool,
+    /// Whether it is known to be one statement and nothing else.
+    pub is_alone: bool,
     /// Of which duplicates it is known that they mean that somebody came in between.
     pub retry_duplicates: RetryDuplicates,
     /// The number each sequence gave last.

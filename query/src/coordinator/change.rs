@@ -18,6 +18,7 @@ use pieskieo_shards::request::Expect;
 use pieskieo_shards::value::{ColumnType, Value};
 
 use super::defaults::Defaults;
+use super::erase;
 use super::request::Request;
 use super::returning;
 use super::syntax_tree::{column, item, select};
@@ -100,6 +101,9 @@ pub async fn delete(
     reads: &super::Reads,
 ) -> Result<Outcome> {
     let table = request.table(&delete.table)?;
+    if let Some(outcome) = erase::run(request, delete, &table, reads).await? {
+        return Ok(outcome);
+    }
     let batches = request.collect(reads).await?;
     let mut seen = HashSet::<Key, ahash::RandomState>::default();
     let mut changes = Changes::new(&table);

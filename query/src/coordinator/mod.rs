@@ -14,6 +14,7 @@
 //! | `sequence` | how are numbers of sequences handed out |
 //! | `conflict` | what happens when an inserted key exists |
 //! | `change` | how are records updated and deleted |
+//! | `erase` | which DELETE empties a whole range of keys at once |
 //! | `write` | how does a row become writes |
 //! | `returning` | what does a RETURNING list give |
 //! | `schema` | how does the schema change |
@@ -35,6 +36,7 @@ mod bulk_whole;
 mod change;
 mod conflict;
 pub(crate) mod defaults;
+mod erase;
 mod explain;
 mod fuse;
 mod insert;

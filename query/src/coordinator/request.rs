@@ -181,6 +181,11 @@ impl<'s> Request<'s> {
         self.block.only_reads = true;
     }
 
+    /// Returns whether the transaction is one statement and nothing else.
+    pub fn is_alone(&self) -> bool {
+        self.block.is_alone
+    }
+
     /// Says that a duplicate key means that somebody came in between, so that the transaction
     /// starts again.
     pub fn retry_duplicates(&mut self) {
@@ -308,7 +313,13 @@ impl<'s> Request<'s> {
         let mut scope = self.scope_of(reads).await?;
         scope.stop = self.stop.child();
         let outcome = select::run(self, reads, scope, ()).await?;
-        collected(collect(outcome, self.options).await?)
+        let all = collect(outcome, self.options).await.map_err(|error| match error.code {
+            found if found == code::PROGRAM_LIMIT.code => {
+                error.with_hint("Change fewer records at a time, by a condition on the key.")
+            }
+            _ => error,
+        });
+        collected(all?)
     }
 
     /// Runs a single query whose rows are read while they are made.
@@ -377,7 +388,9 @@ impl<'s> Request<'s> {
         let writes = part.items.iter().any(|item| changes(&item.parsed.statement));
         let (core, past) = (self.core.clone(), past.as_ref());
         let again = || past.map(|lease| core.lease_of(lease.view()));
-        let fresh = || Block { only_reads: !writes, past: again(), ..Block::new(modes) };
+        let is_implied = matches!(part.begin, Begin::Implied) && self.key.is_none();
+        let is_alone = is_implied && part.items.len() == 1;
+        let fresh = || Block { only_reads: !writes, is_alone, past: again(), ..Block::new(modes) };
         let work = async |request: &mut Self| {
             let mut outcomes = Vec::with_capacity(part.items.len());
             for item in part.items {

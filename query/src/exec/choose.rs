@@ -84,6 +84,57 @@ pub fn choose(
     Ok(Chosen { path, shards, rest: filters.to_vec() })
 }
 
+/// Returns the range of primary keys that are those of the rows that pass all of `filters`, no more
+/// and no less; `None` when there is none, or it takes the rows to know.
+pub fn exact_range(table: &Table, filters: &[Expr]) -> Option<KeyRange> {
+    let ends = |asked: &Asked| {
+        [asked.equal.is_some(), asked.lower.is_some(), asked.upper.is_some()].map(usize::from)
+    };
+    let asked = collect(table, filters);
+    // Each condition must have left its trace: of two about one end, one would be lost.
+    let mut traces = 0;
+    for filter in filters {
+        let alone = collect(table, std::slice::from_ref(filter));
+        let (_, asked) = alone.iter().next().filter(|_| alone.len() == 1)?;
+        let both = usize::from(matches!(filter, Expr::Between(_))) + 1;
+        let found: usize = ends(asked).iter().sum();
+        if asked.any_of.is_some() || found != both {
+            return None;
+        }
+        traces += found;
+    }
+    let left: usize = asked.values().flat_map(&ends).sum();
+    let equal = table
+        .key
+        .iter()
+        .take_while(|column| asked.get(column).is_some_and(|asked| ends(asked) == [1, 0, 0]));
+    let equal = equal.count();
+    let next = table
+        .key
+        .get(equal)
+        .filter(|column| asked.get(column).is_some_and(|asked| asked.equal.is_none()));
+    let columns = equal + next.iter().count();
+    // Floating-point numbers have values that compare in odd ways.
+    let is_plain = |column: &usize| {
+        !matches!(table.columns[*column].ty, ColumnType::Float | ColumnType::Double)
+    };
+    if left != traces || columns != asked.len() || !table.key[..columns].iter().all(is_plain) {
+        return None;
+    }
+    if filters.is_empty() {
+        return Some(KeyRange { from: None, to: None, descending: false });
+    }
+    range_over(table, &asked, &table.key, KeyForm::Primary).map(|(_, range)| range)
+}
+
+/// Returns the shards that can hold rows that pass all of `filters`.
+pub fn shards_of(catalog: &Catalog, table: &Table, filters: &[Expr]) -> Vec<ShardId> {
+    match routed(catalog, table, &collect(table, filters)) {
+        Some(shard) => vec![shard],
+        None => (0..catalog.shard_count).map(ShardId).collect(),
+    }
+}
+
 fn without(filters: &[Expr], used: &[usize]) -> Vec<Expr> {
     let kept = filters.iter().enumerate().filter(|(position, _)| !used.contains(position));
     kept.map(|(_, filter)| filter.clone()).collect()

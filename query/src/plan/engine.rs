@@ -151,6 +151,14 @@ impl Engine {
         self.disk.is_some()
     }
 
+    /// Optimizes a plan without placeholders: types are coerced, constants folded, conditions put
+    /// where they are checked.
+    ///
+    /// **Errors**: types that do not fit.
+    pub fn optimized(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        guarded(|| started(&self.memory).optimize(plan))
+    }
+
     /// Optimizes a plan without placeholders and makes it runnable.
     ///
     /// **Errors**: types that do not fit, and operators that cannot run here.

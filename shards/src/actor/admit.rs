@@ -138,5 +138,8 @@ impl Shard {
 }
 
 fn frees_memory(write: &Write) -> bool {
-    matches!(write.op, WriteOp::Delete | WriteOp::Mirror { present: false, .. })
+    matches!(
+        write.op,
+        WriteOp::Delete | WriteOp::Erase { .. } | WriteOp::Mirror { present: false, .. }
+    )
 }

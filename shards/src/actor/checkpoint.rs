@@ -33,7 +33,7 @@ use crate::ids::Timestamp;
 use crate::request::{Reply, Request};
 use crate::storage::{Checkpoint, Edit, ImageName, Imaged, Part, Placed, TreeName};
 use crate::store::{Changed, Frozen};
-use crate::tree::{Plan, Run, flush, merge};
+use crate::tree::{Erasure, Plan, Run, flush, merge};
 
 /// Milliseconds between two looks at what there is to write.
 const LOOK_MS: u64 = 20;
@@ -91,7 +91,7 @@ async fn repeat(
 async fn merge_due(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<(), Error> {
     loop {
         let level_bytes = shard.storage.files().shape().level_bytes;
-        let next = shard.store.borrow_mut().plan_merge(level_bytes);
+        let next = shard.store.borrow_mut().plan_merge(level_bytes, core.clock().horizon());
         let Some((tree, plan)) = next else { return Ok(()) };
         merge_runs(core, shard, tree, plan).await?;
     }
@@ -119,6 +119,13 @@ pub(crate) struct Begun {
     images_gone: Vec<SegmentId>,
     /// Finished images of indexes that have gone.
     images_late: Vec<SegmentId>,
+}
+
+impl Begun {
+    /// Up to where a tree may forget.
+    fn upto(&self, tree: TreeName) -> Timestamp {
+        if tree.part.keeps_past() { self.horizon } else { self.watermark }
+    }
 }
 
 /// Writes everything that is in memory into runs, or goes on with what was begun.
@@ -160,6 +167,7 @@ async fn begin(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<Option<Begun>, Erro
         catalog: store.catalog().clone(),
         live: store.stats().records,
         decisions: decisions.iter().map(|(txn, commit)| (*txn, *commit)).collect(),
+        erasures: store.all_erasures(),
     };
     let finished = shard.images.take();
     let names: Vec<ImageName> = finished.iter().map(|image| image.name).collect();
@@ -170,7 +178,7 @@ async fn begin(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<Option<Begun>, Erro
     let (images, late): (Vec<_>, Vec<_>) =
         finished.into_iter().partition(|image| renewed.contains(&image.name));
     Ok(Some(Begun {
-        frozen: store.freeze(),
+        frozen: store.freeze(shard.wal.last_lsn()),
         images_gone: image::replaced(shard, &kept, &renewed),
         images_late: late.iter().map(|image| image.seal.id).collect(),
         changed,
@@ -188,8 +196,12 @@ async fn begin(core: &Rc<Core>, shard: &Rc<Shard>) -> Result<Option<Begun>, Erro
 async fn carry_out(core: &Rc<Core>, shard: &Rc<Shard>, begun: &mut Begun) -> Result<(), Error> {
     let files = shard.storage.files();
     while let Some(Frozen { tree, layout, memory, is_all }) = begun.frozen.get(begun.done) {
-        let upto = if tree.part.keeps_past() { begun.horizon } else { begun.watermark };
-        let facts = flush(files, layout, memory, upto, *is_all).await?;
+        let upto = begun.upto(*tree);
+        // Those that this checkpoint names.
+        let erasures = begun.checkpoint.erasures.iter().filter(|_| tree.part == Part::Records);
+        let mine = erasures.filter(|(table, _)| *table == tree.table);
+        let erased: Vec<Erasure> = mine.map(|(_, erasure)| erasure.clone()).collect();
+        let facts = flush(files, layout, memory, (upto, &erased), *is_all).await?;
         begun.added.extend(facts.into_iter().map(|facts| Placed { tree: *tree, level: 0, facts }));
         begun.done += 1;
     }
@@ -232,8 +244,9 @@ async fn carry_out(core: &Rc<Core>, shard: &Rc<Shard>, begun: &mut Begun) -> Res
     let (added, images) = (begun.added.clone(), begun.images.clone());
     shard.storage.commit(Edit { checkpoint: Some(checkpoint), removed, added, images }).await?;
     files.remove_all(&begun.images_late).await;
-    shard.store.borrow_mut().flushed(&begun.frozen, runs);
+    shard.store.borrow_mut().flushed(&begun.frozen, runs, |tree| begun.upto(tree));
     let lsn = begun.checkpoint.lsn;
+    shard.store.borrow_mut().checkpointed(lsn, &begun.checkpoint.erasures);
     shard.wal.release(lsn.next());
     shard.checkpointed();
     tracing::debug!(shard = %shard.id, %lsn, trees = begun.frozen.len(), "checkpoint");
@@ -257,7 +270,8 @@ async fn merge_runs(
     let Some(layout) = shard.store.borrow_mut().tree_layout(tree) else { return Ok(()) };
     let clock = core.clock();
     let upto = if tree.part.keeps_past() { clock.horizon() } else { clock.watermark() };
-    let merged = merge(shard.storage.files(), &layout, &plan, upto).await?;
+    let (regarded, erased) = shard.store.borrow_mut().regarded(tree, upto);
+    let merged = merge(shard.storage.files(), &layout, &plan, (upto, &erased)).await?;
     let place = |facts| Placed { tree, level: plan.level, facts };
     let added: Vec<Placed> = merged.into_iter().map(place).collect();
     let ids: Vec<_> = added.iter().map(|placed| placed.facts.seal.id).collect();
@@ -280,7 +294,7 @@ async fn merge_runs(
         return Err(error);
     }
     committed?;
-    shard.store.borrow_mut().merged(tree, &plan, runs);
+    shard.store.borrow_mut().merged(tree, &plan, (runs, regarded));
     if shard.store.borrow_mut().tree_layout(tree).is_none() {
         // Dropped meanwhile, and what was made of its runs with it.
         shard.look_for_dropped();

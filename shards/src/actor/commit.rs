@@ -263,9 +263,9 @@ fn validate_reads(
     let prepared = shard.prepared.borrow();
     let foreign = |table: TableId| {
         let of_table = move |place: &Place, owner: TxnId| owner != txn && place.table() == table;
-        locks.iter().filter(move |(place, owner)| of_table(place, **owner))
+        locks.all().filter(move |(place, owner)| of_table(place, *owner))
     };
-    let holds = |place: &Place| locks.get(place).is_some_and(|owner| *owner != txn);
+    let holds = |place: &Place| locks.holder(place).is_some_and(|owner| owner != txn);
     let writes = |table: TableId| {
         if locks.is_empty() {
             return Some(Vec::new());
@@ -295,7 +295,7 @@ fn validate(
     let store = shard.store.borrow();
     let before = store.before(reach, &proposal.writes)?;
     for (write, before) in proposal.writes.iter().zip(&before) {
-        if !locks.is_empty() && locks.contains_key(&Place::of(write)) {
+        if !locks.is_empty() && locks.holder(&Place::of(write)).is_some() {
             return Err(locked(store.catalog(), write.table));
         }
         store.check(write, before.as_ref(), proposal.snapshot)?;
@@ -328,7 +328,7 @@ fn lock_step(
     let before = store.before(reach, step)?;
     for (write, before) in step.iter().zip(&before) {
         let place = Place::of(write);
-        if locks.contains_key(&place) {
+        if locks.holder(&place).is_some() {
             return Err(locked(store.catalog(), write.table));
         }
         store.check(write, before.as_ref(), proposal.snapshot)?;

@@ -44,7 +44,7 @@ pub(crate) async fn close(shard: &Rc<Shard>, tables: Vec<TableId>) -> Closed {
     let closed = Closed { shard: shard.clone(), tables };
     let is_busy = |table: &TableId| {
         let locks = shard.locks.borrow();
-        locks.keys().any(|place| place.table() == *table)
+        locks.holds_any_of(*table)
     };
     while closed.tables.iter().any(is_busy) {
         rt::sleep(Duration::from_millis(WAIT_MS)).await;

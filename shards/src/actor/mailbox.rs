@@ -268,7 +268,7 @@ fn terms_of(request: &Request) -> Terms {
         Request::Commit { writes, .. } => {
             Terms { bytes: txn::writes_len(writes), commits: true, ..plain }
         }
-        Request::Fragment(_) | Request::Verify { .. } | Request::Settled => {
+        Request::Count(_) | Request::Fragment(_) | Request::Verify { .. } | Request::Settled => {
             Terms { deadline: false, ..plain }
         }
         Request::Validate { .. }

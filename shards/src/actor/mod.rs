@@ -38,6 +38,7 @@ pub(crate) mod history;
 mod image;
 mod limits;
 mod loading;
+mod locks;
 mod mailbox;
 mod maintain;
 pub mod meta;

@@ -124,6 +124,7 @@ async fn restore(shard: &Shard, checkpoint: Option<Checkpoint>) -> Result<(), Er
     }
     if let Some(checkpoint) = checkpoint {
         shard.store.borrow_mut().restore_live(&checkpoint.live);
+        shard.store.borrow_mut().restore_erasures(checkpoint.erasures);
         shard.decisions.borrow_mut().extend(checkpoint.decisions);
     }
     Ok(())

@@ -45,6 +45,8 @@ struct Collect {
     shard: Rc<Shard>,
     cursor: Cursor,
     schema: SchemaRef,
+    /// Whether the rows are counted only.
+    counts: bool,
     batches: Vec<RecordBatch>,
     rows: usize,
     bytes: usize,
@@ -92,7 +94,8 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
     };
     let (core, ready) = (core.clone(), Work::Ready);
     match request {
-        Request::Scan(spec) => scan(shard, spec),
+        Request::Scan(spec) => scan(shard, spec, false),
+        Request::Count(spec) => scan(shard, spec, true),
         Request::Expand { edge, direction, nodes, view } if view.past => {
             let walk = PastEdges::new(edge, direction, nodes, view);
             Work::Read(expand_past(shard, walk).boxed_local())
@@ -178,8 +181,8 @@ fn run_fragment(shard: ShardId, fragment: Box<dyn Fragment>) -> Result<Reply, Er
 }
 
 /// Small scans end here; larger ones go on as a task.
-fn scan(shard: Rc<Shard>, spec: ScanSpec) -> Work {
-    let mut collect = match Collect::open(shard, spec) {
+fn scan(shard: Rc<Shard>, spec: ScanSpec, counts: bool) -> Work {
+    let mut collect = match Collect::open(shard, spec, counts) {
         Ok(collect) => collect,
         Err(error) => return Work::Ready(Err(error)),
     };
@@ -207,10 +210,10 @@ fn scan(shard: Rc<Shard>, spec: ScanSpec) -> Work {
 }
 
 impl Collect {
-    fn open(shard: Rc<Shard>, spec: ScanSpec) -> Result<Self, Error> {
+    fn open(shard: Rc<Shard>, spec: ScanSpec, counts: bool) -> Result<Self, Error> {
         let cursor = shard.store.borrow().open_scan(spec)?;
         let schema = cursor.schema().clone();
-        Ok(Self { shard, cursor, schema, batches: Vec::new(), rows: 0, bytes: 0 })
+        Ok(Self { shard, cursor, schema, counts, batches: Vec::new(), rows: 0, bytes: 0 })
     }
 
     /// Reads until the end or until the core is wanted elsewhere. Returns whether it is the end.
@@ -231,6 +234,9 @@ impl Collect {
             return Ok(false);
         }
         self.rows += batch.num_rows();
+        if self.counts {
+            return Ok(false);
+        }
         self.bytes += batch.get_array_memory_size();
         self.batches.push(batch);
         if self.rows > SCAN_ROWS_MAX {
@@ -243,6 +249,9 @@ impl Collect {
     }
 
     fn into_reply(self) -> Reply {
+        if self.counts {
+            return Reply::Count(self.rows as u64);
+        }
         Reply::Batches { schema: self.schema, batches: self.batches }
     }
 }

@@ -8,8 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ahash::AHashMap;
+use pieskieo_io::rt;
 use pieskieo_io::wal::{self, Lsn, Wal};
 
 use super::admit::Pressure;
@@ -17,6 +18,7 @@ use super::boot::StorageOptions;
 use super::checkpoint::Begun;
 use super::core::Core;
 use super::fill;
+use super::locks::LockTable;
 use super::signal::Signal;
 use crate::catalog::{Catalog, Table};
 use crate::error::Error;
@@ -25,7 +27,10 @@ use crate::request::{ShardStats, Write};
 use crate::storage::{Imaged, Storage};
 use crate::store::{Build, Store};
 use crate::tree::Cache;
-use crate::txn::{self, Place};
+use crate::txn;
+
+/// Pause between two looks whether a snapshot shows what was erased.
+const ERASURE_WAIT: Duration = Duration::from_millis(5);
 
 /// One slice of every table, its log and its open transactions.
 pub(crate) struct Shard {
@@ -33,7 +38,7 @@ pub(crate) struct Shard {
     pub(crate) store: RefCell<Store>,
     pub(crate) wal: Wal,
     /// Places that a transaction in the middle of committing holds.
-    pub(crate) locks: RefCell<AHashMap<Place, TxnId>>,
+    pub(crate) locks: RefCell<LockTable>,
     /// Transactions between prepare and finish.
     pub(crate) prepared: RefCell<BTreeMap<TxnId, Prepared>>,
     /// Transactions with staged writes, and the snapshots they lease until they have ended.
@@ -215,7 +220,17 @@ impl Shard {
         append: impl Fn(&Self, &Core, &[u8]) -> Result<Lsn, Error>,
     ) -> Result<Option<Lsn>, Error> {
         let gaining = self.store.borrow().to_be_indexed(next);
-        let closed = fill::close(self, gaining).await;
+        let closed = loop {
+            let closed = fill::close(self, gaining.clone()).await;
+            // A new index answers snapshots from before it, but knows nothing of records that went
+            // with their range: until no snapshot shows these.
+            if !self.store.borrow().is_erased_lately(&gaining) {
+                break closed;
+            }
+            drop(closed);
+            self.work.notify();
+            rt::sleep(ERASURE_WAIT).await;
+        };
         let current = self.store.borrow().catalog().clone();
         if current.version >= next.version {
             return Ok(None);

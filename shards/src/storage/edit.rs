@@ -1,7 +1,7 @@
 //! Which bytes are in a manifest?
 //!
 //! ```text
-//! edit        u8 format = 2
+//! edit        u8 format = 3
 //!             u8 1, checkpoint  or  u8 0
 //!             u32 n | n removed runs: u64 number
 //!             u32 n | n added runs
@@ -10,6 +10,8 @@
 //!             blob catalog (`catalog/encode`)
 //!             u32 n | n tables: u32 table, u64 current records
 //!             u32 n | n decisions: u64 transaction, u64 timestamp
+//!             u32 n | n emptied ranges: u32 table, u64 since when,
+//!                     blob first key, u8 1, blob key behind  or  u8 0  (format 2 ends before)
 //! run         u32 table | u8 0 records, 1 ordered, 2 mirrors | u32 index, 0 where there is none
 //!             u8 level | u64 number | u64 bytes of the file | u32 checksum of its footer
 //!             blob first key | blob last key
@@ -31,9 +33,11 @@ use crate::catalog::{Catalog, decode_catalog, encode_catalog};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
 use crate::ids::{IndexId, TableId, Timestamp, TxnId};
-use crate::tree::RunFacts;
+use crate::tree::{Erasure, RunFacts};
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
+/// Without emptied ranges.
+const FORMAT_OF_IMAGES: u8 = 2;
 /// Without images.
 const FORMAT_BEFORE: u8 = 1;
 
@@ -69,6 +73,8 @@ pub(crate) struct Checkpoint {
     pub live: Vec<(TableId, u64)>,
     /// Decisions some participant may still ask for.
     pub decisions: Vec<(TxnId, Timestamp)>,
+    /// Ranges of keys that were emptied.
+    pub erasures: Vec<(TableId, Erasure)>,
 }
 
 /// A run and its place.
@@ -132,7 +138,7 @@ impl Edit {
         }
         let checkpoint = match input.u8("checkpoint")? {
             0 => None,
-            1 => Some(take_checkpoint(&mut input)?),
+            1 => Some(take_checkpoint(&mut input, format)?),
             _ => return Err(input.corrupt("checkpoint")),
         };
         let mut edit = Self { checkpoint, ..Self::default() };
@@ -142,7 +148,7 @@ impl Edit {
         for _ in 0..input.count("added runs")? {
             edit.added.push(take_run(&mut input)?);
         }
-        if format > FORMAT_BEFORE {
+        if format >= FORMAT_OF_IMAGES {
             for _ in 0..input.count("added images")? {
                 edit.images.push(take_image(&mut input)?);
             }
@@ -167,9 +173,19 @@ fn put_checkpoint(out: &mut Writer, checkpoint: &Checkpoint) {
         out.u64(txn.0);
         out.u64(commit.0);
     }
+    out.count(checkpoint.erasures.len());
+    for (table, Erasure { from, to, begin }) in &checkpoint.erasures {
+        out.u32(table.0);
+        out.u64(begin.0);
+        out.blob(from);
+        out.u8(u8::from(to.is_some()));
+        if let Some(to) = to {
+            out.blob(to);
+        }
+    }
 }
 
-fn take_checkpoint(input: &mut Reader<'_>) -> Result<Checkpoint, Error> {
+fn take_checkpoint(input: &mut Reader<'_>, format: u8) -> Result<Checkpoint, Error> {
     let lsn = Lsn(input.u64("lsn")?);
     let last = Timestamp(input.u64("latest timestamp")?);
     let txn_last = TxnId(input.u64("largest transaction")?);
@@ -182,7 +198,19 @@ fn take_checkpoint(input: &mut Reader<'_>) -> Result<Checkpoint, Error> {
     for _ in 0..input.count("decisions")? {
         decisions.push((TxnId(input.u64("transaction")?), Timestamp(input.u64("timestamp")?)));
     }
-    Ok(Checkpoint { lsn, last, txn_last, catalog, live, decisions })
+    let mut erasures = Vec::new();
+    let count = if format > FORMAT_OF_IMAGES { input.count("emptied ranges")? } else { 0 };
+    for _ in 0..count {
+        let (table, begin) = (TableId(input.u32("table")?), Timestamp(input.u64("since when")?));
+        let from = input.blob("first key")?.to_vec();
+        let to = match input.u8("end of a range")? {
+            0 => None,
+            1 => Some(input.blob("end of a range")?.to_vec()),
+            _ => return Err(input.corrupt("end of a range")),
+        };
+        erasures.push((table, Erasure { from, to, begin }));
+    }
+    Ok(Checkpoint { lsn, last, txn_last, catalog, live, decisions, erasures })
 }
 
 fn put_run(out: &mut Writer, run: &Placed) {
@@ -288,6 +316,7 @@ mod tests {
                 catalog: Arc::new(Catalog::empty(2)),
                 live: vec![(TableId(7), 4)],
                 decisions: vec![(TxnId(3), Timestamp(40))],
+                erasures: vec![erasure(b"a", None), erasure(b"", Some(b"q".to_vec()))],
             }),
             removed: vec![SegmentId(1)],
             added: vec![
@@ -299,6 +328,10 @@ mod tests {
         }
     }
 
+    fn erasure(from: &[u8], to: Option<Vec<u8>>) -> (TableId, Erasure) {
+        (TableId(7), Erasure { from: from.to_vec(), to, begin: Timestamp(42) })
+    }
+
     fn image(id: u64, index: Option<u32>, kind: ImageKind) -> Imaged {
         let name = ImageName { table: TableId(7), index: index.map(IndexId) };
         let seal = SegmentSeal { id: SegmentId(id), file_bytes: 8192, checksum: 10 };
@@ -307,10 +340,25 @@ mod tests {
 
     #[test]
     fn an_edit_from_before_there_were_images_is_read() {
-        let edit = Edit { images: Vec::new(), ..sample() };
+        let mut edit = Edit { images: Vec::new(), ..sample() };
+        edit.checkpoint = None;
         let mut bytes = edit.encode();
         bytes.truncate(bytes.len() - 4);
         bytes[0] = FORMAT_BEFORE;
+        let back = Edit::decode(&bytes).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{edit:?}"));
+    }
+
+    #[test]
+    fn an_edit_from_before_there_were_emptied_ranges_is_read() {
+        let mut edit = Edit { checkpoint: sample().checkpoint, ..Edit::default() };
+        if let Some(checkpoint) = &mut edit.checkpoint {
+            checkpoint.erasures.clear();
+        }
+        let mut bytes = edit.encode();
+        // Four counts of nothing: one less.
+        bytes.truncate(bytes.len() - 4);
+        bytes[0] = FORMAT_OF_IMAGES;
         let back = Edit::decode(&bytes).unwrap();
         assert_eq!(format!("{back:?}"), format!("{edit:?}"));
     }

@@ -14,7 +14,7 @@ use crate::ids::{TableId, Timestamp};
 use crate::key::Key;
 use crate::request::{Write, WriteOp};
 use crate::row::RowView;
-use crate::tree::Reach;
+use crate::tree::{Erasure, Reach};
 
 /// The newest version of a record, before a write to it.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Store {
         op: &WriteOp,
     ) -> Result<Option<Before>, Error> {
         let Some(table) = self.tables.get(&table) else { return Ok(None) };
-        if matches!(op, WriteOp::Mirror { .. }) {
+        if matches!(op, WriteOp::Mirror { .. } | WriteOp::Erase { .. }) {
             return Ok(None);
         }
         let found = table.records.get(reach, key.bytes(), Timestamp::MAX)?;
@@ -72,6 +72,11 @@ impl Store {
     pub(crate) fn apply(&mut self, write: &Write, before: Option<Before>, commit: Timestamp) {
         let serves = self.serves;
         let Some(table) = self.tables.get_mut(&write.table) else { return };
+        if let WriteOp::Erase { to, count } = &write.op {
+            let (from, to) = (write.key.bytes().to_vec(), to.as_deref().map(<[u8]>::to_vec));
+            table.erase(Erasure { from, to, begin: commit }, *count, serves);
+            return;
+        }
         // A write before this one in the same commit is newer than what was looked up.
         let before = match table.records.hot(write.key.bytes()) {
             Some((begin, row)) => Some(Before { begin, row }),
@@ -80,6 +85,7 @@ impl Store {
         match &write.op {
             WriteOp::Put(row) => table.put(&write.key, row, before, commit, serves),
             WriteOp::Delete => table.delete(&write.key, before, commit, serves),
+            WriteOp::Erase { .. } => {}
             WriteOp::Mirror { source, target, present } => {
                 let mirror = Mirror { edge: &write.key, source, target, present: *present };
                 table.indexes.mirror(mirror, commit);
@@ -106,7 +112,8 @@ impl TableStore {
         serves: bool,
     ) {
         let begin = before.as_ref().map(|before| before.begin);
-        if begin.is_some_and(|begin| begin > commit) {
+        if begin.is_some_and(|begin| begin > commit) || self.records.is_erased(key.bytes(), commit)
+        {
             return;
         }
         let old = before.and_then(|before| Some((before.begin, before.row?)));
@@ -133,6 +140,17 @@ impl TableStore {
         self.records.delete(key.bytes(), commit);
         if serves {
             self.recent.note(commit, key.shared_bytes().clone(), Some((begin, old)), None);
+        }
+    }
+
+    /// There are no indexes: [`Store::check`] has seen to that.
+    fn erase(&mut self, erasure: Erasure, count: u64, serves: bool) {
+        if !self.records.erase(erasure.clone()) {
+            return;
+        }
+        self.live = self.live.saturating_sub(count);
+        if serves {
+            self.recent.note_erasure(erasure);
         }
     }
 

@@ -29,8 +29,12 @@ impl Store {
                 .and_then(|view| view.check(&table.layout))
                 .map_err(|error| Error::Internal(format!("check write: {error}")))?;
         }
-        if matches!(write.op, WriteOp::Mirror { .. }) {
-            return Ok(());
+        match &write.op {
+            WriteOp::Mirror { .. } => return Ok(()),
+            WriteOp::Erase { to, .. } => {
+                return table.check_erase(write.key.bytes(), to.as_deref(), snapshot);
+            }
+            WriteOp::Put(_) | WriteOp::Delete => {}
         }
         match write.expect {
             Expect::Any => Ok(()),
@@ -52,6 +56,22 @@ impl TableStore {
             Some(before) if before.begin > snapshot => Err(self.conflict(Some(before.begin))),
             Some(before) if before.row.is_some() => Err(catalog.duplicate(&self.table, &write.key)),
             _ => Ok(()),
+        }
+    }
+
+    /// What changed in the range after the snapshot was not counted among what goes.
+    fn check_erase(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        snapshot: Timestamp,
+    ) -> Result<(), Error> {
+        if !self.indexes.is_empty() {
+            return Err(Error::Internal("a range of an indexed table was to be emptied".into()));
+        }
+        match self.recent.changed_between(from, to, snapshot) {
+            Some(winner) => Err(self.conflict(Some(winner))),
+            None => Ok(()),
         }
     }
 

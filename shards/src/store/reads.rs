@@ -220,6 +220,13 @@ impl TableStore {
     ) -> Result<Option<Changed>, Error> {
         let changes: Vec<&Change> = self.recent.since(snapshot).collect();
         let Some(pending) = (others.writes)(self.table.id) else { return Ok(Some(None)) };
+        // What went with a range is not known.
+        if let Some(winner) = self.recent.erased_since(snapshot) {
+            return Ok(Some(Some(winner)));
+        }
+        if pending.iter().any(|write| matches!(write.op, WriteOp::Erase { .. })) {
+            return Ok(Some(None));
+        }
         if changes.is_empty() && pending.is_empty() {
             return Ok(None);
         }

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::Timestamp;
+use crate::tree::Erasure;
 
 /// Changes of one table in about the order of their commits.
 #[derive(Default)]
@@ -14,6 +15,8 @@ pub(super) struct Recent {
     changes: VecDeque<Change>,
     latest: HashMap<Arc<[u8]>, Timestamp, ahash::RandomState>,
     highest: Timestamp,
+    /// Ranges that were emptied.
+    erasures: Vec<Erasure>,
 }
 
 /// One change of a record.
@@ -45,6 +48,31 @@ impl Recent {
         self.changes.push_back(Change { at, highest: self.highest, key, old, new });
     }
 
+    /// Notes that a range was emptied.
+    pub fn note_erasure(&mut self, erasure: Erasure) {
+        self.erasures.push(erasure);
+    }
+
+    /// Returns when a range was last emptied after the snapshot, if one was.
+    pub fn erased_since(&self, snapshot: Timestamp) -> Option<Timestamp> {
+        let begins = self.erasures.iter().map(|erasure| erasure.begin);
+        begins.max().filter(|begin| *begin > snapshot)
+    }
+
+    /// Returns who changed something between two keys after the snapshot, if anybody did.
+    ///
+    /// **Cost**: looks at all changes since the snapshot.
+    pub fn changed_between(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        snapshot: Timestamp,
+    ) -> Option<Timestamp> {
+        let is_within = |key: &[u8]| from <= key && to.is_none_or(|to| key < to);
+        let changed = self.since(snapshot).find(|change| is_within(&change.key));
+        changed.map(|change| change.at).or_else(|| self.erased_since(snapshot))
+    }
+
     /// Returns the changes after the snapshot.
     ///
     /// **Cost**: a binary search, then the changes since.
@@ -55,7 +83,9 @@ impl Recent {
 
     /// Returns when a record last changed, if that is not long ago.
     pub fn changed(&self, key: &[u8]) -> Option<Timestamp> {
-        self.latest.get(key).copied()
+        let erased = self.erasures.iter().filter(|erasure| erasure.contains(key));
+        let erased = erased.map(|erasure| erasure.begin).max();
+        self.latest.get(key).copied().max(erased)
     }
 
     /// Returns all changes that are still known.
@@ -65,6 +95,7 @@ impl Recent {
 
     /// Forgets what every snapshot, present and future, shows already.
     pub fn collect(&mut self, watermark: Timestamp) {
+        self.erasures.retain(|erasure| erasure.begin > watermark);
         let first = self.changes.partition_point(|change| change.highest <= watermark);
         for change in self.changes.drain(..first) {
             if self.latest.get(&change.key) == Some(&change.at) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use futures::FutureExt;
 use pieskieo_io::file::Dir;
-use pieskieo_io::wal::StreamId;
+use pieskieo_io::wal::{Lsn, StreamId};
 
 use super::build::Walk;
 use super::reads::Others;
@@ -199,35 +199,43 @@ impl Rig {
     /// Writes what is in memory to runs.
     pub async fn flush(&mut self) {
         let files = self.files.as_ref().expect("a folder");
-        let frozen = self.store.freeze();
+        let frozen = self.store.freeze(Lsn(0));
         let mut runs = Vec::new();
         for frozen in &frozen {
             let upto = self.collectable(frozen.tree);
+            let (_, erased) = self.store.regarded(frozen.tree, upto);
+            let upto = (upto, erased.as_slice());
             let written = flush(files, &frozen.layout, &frozen.memory, upto, frozen.is_all).await;
             for facts in written.expect("written") {
                 runs.push((frozen.tree, Rc::new(files.open(facts).await.expect("a run"))));
             }
         }
-        self.store.flushed(&frozen, runs);
+        let limits = (self.store.watermark, self.store.horizon);
+        self.store.flushed(&frozen, runs, |tree| collectable(limits, tree));
+        let erasures = self.store.all_erasures();
+        self.store.checkpointed(Lsn(0), &erasures);
     }
 
     /// Returns up to where a tree may forget.
     fn collectable(&self, tree: TreeName) -> Timestamp {
-        let (watermark, horizon) = (self.store.watermark, self.store.horizon);
-        if tree.part.keeps_past() { horizon.min(watermark) } else { watermark }
+        collectable((self.store.watermark, self.store.horizon), tree)
     }
 
     /// Merges runs as long as that is due.
     pub async fn merge(&mut self) {
         let files = self.files.as_ref().expect("a folder");
-        while let Some((tree, plan)) = self.store.plan_merge(files.shape().level_bytes) {
+        let (level_bytes, horizon) = (files.shape().level_bytes, self.store.horizon);
+        let horizon = horizon.min(self.store.watermark);
+        while let Some((tree, plan)) = self.store.plan_merge(level_bytes, horizon) {
             let layout = self.store.tree_layout(tree).expect("the tree");
-            let written = merge(files, &layout, &plan, self.collectable(tree)).await;
+            let upto = self.collectable(tree);
+            let (regarded, erased) = self.store.regarded(tree, upto);
+            let written = merge(files, &layout, &plan, (upto, &erased)).await;
             let mut runs = Vec::new();
             for facts in written.expect("merged") {
                 runs.push(Rc::new(files.open(facts).await.expect("a run")));
             }
-            self.store.merged(tree, &plan, runs);
+            self.store.merged(tree, &plan, (runs, regarded));
         }
     }
 
@@ -267,4 +275,8 @@ impl Rig {
     pub fn verify(&self) -> Vec<String> {
         now(self.verify_loading())
     }
+}
+
+fn collectable((watermark, horizon): (Timestamp, Timestamp), tree: TreeName) -> Timestamp {
+    if tree.part.keeps_past() { horizon.min(watermark) } else { watermark }
 }

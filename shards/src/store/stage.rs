@@ -82,7 +82,7 @@ impl Store {
     }
 
     fn staged_write(&self, txn: TxnId, write: &Write) -> Option<&Write> {
-        if matches!(write.op, WriteOp::Mirror { .. }) {
+        if matches!(write.op, WriteOp::Mirror { .. } | WriteOp::Erase { .. }) {
             return None;
         }
         self.staged_in(Some(txn), write.table)?.records.get(write.key.bytes())

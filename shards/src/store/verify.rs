@@ -63,7 +63,9 @@ impl TableStore {
         findings: &mut Vec<String>,
     ) -> Result<(), Error> {
         let found = shown.rows.len() as u64;
-        if found != self.live && self.recent.since(snapshot).next().is_none() {
+        let is_still = self.recent.since(snapshot).next().is_none()
+            && self.recent.erased_since(snapshot).is_none();
+        if found != self.live && is_still {
             let (name, counted) = (&self.table.name, self.live);
             findings.push(format!("table \"{name}\": {found} records, counted as {counted}"));
         }

@@ -161,6 +161,11 @@ impl Group {
         self.bytes.capacity() + pages * size_of::<PagePlace>() + size_of::<Self>()
     }
 
+    /// Returns the latest begin of a version.
+    pub fn newest(&self) -> Timestamp {
+        Timestamp(self.begin_high)
+    }
+
     /// Returns whether every version is the newest of its key and shown at the snapshot, as far
     /// as this group tells.
     pub fn is_plain(&self, snapshot: Timestamp) -> bool {

@@ -104,13 +104,34 @@ impl Levels {
         }
         let level = best.1;
         let upper = if level == 0 { zero.to_vec() } else { self.turn(level, cursor)? };
+        self.downwards(level, upper)
+    }
+
+    /// Returns a merge that writes a run anew of which that is wanted, if there is one. Those of
+    /// level 0 go down together.
+    pub fn plan_of(&self, is_wanted: impl Fn(&Run) -> bool) -> Option<Plan> {
+        let (level, run) = self.runs().find(|(_, run)| is_wanted(run))?;
+        if level == 0 {
+            return self.downwards(0, self.overlapping().to_vec());
+        }
+        let facts = &run.facts;
+        let is_bottom = self.is_bottom(level, &facts.first, &facts.last);
+        Some(Plan { inputs: vec![vec![run.clone()]], level, is_bottom })
+    }
+
+    /// Returns the merge of runs of a level into the one below it.
+    fn downwards(&self, level: usize, upper: Vec<Rc<Run>>) -> Option<Plan> {
         let first = upper.iter().map(|run| run.facts.first.as_slice()).min()?.to_vec();
         let last = upper.iter().map(|run| run.facts.last.as_slice()).max()?.to_vec();
         let mut inputs: Vec<Vec<Rc<Run>>> = upper.into_iter().map(|run| vec![run]).collect();
         inputs.push(self.within(level + 1, &first, &last));
-        let is_bottom = (level + 2..self.levels.len())
-            .all(|below| self.within(below, &first, &last).is_empty());
+        let is_bottom = self.is_bottom(level + 1, &first, &last);
         Some(Plan { inputs, level: level + 1, is_bottom })
+    }
+
+    /// Returns whether no run below a level has a key between two.
+    fn is_bottom(&self, level: usize, first: &[u8], last: &[u8]) -> bool {
+        (level + 1..self.levels.len()).all(|below| self.within(below, first, last).is_empty())
     }
 
     /// Returns the run of a level whose turn it is.

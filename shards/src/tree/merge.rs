@@ -1,7 +1,7 @@
 //! How do several runs become one sequence without what nobody can see?
 //!
 //! Of a key, all versions younger than the watermark stay, and the one that holds at the
-//! watermark. A deletion that holds at the watermark goes too where nothing older lies below.
+//! watermark, unless its range was emptied by then. A deletion that holds at the watermark goes too where nothing older lies below.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -9,6 +9,7 @@ use std::rc::Rc;
 use pieskieo_io::rt;
 use pieskieo_io::segment::{Codec, SegmentId};
 
+use super::erased::{Erasure, hidden_since};
 use super::files::Files;
 use super::group::Group;
 use super::levels::Plan;
@@ -32,10 +33,10 @@ pub(crate) async fn flush(
     files: &Files,
     layout: &RowLayout,
     memory: &Memory,
-    watermark: Timestamp,
+    (watermark, erased): (Timestamp, &[Erasure]),
     is_all: bool,
 ) -> Result<Vec<RunFacts>, Error> {
-    let mut output = Output::new(files, layout, Codec::Lz4, watermark, is_all);
+    let mut output = Output::new(files, layout, Codec::Lz4, (watermark, erased), is_all);
     match flush_into(&mut output, memory).await {
         Ok(()) => Ok(output.into_runs()),
         Err(error) => Err(output.discard(error).await),
@@ -69,10 +70,16 @@ pub(crate) async fn merge(
     files: &Files,
     layout: &RowLayout,
     plan: &Plan,
-    watermark: Timestamp,
+    (watermark, erased): (Timestamp, &[Erasure]),
 ) -> Result<Vec<RunFacts>, Error> {
+    let mut runs = plan.inputs.iter().flatten();
+    let covers = |run: &Run| erased.iter().any(|e| e.begin <= watermark && e.covers(run));
+    if runs.all(|run| covers(run)) {
+        // Nobody sees any of it.
+        return Ok(Vec::new());
+    }
     let codec = if plan.level >= 2 { Codec::Zstd } else { Codec::Lz4 };
-    let mut output = Output::new(files, layout, codec, watermark, plan.is_bottom);
+    let mut output = Output::new(files, layout, codec, (watermark, erased), plan.is_bottom);
     match merge_into(&mut output, plan).await {
         Ok(()) => Ok(output.into_runs()),
         Err(error) => Err(output.discard(error).await),
@@ -181,6 +188,7 @@ struct Output<'l> {
     layout: &'l RowLayout,
     codec: Codec,
     watermark: Timestamp,
+    erased: &'l [Erasure],
     is_bottom: bool,
     writer: Option<RunWriter<'l>>,
     done: Vec<RunFacts>,
@@ -198,7 +206,7 @@ impl<'l> Output<'l> {
         files: &'l Files,
         layout: &'l RowLayout,
         codec: Codec,
-        watermark: Timestamp,
+        (watermark, erased): (Timestamp, &'l [Erasure]),
         is_bottom: bool,
     ) -> Self {
         Self {
@@ -206,6 +214,7 @@ impl<'l> Output<'l> {
             layout,
             codec,
             watermark,
+            erased,
             is_bottom,
             writer: None,
             done: Vec::new(),
@@ -239,6 +248,11 @@ impl<'l> Output<'l> {
             return Ok(());
         }
         self.last = begin;
+        if hidden_since(self.erased.iter(), key, begin, self.watermark).is_some() {
+            // So is all of the key that is older.
+            self.is_settled = true;
+            return Ok(());
+        }
         if begin <= self.watermark {
             self.is_settled = true;
             if self.is_bottom && matches!(content, Content::Deleted) {

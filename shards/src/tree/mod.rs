@@ -20,6 +20,7 @@
 //! | `memory` | which versions were written lately |
 //! | `group` | which bytes are a row group |
 //! | `encode` | how do versions become a row group |
+//! | `erased` | which ranges of keys were emptied at once |
 //! | `filter` | is a key certainly not in a run |
 //! | `seal` | how do sorted versions become a run |
 //! | `run` | how is a run opened and searched |
@@ -35,6 +36,7 @@
 
 mod cache;
 mod encode;
+mod erased;
 mod files;
 mod filter;
 mod group;
@@ -55,6 +57,7 @@ mod zone;
 mod tests;
 
 pub(crate) use cache::{Cache, Lacking, Pins, Reach, load};
+pub(crate) use erased::Erasure;
 pub(crate) use files::{Files, Shape};
 pub(crate) use group::Group;
 pub(crate) use levels::Plan;

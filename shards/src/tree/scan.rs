@@ -11,6 +11,7 @@ use std::collections::btree_map;
 use std::rc::Rc;
 
 use super::cache::Reach;
+use super::erased::Erasures;
 use super::group::Group;
 use super::limits::READ_AHEAD_GROUPS;
 use super::memory::{Chain, Memory, Version, version_at};
@@ -122,7 +123,8 @@ impl Tree {
                 sources.push(Source::Cold(cold));
             }
         }
-        Merge { sources, is_back, snapshot, wanted: window.wanted }.run(room, visit)
+        let (wanted, erased) = (window.wanted, self.erased());
+        Merge { sources, is_back, snapshot, wanted, erased }.run(room, visit)
     }
 
     /// Returns the parts in memory, newer first.
@@ -192,12 +194,13 @@ struct Merge<'a> {
     is_back: bool,
     snapshot: Timestamp,
     wanted: &'a [Wanted],
+    erased: &'a Erasures,
 }
 
 impl Merge<'_> {
     fn run(mut self, mut room: usize, visit: &mut Visit<'_>) -> Result<bool, Error> {
         while let Some((first, is_shared)) = self.first() {
-            if self.pass_zones(first)? {
+            if self.pass_zones(first)? || self.pass_erased(first)? {
                 continue;
             }
             if let Some(left) = self.whole_group(first, room, visit)? {
@@ -251,6 +254,9 @@ impl Merge<'_> {
             Source::Hot(hot) => {
                 let Some((key, version)) = hot.at else { return Ok(None) };
                 let Some(row) = &version.row else { return Ok(None) };
+                if self.erased.hides(key, version.begin, self.snapshot).is_some() {
+                    return Ok(None);
+                }
                 let row = Row::Bytes(row);
                 visit(Item::One { key, begin: version.begin, row }).map(Some)
             }
@@ -260,6 +266,9 @@ impl Merge<'_> {
                     return Ok(None);
                 }
                 let (row, begin) = (Row::Packed(&at.group, at.row), at.group.begin(at.row));
+                if self.erased.hides(&cold.key, begin, self.snapshot).is_some() {
+                    return Ok(None);
+                }
                 visit(Item::One { key: &cold.key, begin, row }).map(Some)
             }
         }
@@ -298,6 +307,21 @@ impl Merge<'_> {
         Ok(true)
     }
 
+    /// Passes a group of which nothing is seen because its range was emptied. Returns whether that
+    /// is so.
+    fn pass_erased(&mut self, first: usize) -> Result<bool, Error> {
+        let Source::Cold(cold) = &mut self.sources[first] else { return Ok(false) };
+        let Some(at) = &cold.at else { return Ok(false) };
+        if self.erased.is_empty() || self.is_back || at.row > 0 {
+            return Ok(false);
+        }
+        let is_hidden = self.erased.hide_all_of(&at.group, self.snapshot);
+        if is_hidden {
+            cold.go_behind(at.number)?;
+        }
+        Ok(is_hidden)
+    }
+
     /// Returns the smallest key at which another source stands.
     fn other(&self, first: usize) -> Option<&[u8]> {
         let others = self.sources.iter().enumerate().filter(|(number, _)| *number != first);
@@ -313,7 +337,8 @@ impl Merge<'_> {
     ) -> Result<Option<usize>, Error> {
         let Source::Cold(cold) = &self.sources[first] else { return Ok(None) };
         let Some(at) = &cold.at else { return Ok(None) };
-        if self.is_back || !at.group.is_plain(self.snapshot) {
+        let is_touched = self.erased.may_hide_in(&at.group, self.snapshot);
+        if self.is_back || is_touched || !at.group.is_plain(self.snapshot) {
             return Ok(None);
         }
         let other = self.other(first);

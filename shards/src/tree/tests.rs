@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use pieskieo_io::file::Dir;
 use pieskieo_io::sim::{SimOptions, World};
-use pieskieo_io::wal::StreamId;
+use pieskieo_io::wal::{Lsn, StreamId};
 use proptest::prelude::*;
 
-use super::{Cache, Files, Group, Pins, Reach, Shape, Tree, Window, flush, load, merge};
+use super::{Cache, Erasure, Files, Group, Pins, Reach, Shape, Tree, Window, flush, load, merge};
 use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::key::KeyRange;
@@ -28,6 +28,8 @@ enum Step {
     Merge,
     /// Nobody looks further back than so many timestamps from now on.
     Forget(u64),
+    /// Empties a range of keys.
+    Erase(u8, u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -37,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Flush),
         1 => Just(Step::Merge),
         1 => (0..30_u64).prop_map(Step::Forget),
+        1 => (0..24_u8, 0..24_u8).prop_map(|(one, two)| Step::Erase(one, two)),
     ]
 }
 
@@ -125,6 +128,12 @@ impl Run {
                 self.watermark = self.watermark.max(self.now.saturating_sub(ago));
                 self.tree.collect(Timestamp(self.watermark), &mut || true);
             }
+            Step::Erase(one, two) => {
+                let mut ends = [key(one), key(two)];
+                ends.sort();
+                let [from, to] = ends;
+                self.erase(from, Some(to));
+            }
         }
     }
 
@@ -136,6 +145,19 @@ impl Run {
             None => self.tree.delete(&key, at),
         }
         self.model.entry(key).or_default().push((self.now, value));
+    }
+
+    fn erase(&mut self, from: Vec<u8>, to: Option<Vec<u8>>) {
+        self.now += 1;
+        let erasure = Erasure { from, to, begin: Timestamp(self.now) };
+        for (_, versions) in self.model.iter_mut().filter(|(key, _)| erasure.contains(key)) {
+            versions.push((self.now, None));
+        }
+        self.tree.erase(erasure);
+    }
+
+    fn erasures(&self) -> Vec<Erasure> {
+        self.tree.erasures().cloned().collect()
     }
 
     /// Reads the rows with a value between two, compares them with the model, and returns how many
@@ -157,24 +179,28 @@ impl Run {
 
     async fn flush(&mut self) {
         let is_all = self.tree.levels().is_empty();
-        let Some(memory) = self.tree.freeze() else { return };
-        let watermark = Timestamp(self.watermark);
-        let written = flush(&self.files, &layout(), &memory, watermark, is_all).await;
+        let Some(memory) = self.tree.freeze(Lsn(0)) else { return };
+        // The checkpoint that names these.
+        let (watermark, erased) = (Timestamp(self.watermark), self.erasures());
+        let written = flush(&self.files, &layout(), &memory, (watermark, &erased), is_all).await;
         let mut runs = Vec::new();
         for facts in written.expect("written") {
             runs.push(Rc::new(self.files.open(facts).await.expect("a run")));
         }
-        self.tree.flushed(runs);
+        self.tree.flushed(runs, watermark);
+        self.tree.checkpointed(Lsn(0), &erased.iter().collect::<Vec<_>>());
     }
 
     async fn merge(&mut self) {
-        while let Some(plan) = self.tree.plan(24 << 10) {
-            let written = merge(&self.files, &layout(), &plan, Timestamp(self.watermark)).await;
+        let watermark = Timestamp(self.watermark);
+        while let Some(plan) = self.tree.plan(24 << 10, watermark) {
+            let (regarded, erased) = self.tree.regarded(watermark);
+            let written = merge(&self.files, &layout(), &plan, (watermark, &erased)).await;
             let mut runs = Vec::new();
             for facts in written.expect("merged") {
                 runs.push(Rc::new(self.files.open(facts).await.expect("a run")));
             }
-            self.tree.merged(&plan, runs);
+            self.tree.merged(&plan, runs, regarded);
         }
     }
 
@@ -264,6 +290,43 @@ impl Run {
             }
         }
     }
+}
+
+/// What nobody sees any more is not read to be left out, and the mark that hides it goes with it.
+#[test]
+fn a_range_that_was_emptied_gives_its_space_back() {
+    World::new(1, SimOptions::default())
+        .run(1, |_| async {
+            let mut run = Run::new().await;
+            for number in 0..400 {
+                run.write(wide_key(number), Some(i64::from(number)));
+            }
+            run.flush().await;
+            run.merge().await;
+            let versions = |run: &Run| -> u64 {
+                run.tree.levels().runs().map(|(_, run)| run.facts.versions).sum()
+            };
+            let before = run.now;
+            run.erase(wide_key(10), Some(wide_key(390)));
+            run.write(wide_key(200), Some(7));
+            let range = KeyRange { from: None, to: None, descending: false };
+            for (snapshot, count) in [(before, 400), (before + 1, 20), (run.now, 21)] {
+                assert_eq!(
+                    run.scan(&range, snapshot, &[], 1000).await.len(),
+                    count,
+                    "at {snapshot}"
+                );
+            }
+            // As long as somebody may look back it all stays.
+            run.flush().await;
+            run.merge().await;
+            assert_eq!((versions(&run), run.erasures().len()), (401, 1));
+            run.watermark = run.now;
+            run.merge().await;
+            assert_eq!((versions(&run), run.erasures().len()), (21, 0));
+            assert_eq!(run.scan(&range, run.now, &[], 1000).await.len(), 21);
+        })
+        .finished();
 }
 
 /// A group that is read without a look at its keys ends where the next one goes on with the versions

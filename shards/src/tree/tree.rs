@@ -3,7 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use pieskieo_io::wal::Lsn;
+
 use super::cache::Reach;
+use super::erased::{Erasure, Erasures};
 use super::filter::hash_of;
 use super::levels::{Levels, Plan};
 use super::limits::LEVELS_MAX;
@@ -21,6 +24,7 @@ pub(crate) struct Tree {
     /// What is being written to a run.
     frozen: Option<Rc<Memory>>,
     levels: Levels,
+    erased: Erasures,
     /// Where in each level the last merge took its run.
     cursor: [Vec<u8>; LEVELS_MAX],
 }
@@ -33,6 +37,7 @@ impl Tree {
             memory: Memory::default(),
             frozen: None,
             levels: Levels::default(),
+            erased: Erasures::default(),
             cursor: Default::default(),
         }
     }
@@ -57,12 +62,35 @@ impl Tree {
         self.memory.insert(key, Version { begin, row: None });
     }
 
+    /// Says that all keys of a range are gone, from then on; `false` when that is known.
+    pub fn erase(&mut self, erasure: Erasure) -> bool {
+        self.erased.add(erasure)
+    }
+
+    /// Returns the ranges of keys that were emptied, as far as that still hides something.
+    pub fn erasures(&self) -> impl Iterator<Item = &Erasure> {
+        self.erased.all()
+    }
+
     /// Returns the version of a key that a snapshot sees, deletions included.
     ///
     /// **Cost**: a look-up in memory; for a key that is not there, a filter per level and a group
     /// where the key may be.
     /// **Errors**: `NotLoaded`.
     pub fn get(
+        &self,
+        reach: Reach<'_>,
+        key: &[u8],
+        snapshot: Timestamp,
+    ) -> Result<Option<Found>, Error> {
+        let found = self.get_written(reach, key, snapshot)?;
+        Ok(found.map(|found| match self.erased.hides(key, found.begin, snapshot) {
+            Some(begin) => Found { begin, row: None },
+            None => found,
+        }))
+    }
+
+    fn get_written(
         &self,
         reach: Reach<'_>,
         key: &[u8],
@@ -98,7 +126,8 @@ impl Tree {
     /// row.
     pub fn hot(&self, key: &[u8]) -> Option<(Timestamp, Option<Arc<[u8]>>)> {
         let version = self.memory.get(key, Timestamp::MAX)?;
-        Some((version.begin, version.row.clone()))
+        let erased = self.erased.hides(key, version.begin, Timestamp::MAX);
+        Some(erased.map_or_else(|| (version.begin, version.row.clone()), |begin| (begin, None)))
     }
 
     /// Returns whether nothing was ever written, as far as is still known.
@@ -135,18 +164,51 @@ impl Tree {
 
     /// Puts what is in memory aside to be written to a run; later writes do not touch it. Returns
     /// `None` when there is nothing. What was put aside before stays until [`Tree::flushed`].
-    pub fn freeze(&mut self) -> Option<Rc<Memory>> {
-        if self.frozen.is_none() && !self.memory.is_empty() {
-            self.frozen = Some(Rc::new(std::mem::take(&mut self.memory)));
+    ///
+    /// `log_end` is the last record of the log.
+    pub fn freeze(&mut self, log_end: Lsn) -> Option<Rc<Memory>> {
+        if self.frozen.is_none() {
+            let memory = std::mem::take(&mut self.memory);
+            self.erased.froze(memory.is_empty(), log_end);
+            self.frozen = (!memory.is_empty()).then(|| Rc::new(memory));
         }
         self.frozen.clone()
     }
 
-    /// Replaces what was frozen by the runs it was written to.
-    pub fn flushed(&mut self, runs: Vec<Rc<Run>>) {
+    /// Replaces what was frozen by the runs it was written to, with what was erased up to then left
+    /// out.
+    pub fn flushed(&mut self, runs: Vec<Rc<Run>>, upto: Timestamp) {
         self.frozen = None;
+        self.erased.flushed();
+        runs.iter().for_each(|run| self.erased.wrote(run, upto));
         let added = runs.into_iter().map(|run| (0, run)).collect();
         self.levels = self.levels.edited(&[], added);
+        self.retire();
+    }
+
+    /// Returns the ranges with regard to which runs may be written that forget up to a time, and up
+    /// to when these are all there are.
+    pub fn regarded(&self, upto: Timestamp) -> (Timestamp, Vec<Erasure>) {
+        self.erased.regarded(upto)
+    }
+
+    /// Notes that the log is replayed from behind a record on, over what a checkpoint says, which
+    /// names these ranges.
+    pub fn checkpointed(&mut self, lsn: Lsn, named: &[&Erasure]) {
+        self.erased.checkpointed(lsn, named);
+        self.retire();
+    }
+
+    /// Returns whether what is written to a key at a time is hidden by what came later.
+    pub fn is_erased(&self, key: &[u8], begin: Timestamp) -> bool {
+        self.erased.hides(key, begin, Timestamp::MAX).is_some()
+    }
+
+    fn retire(&mut self) {
+        if !self.erased.is_empty() {
+            let runs: Vec<&Run> = self.levels.runs().map(|(_, run)| &**run).collect();
+            self.erased.retire(&runs);
+        }
     }
 
     /// Takes over the runs the manifest names.
@@ -161,18 +223,25 @@ impl Tree {
     }
 
     /// Returns the most urgent merge, if one is due. The runs of a damaged tree stay as they are.
-    pub fn plan(&mut self, level_bytes: u64) -> Option<Plan> {
+    pub fn plan(&mut self, level_bytes: u64, horizon: Timestamp) -> Option<Plan> {
         if self.levels.is_damaged() {
             return None;
         }
-        self.levels.plan(&mut self.cursor, level_bytes)
+        let due = self.levels.plan(&mut self.cursor, level_bytes);
+        if due.is_some() || self.erased.is_empty() {
+            return due;
+        }
+        self.levels.plan_of(|run| self.erased.wants_rewritten(run, horizon))
     }
 
-    /// Replaces the inputs of a merge by its result.
-    pub fn merged(&mut self, plan: &Plan, runs: Vec<Rc<Run>>) {
+    /// Replaces the inputs of a merge by its result, in which what was erased up to then is left
+    /// out.
+    pub fn merged(&mut self, plan: &Plan, runs: Vec<Rc<Run>>, upto: Timestamp) {
+        runs.iter().for_each(|run| self.erased.wrote(run, upto));
         let removed: Vec<Rc<Run>> = plan.inputs.iter().flatten().cloned().collect();
         let added = runs.into_iter().map(|run| (plan.level, run)).collect();
         self.levels = self.levels.edited(&removed, added);
+        self.retire();
     }
 
     pub(super) fn memory(&self) -> &Memory {
@@ -181,5 +250,9 @@ impl Tree {
 
     pub(super) fn frozen(&self) -> Option<&Memory> {
         self.frozen.as_deref()
+    }
+
+    pub(super) fn erased(&self) -> &Erasures {
+        &self.erased
     }
 }

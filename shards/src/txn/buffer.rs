@@ -10,6 +10,7 @@
 //! While there are savepoints, what a write replaces is kept, so that it can be put back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ahash::AHashMap;
 
@@ -31,7 +32,12 @@ pub(crate) struct Place {
     key: Key,
     /// For mirrors, the target at which the edge is mirrored.
     target: Option<Key>,
+    /// For ranges of keys, the first of which is `key`: what is behind them.
+    range_to: Option<RangeEnd>,
 }
+
+/// The first key behind a range; `None` = there is none.
+type RangeEnd = Option<Arc<[u8]>>;
 
 /// The writes of one transaction.
 #[derive(Debug, Default)]
@@ -83,16 +89,20 @@ impl Place {
     pub(crate) fn of(write: &Write) -> Self {
         let target = match &write.op {
             WriteOp::Mirror { target, .. } => Some(target.clone()),
-            WriteOp::Put(_) | WriteOp::Delete => None,
+            WriteOp::Put(_) | WriteOp::Delete | WriteOp::Erase { .. } => None,
         };
-        Self { table: write.table, key: write.key.clone(), target }
+        let range_to = match &write.op {
+            WriteOp::Erase { to, .. } => Some(to.clone()),
+            _ => None,
+        };
+        Self { table: write.table, key: write.key.clone(), target, range_to }
     }
 }
 
 impl Place {
     /// Returns the place of a record.
     pub(crate) fn record(table: TableId, key: Key) -> Self {
-        Self { table, key, target: None }
+        Self { table, key, target: None, range_to: None }
     }
 
     /// Returns the table.
@@ -105,6 +115,23 @@ impl Place {
         &self.key
     }
 
+    /// Returns whether this is a range of keys.
+    pub(crate) fn is_range(&self) -> bool {
+        self.range_to.is_some()
+    }
+
+    /// Returns whether a place and this one, a range, have a record in common.
+    pub(crate) fn excludes(&self, other: &Self) -> bool {
+        let Some(to) = &self.range_to else { return self == other };
+        let is_before_end = to.as_deref().is_none_or(|to| other.key.bytes() < to);
+        let is_behind_start = match &other.range_to {
+            Some(Some(end)) => self.key.bytes() < &**end,
+            Some(None) => true,
+            None => self.key.bytes() <= other.key.bytes(),
+        };
+        self.table == other.table && is_before_end && is_behind_start
+    }
+
     /// Returns the target at which an edge is mirrored; `None` = this is a record.
     pub(crate) fn target(&self) -> Option<&Key> {
         self.target.as_ref()
@@ -115,7 +142,9 @@ impl Place {
 pub(crate) fn owner(catalog: &Catalog, write: &Write) -> ShardId {
     match &write.op {
         WriteOp::Mirror { target, .. } => catalog.shard_of(target.slot()),
-        WriteOp::Put(_) | WriteOp::Delete => catalog.shard_of(write.key.slot()),
+        WriteOp::Put(_) | WriteOp::Delete | WriteOp::Erase { .. } => {
+            catalog.shard_of(write.key.slot())
+        }
     }
 }
 
@@ -170,7 +199,7 @@ impl Buffer {
             return Err(duplicate(catalog, &write));
         }
         let cancels = match &write.op {
-            WriteOp::Put(_) => false,
+            WriteOp::Put(_) | WriteOp::Erase { .. } => false,
             WriteOp::Delete => entry.write.expect == Expect::Absent,
             WriteOp::Mirror { present, .. } => *present != entry.first_present,
         };
@@ -255,7 +284,7 @@ impl Buffer {
         for entry in self.entries.into_iter().flatten() {
             let write = entry.write;
             let nothing = match &write.op {
-                WriteOp::Put(_) => false,
+                WriteOp::Put(_) | WriteOp::Erase { .. } => false,
                 WriteOp::Delete => write.expect == Expect::Absent,
                 WriteOp::Mirror { present, .. } => *present != entry.first_present,
             };

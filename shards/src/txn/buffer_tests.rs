@@ -39,6 +39,7 @@ fn committed(writes: &[Write], stage_after: Option<usize>) -> Vec<(u16, String, 
             let op = match &write.op {
                 WriteOp::Put(row) => format!("put {}", row[0]),
                 WriteOp::Delete => "delete".into(),
+                WriteOp::Erase { .. } => "erase".into(),
                 WriteOp::Mirror { present, .. } => format!("mirror {present}"),
             };
             found.push((shard.0, op, write.expect));

@@ -12,6 +12,7 @@
 //!                           | u8 2 delete
 //!                           | u8 3 mirror added, key source, key target
 //!                           | u8 4 mirror removed, key source, key target
+//!                           | u8 5 range emptied, u8 1, blob end  or  u8 0, then u64 records
 //! key       u16 slot | blob bytes
 //! ```
 //! Numbers are little-endian (`codec`). The conditions of a write (`Expect`) are not logged: a
@@ -38,6 +39,7 @@ const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const MIRROR_ADDED: u8 = 3;
 const MIRROR_REMOVED: u8 = 4;
+const ERASE: u8 = 5;
 
 /// One record of a shard's log.
 #[derive(Debug)]
@@ -173,6 +175,7 @@ fn write_len(write: &Write) -> usize {
         + match &write.op {
             WriteOp::Put(row) => row.len(),
             WriteOp::Delete => 0,
+            WriteOp::Erase { to, .. } => 13 + to.as_ref().map_or(0, |to| to.len()),
             WriteOp::Mirror { source, target, .. } => {
                 12 + source.bytes().len() + target.bytes().len()
             }
@@ -209,6 +212,14 @@ fn put_writes(out: &mut Writer, writes: &[Write]) {
                 out.blob(row);
             }
             WriteOp::Delete => out.u8(DELETE),
+            WriteOp::Erase { to, count } => {
+                out.u8(ERASE);
+                out.u8(u8::from(to.is_some()));
+                if let Some(to) = to {
+                    out.blob(to);
+                }
+                out.u64(*count);
+            }
             WriteOp::Mirror { source, target, present } => {
                 out.u8(if *present { MIRROR_ADDED } else { MIRROR_REMOVED });
                 put_key(out, source);
@@ -227,6 +238,14 @@ fn take_writes(input: &mut Reader<'_>) -> Result<Vec<Write>, Error> {
         let op = match input.u8("operation")? {
             PUT => WriteOp::Put(input.blob("row")?.into()),
             DELETE => WriteOp::Delete,
+            ERASE => {
+                let to = match input.u8("end of a range")? {
+                    0 => None,
+                    1 => Some(input.blob("end of a range")?.into()),
+                    _ => return Err(input.corrupt("end of a range")),
+                };
+                WriteOp::Erase { to, count: input.u64("records")? }
+            }
             op @ (MIRROR_ADDED | MIRROR_REMOVED) => WriteOp::Mirror {
                 source: take_key(input)?,
                 target: take_key(input)?,

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use pieskieo_shards::Error;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::ids::{CatalogVersion, TableId, Timestamp};
+use pieskieo_shards::key::KeyRange;
 use pieskieo_shards::request::{Access, Expect, ReadView, Write, WriteOp};
 use pieskieo_shards::txn::{EdgeWrite, Isolation, Lease, Transaction};
 
@@ -192,6 +193,22 @@ impl Draft {
         let write = Write { table, key: self.key(table, key)?, op: WriteOp::Delete, expect };
         self.note(table, key.to_vec(), None);
         self.txn.write(vec![write])
+    }
+
+    /// Empties a range of a table whose key is one integer.
+    pub async fn erase(&mut self, table: TableId, from: i64, to: Option<i64>) -> Result<(), Error> {
+        let from = self.key(table, &[from])?.bytes().to_vec();
+        let to = to.map(|to| Ok::<_, Error>(self.key(table, &[to])?.bytes().to_vec()));
+        let range = KeyRange { from: Some(from), to: to.transpose()?, descending: false };
+        let mut counts = Vec::new();
+        for shard in self.core.shards() {
+            let (access, view) = (Access::KeyRange(range.clone()), self.txn.view_at([shard]));
+            let rows = read_rows(&self.core, shard, table, access, view).await?;
+            counts.push((shard, rows.len() as u64));
+            rows.iter().for_each(|row| self.note(table, vec![row.values[0]], None));
+        }
+        self.txn.erase(table, &range, counts);
+        Ok(())
     }
 
     /// Puts the edge `[source, target, id]`, which is to be new or to have another target.

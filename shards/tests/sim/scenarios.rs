@@ -47,6 +47,7 @@ scenarios! {
     vectors Vectors,
     texts Texts,
     shapes Shapes,
+    emptied_ranges Ranges,
 }
 
 /// Seeds that once found something, whatever else is run.

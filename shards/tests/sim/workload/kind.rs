@@ -12,7 +12,7 @@ use pieskieo_shards::ids::{CatalogVersion, IndexId, TableId};
 use pieskieo_shards::request::{Access, ReadView};
 use pieskieo_shards::txn::Isolation;
 
-use super::{foreign, items, rewire, shapes, transfers, unique};
+use super::{foreign, items, ranges, rewire, shapes, transfers, unique};
 use crate::content::read_rows;
 use crate::ledger::{Content, Draft, Ledger, RECEIPTS, is_refusal};
 use crate::model::table_of;
@@ -30,6 +30,7 @@ pub enum Workload {
     Vectors,
     Texts,
     Shapes,
+    Ranges,
 }
 
 /// Milliseconds a core waits for the schema and for what is there at first.
@@ -41,7 +42,7 @@ pub fn below(bound: i64) -> i64 {
 }
 
 impl Workload {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Transfers,
         Self::Unique,
         Self::Foreign,
@@ -49,6 +50,7 @@ impl Workload {
         Self::Vectors,
         Self::Texts,
         Self::Shapes,
+        Self::Ranges,
     ];
 
     fn schema(self, current: &Catalog) -> Catalog {
@@ -67,6 +69,7 @@ impl Workload {
             Self::Vectors => items::tables(items::Kind::Vector),
             Self::Texts => items::tables(items::Kind::Text),
             Self::Shapes => shapes::tables(),
+            Self::Ranges => ranges::tables(),
         };
         tables.push(receipts);
         next.tables.extend(tables.into_iter().map(|table| (table.id, Arc::new(table))));
@@ -81,6 +84,7 @@ impl Workload {
             Self::Unique => unique::first(draft),
             Self::Vectors | Self::Texts => items::first(draft),
             Self::Shapes => shapes::first(draft),
+            Self::Ranges => ranges::first(draft),
         }
     }
 
@@ -92,6 +96,7 @@ impl Workload {
             Self::Rewire => rewire::step(draft).await,
             Self::Vectors | Self::Texts => items::step(draft).await,
             Self::Shapes => shapes::step(draft),
+            Self::Ranges => ranges::step(draft).await,
         }
     }
 
@@ -149,6 +154,7 @@ impl Workload {
             Self::Vectors => return items::check_nearest(core, content).await,
             Self::Texts => return items::check_words(core, content).await,
             Self::Shapes => shapes::check(content),
+            Self::Ranges => ranges::check(content),
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 //! | `foreign` | children are born and move, parents go: every child has its parent |
 //! | `items` | records with vectors or texts change: a search finds what a scan does |
 //! | `kind` | the workloads by name |
+//! | `ranges` | ranges of keys are emptied: what was emptied stays empty |
 //! | `rewire` | two edges exchange their ends: who points where is a permutation |
 //! | `shapes` | tables and indexes come, go and are emptied while rows are written |
 //! | `transfers` | money moves: there is as much as before |
@@ -17,6 +18,7 @@
 mod foreign;
 mod items;
 mod kind;
+mod ranges;
 mod rewire;
 mod shapes;
 mod transfers;
