@@ -96,10 +96,6 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
     match request {
         Request::Scan(spec) => scan(shard, spec, false),
         Request::Count(spec) => scan(shard, spec, true),
-        Request::Expand { edge, direction, nodes, view } if view.past => {
-            let walk = PastEdges::new(edge, direction, nodes, view);
-            Work::Read(expand_past(shard, walk).boxed_local())
-        }
         Request::Expand { edge, direction, nodes, view } => {
             Work::Read(expand(shard, edge, direction, nodes, view).boxed_local())
         }
@@ -263,6 +259,9 @@ async fn expand(
     nodes: Vec<Key>,
     view: ReadView,
 ) -> Result<Reply, Error> {
+    if view.past {
+        return expand_past(shard, PastEdges::new(edge, direction, nodes, view)).await;
+    }
     let mut found = Vec::new();
     for (step, nodes) in nodes.chunks(EXPAND_NODES_PER_STEP).enumerate() {
         let first = (step * EXPAND_NODES_PER_STEP) as u32;

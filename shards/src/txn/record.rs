@@ -175,7 +175,7 @@ fn write_len(write: &Write) -> usize {
         + match &write.op {
             WriteOp::Put(row) => row.len(),
             WriteOp::Delete => 0,
-            WriteOp::Erase { to, .. } => 13 + to.as_ref().map_or(0, |to| to.len()),
+            WriteOp::Erase { to, .. } => 9 + to.as_ref().map_or(0, |to| 4 + to.len()),
             WriteOp::Mirror { source, target, .. } => {
                 12 + source.bytes().len() + target.bytes().len()
             }

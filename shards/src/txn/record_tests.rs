@@ -15,6 +15,8 @@ fn any_write() -> impl Strategy<Value = Write> {
         Just(WriteOp::Delete),
         (any_key(), any_key(), any::<bool>())
             .prop_map(|(source, target, present)| WriteOp::Mirror { source, target, present }),
+        (prop::option::of(prop::collection::vec(any::<u8>(), 0..12)), any::<u64>())
+            .prop_map(|(to, count)| WriteOp::Erase { to: to.map(Into::into), count }),
     ];
     (any::<u32>(), any_key(), op).prop_map(|(table, key, op)| Write {
         table: TableId(table),
