@@ -185,6 +185,7 @@ pub(super) fn put_runs(reading: &Reading, section: &mut Section) {
             section.fact("tables", checkpoint.tables);
             section.fact("records", checkpoint.records);
             section.fact("decisions", checkpoint.decisions);
+            section.fact("emptied_ranges", checkpoint.emptied_ranges);
         }
     }
     layout.runs.iter().for_each(|run| put_run(run, section));

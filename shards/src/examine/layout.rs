@@ -57,6 +57,8 @@ pub struct CheckpointFacts {
     pub records: u64,
     /// Decisions that somebody may still ask for.
     pub decisions: usize,
+    /// Ranges of keys that were emptied and may hide something.
+    pub emptied_ranges: usize,
 }
 
 /// A run.
@@ -131,6 +133,7 @@ fn facts(checkpoint: &Checkpoint) -> CheckpointFacts {
         tables: checkpoint.catalog.tables.len(),
         records: checkpoint.live.iter().map(|(_, records)| records).sum(),
         decisions: checkpoint.decisions.len(),
+        emptied_ranges: checkpoint.erasures.len(),
     }
 }
 
