@@ -16,6 +16,7 @@ use pieskieo_io::rt;
 use super::limits::{CACHE_BYTES_MIN, FLUSH_BYTES_MIN};
 use super::shard::Shard;
 use crate::error::Error;
+use crate::ids::Timestamp;
 use crate::request::{Write, WriteOp};
 
 /// Pause of a writer who waits for room in memory.
@@ -57,9 +58,10 @@ impl Shard {
     }
 
     /// Returns whether enough was written to make it into runs, or something was dropped.
-    pub(crate) fn is_checkpoint_due(&self) -> bool {
+    pub(crate) fn is_checkpoint_due(&self, horizon: Timestamp) -> bool {
         let begun = self.begun.borrow().is_some() || !self.images.borrow().is_empty();
-        if begun || self.dropped.get() {
+        let emptied = || self.store.borrow().wants_checkpoint(horizon);
+        if begun || self.dropped.get() || emptied() {
             return true;
         }
         let log = self.wal.stats().frame_bytes - self.log_bytes.get();

@@ -44,7 +44,11 @@ const RETRY_MS: u64 = 1000;
 pub(crate) async fn run(core: Rc<Core>, shard: Rc<Shard>) {
     repeat(&core, &shard, Some(Work::Checkpoint), async || {
         shard.measure();
-        if shard.is_checkpoint_due() { checkpoint(&core, &shard).await } else { Ok(()) }
+        if shard.is_checkpoint_due(core.clock().horizon()) {
+            checkpoint(&core, &shard).await
+        } else {
+            Ok(())
+        }
     })
     .await;
 }

@@ -132,6 +132,11 @@ impl Store {
         }
     }
 
+    /// Returns whether what was emptied makes a checkpoint worth its while.
+    pub(crate) fn wants_checkpoint(&self, horizon: Timestamp) -> bool {
+        self.tables.values().any(|table| table.records.wants_checkpoint(horizon))
+    }
+
     /// Returns how many records a table has.
     pub fn record_count(&self, table: TableId) -> u64 {
         self.tables.get(&table).map_or(0, |table| table.live)

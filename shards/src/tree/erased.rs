@@ -33,6 +33,8 @@ pub(super) struct Erasures {
     /// By run: up to which timestamp marks were regarded when it was written. Runs that are not
     /// here were opened by this process.
     regarded: HashMap<u64, Timestamp, ahash::RandomState>,
+    /// Whether a mark went that the last checkpoint names.
+    has_retired: bool,
 }
 
 struct Mark {
@@ -165,6 +167,8 @@ impl Erasures {
     /// Notes that the log is replayed from behind a record on, over what a checkpoint says, which
     /// names these marks.
     pub fn checkpointed(&mut self, lsn: Lsn, named: &[&Erasure]) {
+        let is_there = |named: &&Erasure| self.marks.iter().any(|mark| mark.erasure == **named);
+        self.has_retired = !named.iter().all(is_there);
         for mark in &mut self.marks {
             mark.is_named |= named.contains(&&mark.erasure);
             mark.is_contained |= mark.logged.is_some_and(|logged| logged <= lsn);
@@ -199,6 +203,13 @@ impl Erasures {
             || !erasure.overlaps(&run.facts.first, &run.facts.last)
     }
 
+    /// Returns whether a checkpoint would let marks at or before the horizon count in merges, or
+    /// forget marks that went.
+    pub fn want_checkpoint(&self, horizon: Timestamp) -> bool {
+        let is_wanted = |mark: &Mark| !mark.is_named && mark.erasure.begin <= horizon;
+        self.has_retired || self.marks.iter().any(is_wanted)
+    }
+
     /// Returns whether a run may hold what a mark hides that everybody sees: one at or before the
     /// horizon.
     pub fn wants_rewritten(&self, run: &Run, horizon: Timestamp) -> bool {
@@ -209,11 +220,13 @@ impl Erasures {
     /// Forgets the marks that hide nothing any more, given all runs.
     pub fn retire(&mut self, runs: &[&Run]) {
         let mut marks = std::mem::take(&mut self.marks);
+        let before = marks.len();
         marks.retain(|mark| {
             mark.memory != InMemory::Nowhere
                 || !mark.is_contained
                 || !runs.iter().all(|run| self.is_regarded(&mark.erasure, run))
         });
+        self.has_retired |= marks.len() < before;
         self.marks = marks;
         let there: HashSet<u64> = runs.iter().map(|run| run.id().0).collect();
         self.regarded.retain(|run, _| there.contains(run));

@@ -199,6 +199,11 @@ impl Tree {
         self.retire();
     }
 
+    /// Returns whether what was emptied makes a checkpoint worth its while.
+    pub fn wants_checkpoint(&self, horizon: Timestamp) -> bool {
+        self.erased.want_checkpoint(horizon)
+    }
+
     /// Returns whether what is written to a key at a time is hidden by what came later.
     pub fn is_erased(&self, key: &[u8], begin: Timestamp) -> bool {
         self.erased.hides(key, begin, Timestamp::MAX).is_some()
