@@ -104,6 +104,7 @@ if wants transactions; then
     load --workload point-write --connections 64
     stop
     verify
+    "$target/release/pieskieo-bench" commits --folder "$work" --seconds "$seconds"
     for sync in calibrated with-write after-write; do
         "$target/release/pieskieo-bench" wal --folder "$work" --seconds "$seconds" --sync "$sync"
     done

@@ -32,6 +32,10 @@ impl Store {
         match &write.op {
             WriteOp::Mirror { .. } => return Ok(()),
             WriteOp::Erase { to, .. } => {
+                if !table.indexes.is_empty() {
+                    // It has got one since: its entries go one by one.
+                    return Err(Error::StaleCatalog { current: self.catalog.version });
+                }
                 return table.check_erase(write.key.bytes(), to.as_deref(), snapshot);
             }
             WriteOp::Put(_) | WriteOp::Delete => {}
@@ -66,9 +70,6 @@ impl TableStore {
         to: Option<&[u8]>,
         snapshot: Timestamp,
     ) -> Result<(), Error> {
-        if !self.indexes.is_empty() {
-            return Err(Error::Internal("a range of an indexed table was to be emptied".into()));
-        }
         match self.recent.changed_between(from, to, snapshot) {
             Some(winner) => Err(self.conflict(Some(winner))),
             None => Ok(()),

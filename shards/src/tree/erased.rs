@@ -154,6 +154,16 @@ impl Erasures {
         self.all().any(hides)
     }
 
+    /// Returns a mark that hides all of a group of a run from a snapshot, as far as that is known
+    /// without reading it: one that is younger than the whole run.
+    pub fn over(&self, run: &Run, group: u32, snapshot: Timestamp) -> Option<&Erasure> {
+        let is_over = |erasure: &&Erasure| {
+            let is_younger = run.facts.newest < erasure.begin && erasure.begin <= snapshot;
+            is_younger && run.is_within(group, erasure)
+        };
+        self.all().find(is_over)
+    }
+
     /// Notes that what is in memory is put aside, to be written. `is_nothing`: there is nothing.
     /// `log_end`: the last record of the log.
     pub fn froze(&mut self, is_nothing: bool, log_end: Lsn) {

@@ -20,6 +20,7 @@ use pieskieo_io::file::Dir;
 use pieskieo_io::segment::{self, PartKind, Segment, SegmentId, SegmentIdentity, SegmentSeal};
 
 use super::cache::{Reach, Residents};
+use super::erased::Erasure;
 use super::filter::Filter;
 use super::group::Group;
 use super::mend;
@@ -170,6 +171,39 @@ impl Run {
     /// As [`Self::first_key`]; `None` also where it is not known.
     pub fn known_first_key(&self, group: u32) -> Option<&[u8]> {
         if self.fences.has_gaps { None } else { self.first_key(group) }
+    }
+
+    /// Returns whether all keys of a group are in a range, as far as that is known without it.
+    pub fn is_within(&self, group: u32, range: &Erasure) -> bool {
+        let next = group + 1;
+        let last = if next < self.group_count() {
+            self.known_first_key(next)
+        } else {
+            Some(self.facts.last.as_slice())
+        };
+        let first = self.known_first_key(group);
+        first.zip(last).is_some_and(|(first, last)| range.contains(first) && range.contains(last))
+    }
+
+    /// Returns the first group that may have a key behind the range of a mark, the number of groups
+    /// if none has.
+    pub fn group_behind(&self, range: &Erasure) -> u32 {
+        match &range.to {
+            Some(to) if self.facts.last.as_slice() >= to.as_slice() => {
+                self.groups_before(to).saturating_sub(1)
+            }
+            _ => self.group_count(),
+        }
+    }
+
+    /// Returns how many groups begin before a key.
+    pub fn groups_before(&self, key: &[u8]) -> u32 {
+        let (mut low, mut high) = (0, self.group_count());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.fences.key(middle as usize) < key { low = middle + 1 } else { high = middle }
+        }
+        low
     }
 
     /// Returns the number of row groups.

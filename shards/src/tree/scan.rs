@@ -117,7 +117,7 @@ impl Tree {
         let limits = Limits { from, to };
         let zero = self.levels().overlapping().iter().map(std::slice::from_ref);
         for runs in zero.chain(self.levels().sorted()) {
-            let mut cold = Cold::new(runs, reach, limits, is_back, snapshot);
+            let mut cold = Cold::new(runs, (reach, self.erased()), limits, is_back, snapshot);
             cold.start()?;
             if cold.at.is_some() {
                 sources.push(Source::Cold(cold));
@@ -420,6 +420,7 @@ impl Hot<'_> {
 struct Cold<'a> {
     runs: &'a [Rc<Run>],
     reach: Reach<'a>,
+    erased: &'a Erasures,
     limits: Limits<'a>,
     is_back: bool,
     snapshot: Timestamp,
@@ -440,12 +441,12 @@ struct At {
 impl<'a> Cold<'a> {
     fn new(
         runs: &'a [Rc<Run>],
-        reach: Reach<'a>,
+        (reach, erased): (Reach<'a>, &'a Erasures),
         limits: Limits<'a>,
         is_back: bool,
         snapshot: Timestamp,
     ) -> Self {
-        Self { runs, reach, limits, is_back, snapshot, key: Vec::new(), at: None }
+        Self { runs, reach, erased, limits, is_back, snapshot, key: Vec::new(), at: None }
     }
 
     /// Goes to the first key of the window.
@@ -484,6 +485,10 @@ impl<'a> Cold<'a> {
 
     /// Moves from the group of `at` to the next one of the run, which begins with `key`.
     fn enter(&mut self, at: At, key: &[u8]) -> Result<(), Error> {
+        if !self.erased.is_empty() {
+            let next = self.normal(At { row: usize::MAX, ..at })?;
+            return self.settle(next);
+        }
         let (run, number) = (at.run, at.number + 1);
         let group = self.reach.group(&self.runs[run], number, READ_AHEAD_GROUPS)?;
         let is_plain = group.is_plain(self.snapshot);
@@ -575,18 +580,24 @@ impl<'a> Cold<'a> {
         self.normal(at)
     }
 
-    /// Returns the place behind the end of a group as one in the next group.
+    /// Returns the place behind the end of a group as one in the next group that is not known to be
+    /// hidden.
     fn normal(&self, mut at: At) -> Result<Option<At>, Error> {
         if at.row < at.group.rows() {
             return Ok(Some(at));
         }
         at.number += 1;
-        if at.number >= self.runs[at.run].group_count() {
-            (at.run, at.number) = (at.run + 1, 0);
-            let Some(run) = self.runs.get(at.run) else { return Ok(None) };
-            if self.limits.is_behind(&run.facts.first) {
-                return Ok(None);
+        loop {
+            if at.number >= self.runs[at.run].group_count() {
+                (at.run, at.number) = (at.run + 1, 0);
+                let Some(run) = self.runs.get(at.run) else { return Ok(None) };
+                if self.limits.is_behind(&run.facts.first) {
+                    return Ok(None);
+                }
             }
+            let run = &self.runs[at.run];
+            let Some(over) = self.erased.over(run, at.number, self.snapshot) else { break };
+            at.number = run.group_behind(over);
         }
         at.group = self.reach.group(&self.runs[at.run], at.number, READ_AHEAD_GROUPS)?;
         at.row = 0;
@@ -656,12 +667,17 @@ impl<'a> Cold<'a> {
             at.row -= 1;
             return Ok(Some(at));
         }
-        if at.number == 0 {
-            let Some(run) = at.run.checked_sub(1) else { return Ok(None) };
-            if self.limits.is_before(&self.runs[run].facts.last) {
-                return Ok(None);
+        loop {
+            if at.number == 0 {
+                let Some(run) = at.run.checked_sub(1) else { return Ok(None) };
+                if self.limits.is_before(&self.runs[run].facts.last) {
+                    return Ok(None);
+                }
+                (at.run, at.number) = (run, self.runs[run].group_count());
             }
-            (at.run, at.number) = (run, self.runs[run].group_count());
+            let run = &self.runs[at.run];
+            let Some(over) = self.erased.over(run, at.number - 1, self.snapshot) else { break };
+            at.number = run.groups_before(&over.from);
         }
         at.number -= 1;
         at.group = self.reach.group(&self.runs[at.run], at.number, 0)?;
