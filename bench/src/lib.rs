@@ -5,6 +5,7 @@
 //! | `data/` | How are data sets on disk read? |
 //! | `load/` | How fast is a running server, and how long do requests take? |
 //! | `model/` | What is the right answer, found the slow and obvious way? |
+//! | `tpch/` | How long do the questions of TPC-H take, and are the answers right? |
 //! | `crash/` | Does the real server survive being killed? |
 //! | `client.rs` | How does a measuring or breaking program talk to the server? |
 //! | `tokio_io.rs` | How does `h2` read and write on our runtime? |
@@ -18,3 +19,4 @@ pub mod data;
 pub mod load;
 pub mod model;
 mod tokio_io;
+pub mod tpch;

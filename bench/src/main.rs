@@ -13,6 +13,7 @@ use pieskieo_bench::client::Failure;
 use pieskieo_bench::load::{
     self, EngineOptions, Kind, LoadOptions, LogOptions, Report, Sync, Writers,
 };
+use pieskieo_bench::tpch::{self, TpchOptions};
 use pieskieo_io::rt::{self, RuntimeOptions};
 
 #[global_allocator]
@@ -36,6 +37,33 @@ enum Command {
     Wal(WalFlags),
     /// Measure single-record commits without a network, between two runs of the log alone
     Commits(CommitsFlags),
+    /// Load TPC-H, ask its 22 questions and hold the answers of scale 1 to the published ones
+    Tpch(TpchFlags),
+}
+
+#[derive(Debug, Args)]
+struct TpchFlags {
+    /// Server to measure
+    #[arg(long, default_value = "127.0.0.1:8000", value_name = "HOST:PORT")]
+    address: SocketAddr,
+    /// Size of the data: 1 is 6 million lines of orders, a gigabyte
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// Times each question is asked after the first; the median counts
+    #[arg(long, default_value_t = 3)]
+    repeat: usize,
+    /// Ask what the last run has loaded
+    #[arg(long)]
+    keep: bool,
+    /// Questions to ask, such as 1,3,9; all unless said
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<usize>,
+    /// Write the rows to this folder as NAME.tbl, for other databases, and do nothing else
+    #[arg(long, value_name = "FOLDER")]
+    files: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -153,6 +181,7 @@ fn main() -> ExitCode {
         Command::Storm(flags) => storm(&flags),
         Command::Wal(flags) => wal(flags),
         Command::Commits(flags) => commits(&flags),
+        Command::Tpch(flags) => tpch(flags),
     };
     match measured {
         Ok(text) => {
@@ -249,6 +278,26 @@ fn commits(flags: &CommitsFlags) -> Result<String, String> {
     let share = 200.0 * engine.per_second() / (before.per_second() + after.per_second());
     let [before, after] = [before, after].map(|report| report.text("log alone"));
     Ok(format!("{before}\n{}\n{after}\n{share:.0} % of the log alone", engine.text("engine")))
+}
+
+fn tpch(flags: TpchFlags) -> Result<String, String> {
+    let TpchFlags { address, scale, repeat, keep, only, files, json } = flags;
+    if !(scale > 0.0 && scale <= 1000.0) {
+        return Err("--scale must be above 0 and at most 1000".to_owned());
+    }
+    if let Some(folder) = files {
+        let written = tpch::write_files(&folder, scale);
+        return written
+            .map(|()| format!("written to {}", folder.display()))
+            .map_err(|e| e.to_string());
+    }
+    let options = TpchOptions { address, scale, repeat, keep, only };
+    let report = on_a_core(move || {
+        let options = options.clone();
+        async move { tpch::run(&options).await }
+    })?;
+    let text = if json { report.json().to_string() } else { report.text() };
+    if report.is_right() { Ok(text) } else { Err(format!("{text}\nnot all answers are right")) }
 }
 
 fn is_sound(report: &Report) -> bool {

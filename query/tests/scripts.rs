@@ -104,44 +104,65 @@ fn scripts(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Runs a script record by record and returns every mismatch, not just the first.
-fn mismatches(path: &Path, shards: u16) -> Vec<String> {
+/// How sessions begin: queries are planned as their sizes want.
+const BY_SIZE: &str = "SET parallel_rows = DEFAULT";
+/// How sessions begin: all cores share every query, however small.
+const SHARED: &str = "SET parallel_rows = 0";
+
+/// Runs a script record by record, in sessions that begin so, and returns every mismatch, not just the first.
+fn mismatches(path: &Path, shards: u16, begin: &str) -> Vec<String> {
     let records = match sqllogictest::parse_file::<DefaultColumnType>(path) {
         Ok(records) => records,
         Err(error) => return vec![format!("{error}")],
     };
     with_database(shards, |open| {
-        let mut runner = Runner::new(|| async { Ok(Scripted(open(), BTreeMap::new())) });
+        let begun = || {
+            let client = open();
+            client.ask(begin).expect("a setting");
+            client
+        };
+        let mut runner = Runner::new(|| async { Ok(Scripted(begun(), BTreeMap::new())) });
         let run = |record| runner.run(record).err();
         let failed = records.into_iter().filter_map(run);
         failed.map(|error| format!("{shards} shards: {}", error.display(false))).collect()
     })
 }
 
-fn run_all(folder: &str, shards: u16) {
+fn run_all(folder: &str, shards: u16, begin: &str) {
     let scripts = scripts(folder);
-    let found: Vec<String> = scripts.iter().flat_map(|path| mismatches(path, shards)).collect();
+    let found: Vec<String> =
+        scripts.iter().flat_map(|path| mismatches(path, shards, begin)).collect();
     assert!(found.is_empty(), "{} mismatches\n\n{}", found.len(), found.join("\n\n"));
 }
 
 #[test]
 fn scripts_answer_on_one_shard() {
-    run_all("pql", 1);
+    run_all("pql", 1, BY_SIZE);
 }
 
 #[test]
 fn scripts_answer_on_two_shards() {
-    run_all("pql", 2);
+    run_all("pql", 2, BY_SIZE);
 }
 
 #[test]
 fn scripts_answer_on_eight_shards() {
-    run_all("pql", 8);
+    run_all("pql", 8, BY_SIZE);
+}
+
+#[test]
+fn scripts_answer_when_two_shards_share_every_query() {
+    run_all("pql", 2, SHARED);
+}
+
+#[test]
+fn scripts_answer_when_eight_shards_share_every_query() {
+    run_all("pql", 8, SHARED);
 }
 
 #[test]
 fn plans_stay_what_they_are() {
-    run_all("plans", 2);
+    run_all("plans", 2, BY_SIZE);
 }
 
 /// Returns the statements between ```` ```pql ```` and ```` ``` ```` of a page.

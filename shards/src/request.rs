@@ -218,6 +218,8 @@ pub enum Request {
     Scan(ScanSpec),
     /// Counts rows. Answered with [`Reply::Count`], however long it takes.
     Count(ScanSpec),
+    /// How many records tables have, in this order. `Reply::RecordCounts`.
+    RecordCounts(Vec<TableId>),
     /// Neighbours of nodes this shard owns. `Reply::Neighbors`.
     Expand {
         /// The edge table.
@@ -350,6 +352,8 @@ pub enum Reply {
     },
     /// Rows.
     Count(u64),
+    /// Records of each table.
+    RecordCounts(Vec<u64>),
     /// Edges found, grouped by the node they were found from.
     Neighbors(Vec<Neighbor>),
     /// This shard's share of the statistics.

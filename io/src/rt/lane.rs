@@ -120,7 +120,11 @@ impl<T: Send> LaneSender<T> {
         poll_fn(|cx| self.poll_send(cx, &mut value)).await
     }
 
-    fn poll_send(
+    /// Sends what is in `place`, or registers to be woken when there is room. Ready when nothing is
+    /// in `place`.
+    ///
+    /// **Errors**: `Closed`, with the value, when the receiver is gone.
+    pub fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         place: &mut Option<T>,

@@ -5,7 +5,6 @@
 //! transaction of its own. Each shard then logs the range instead of its records, and gives their
 //! space back without reading them. The answer says how many there were, so they are counted.
 
-use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use pieskieo_shards::catalog::{Table, TableKind};
@@ -17,7 +16,7 @@ use super::request::Request;
 use crate::constraint::Changes;
 use crate::error::{Error, Result};
 use crate::exec::choose::{exact_range, shards_of};
-use crate::exec::provider::TableSource;
+use crate::exec::provider::table_of;
 use crate::outcome::{Outcome, StatementKind};
 use crate::plan::params::bind_params;
 use crate::syntax::Delete;
@@ -98,9 +97,7 @@ fn only_filters(plan: &LogicalPlan) -> Option<Vec<Expr>> {
         LogicalPlan::Projection(projection) => only_filters(&projection.input),
         LogicalPlan::SubqueryAlias(alias) => only_filters(&alias.input),
         LogicalPlan::TableScan(scan) if scan.fetch.is_none() => {
-            let provider = source_as_provider(&scan.source).ok()?;
-            let provider: &dyn std::any::Any = provider.as_ref();
-            provider.downcast_ref::<TableSource>()?;
+            table_of(&scan.source)?;
             let filters = scan.filters.iter().flat_map(split_conjunction);
             Some(filters.cloned().collect())
         }

@@ -18,9 +18,7 @@ use super::request::Request;
 use super::shape::{Operand, Shape};
 use crate::error::{Error, Result};
 use crate::exec::rules::index_for;
-use crate::exec::run::start;
 use crate::outcome::{Outcome, Rows, StatementKind};
-use crate::plan::Means;
 use crate::plan::params::bind_params;
 use crate::prepared::Ready;
 use crate::syntax::{Explain, Statement};
@@ -67,13 +65,13 @@ async fn plan_steps(
     steps: &mut Vec<(usize, String)>,
 ) -> Result<()> {
     let query = bind_params(&reads.plan, request.params())?;
-    let mut plan = request.engine().physical(&query, Means::Memory).await?;
+    let (mut plan, _) = request.planning().plan(&query).await?;
     let mut total = None;
     if explain.analyze {
         let began = time::now();
         let mut scope = request.scope().await?;
         scope.stop = request.stop().child();
-        let (ran, mut running) = start(request.core(), request.engine(), &query, scope, ()).await?;
+        let (ran, mut running) = request.planning().start(&query, scope, ()).await?;
         plan = ran;
         let mut rows = 0;
         while let Some(batch) = running.next().await {

@@ -27,6 +27,7 @@ use crate::Param;
 use crate::bind::bind;
 use crate::constraint::{Changes, Ground, settle};
 use crate::error::{Error, Result, code};
+use crate::exec::run::Planning;
 use crate::exec::scope::{Scope, Stop};
 use crate::idempotency::{self, IdempotencyKey, Stored};
 use crate::open::OpenTransaction;
@@ -152,6 +153,12 @@ impl<'s> Request<'s> {
     /// Returns whether queries of a simple shape are answered without a plan.
     pub fn native(&self) -> bool {
         self.settings.native()
+    }
+
+    /// Returns what queries are planned and started with.
+    pub fn planning(&self) -> Planning<'_> {
+        let parallel_rows = self.settings.parallel_rows();
+        Planning { core: self.core(), engine: self.engine(), parallel_rows }
     }
 
     /// Returns what constants may refer to.

@@ -13,7 +13,6 @@ use super::native;
 use super::request::Request;
 use super::shape::{self, Shape};
 use crate::error::{Error, Result, code};
-use crate::exec::run::start;
 use crate::exec::scope::Scope;
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, Rows, StatementKind};
@@ -67,9 +66,8 @@ async fn planned(
     scope: Scope,
     keep: impl Any,
 ) -> Result<Outcome> {
-    let engine = request.engine();
     let plan = bind_params(&reads.plan, request.params())?;
-    let (plan, running) = start(request.core(), engine, &plan, scope, keep).await?;
+    let (plan, running) = request.planning().start(&plan, scope, keep).await?;
     let schema = plan.schema();
     Ok(Outcome::with_rows(StatementKind::Select, schema, Rows::Stream(Box::pin(running))))
 }

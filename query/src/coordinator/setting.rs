@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `ef_search`, `hnsw.ef_search` | 1..=10,000 or `DEFAULT` | beam width of vector searches |
 //! | `statement_timeout` | milliseconds, `'5s'`, `'2min'`; 0 = none | longest time of one request |
+//! | `parallel_rows` | rows, 0 = always | from how many rows on all cores join, group and sort |
 //! | `native` | `on`, `off` | whether simple queries are answered without a plan; for tests |
 
 use std::cell::Cell;
@@ -25,13 +26,18 @@ use crate::suggest;
 use crate::syntax::{Name, Setting, Show};
 
 /// Names of the settings, sorted.
-const NAMES: &[&str] = &["ef_search", "native", "statement_timeout"];
+const NAMES: &[&str] = &["ef_search", "native", "parallel_rows", "statement_timeout"];
+
+/// Rows of scans from which on cores share joins and groups: sharing costs some messages for each
+/// operator, about a millisecond in all (estimate), as much as one core does with these rows.
+const PARALLEL_ROWS: u64 = 100_000;
 
 /// What SET can change in a session.
 #[derive(Clone, Debug)]
 pub struct Settings {
     ef_search: Cell<Option<usize>>,
     statement_timeout: Cell<Option<Duration>>,
+    parallel_rows: Cell<u64>,
     native: Cell<bool>,
     defaults: SessionOptions,
 }
@@ -42,6 +48,7 @@ impl Settings {
         Self {
             ef_search: Cell::new(defaults.ef_search),
             statement_timeout: Cell::new(defaults.statement_timeout),
+            parallel_rows: Cell::new(PARALLEL_ROWS),
             native: Cell::new(true),
             defaults,
         }
@@ -55,6 +62,11 @@ impl Settings {
     /// Returns the longest time of one request; `None` = no end.
     pub fn statement_timeout(&self) -> Option<Duration> {
         self.statement_timeout.get()
+    }
+
+    /// Returns from how many rows on all cores join, group and sort.
+    pub fn parallel_rows(&self) -> u64 {
+        self.parallel_rows.get()
     }
 
     /// Returns whether simple queries are answered without a plan.
@@ -73,6 +85,7 @@ impl Settings {
                 Some(width) => width.to_string(),
                 None => "default".into(),
             },
+            "parallel_rows" => self.parallel_rows.get().to_string(),
             "native" => if self.native.get() { "on" } else { "off" }.into(),
             "statement_timeout" => match self.statement_timeout.get() {
                 Some(timeout) => format!("{}ms", timeout.as_millis()),
@@ -126,6 +139,10 @@ pub fn set(settings: &Settings, setting: &Setting) -> Result<Outcome> {
             };
             settings.statement_timeout.set(timeout);
         }
+        "parallel_rows" => settings.parallel_rows.set(match value {
+            None => PARALLEL_ROWS,
+            Some(value) => value.trim().parse().map_err(|_| invalid("a number of rows"))?,
+        }),
         "native" => settings.native.set(match value {
             None | Some("on" | "true" | "1") => true,
             Some("off" | "false" | "0") => false,

@@ -14,14 +14,13 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
-use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use pieskieo_shards::catalog::Table;
 use pieskieo_shards::vector::Metric;
 
 use crate::exec::columns::TableColumns;
-use crate::exec::provider::TableSource;
+use crate::exec::provider::table_of;
 use crate::functions::vector::metric_of;
 
 /// A query that is answered without a plan.
@@ -93,7 +92,7 @@ pub fn recognise(plan: &LogicalPlan) -> Option<Shape> {
 
 /// The bottom of a simple query: a filter over one table.
 struct Bottom<'a> {
-    source: Arc<dyn datafusion::catalog::TableProvider>,
+    source: &'a Arc<dyn datafusion::logical_expr::TableSource>,
     conditions: Vec<&'a Expr>,
 }
 
@@ -112,19 +111,13 @@ fn bottom(plan: &LogicalPlan) -> Option<Bottom<'_>> {
     if scan.projection.is_some() || !scan.filters.is_empty() || scan.fetch.is_some() {
         return None;
     }
-    Some(Bottom { source: source_as_provider(&scan.source).ok()?, conditions })
-}
-
-fn table_of(bottom: &Bottom<'_>) -> Option<Arc<Table>> {
-    let source: &dyn datafusion::catalog::TableProvider = bottom.source.as_ref();
-    let any: &dyn std::any::Any = source;
-    any.downcast_ref::<TableSource>().map(|source| source.table().clone())
+    Some(Bottom { source: &scan.source, conditions })
 }
 
 fn key_shape(plan: &LogicalPlan) -> Option<Shape> {
     let LogicalPlan::Projection(projection) = plan else { return None };
     let bottom = bottom(&projection.input)?;
-    let table = table_of(&bottom)?;
+    let table = table_of(bottom.source)?;
     let mut key = vec![None; table.key.len()];
     let mut rest = Vec::new();
     for condition in &bottom.conditions {
@@ -177,7 +170,7 @@ fn nearest_shape(plan: &LogicalPlan, k: Operand) -> Option<Shape> {
         other => (None, other),
     };
     let bottom = bottom(below)?;
-    let table = table_of(&bottom)?;
+    let table = table_of(bottom.source)?;
     let middle = middle.map(|projection| projection.expr.as_slice());
     let key = simple(&resolved(&key.expr, middle)?)?;
     let (column, metric, query) = distance(&table, &key)?;

@@ -7,16 +7,19 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use pieskieo_shards::ids::ShardId;
 
-use super::nodes::{Gather, OrderedGather, ShardScan};
+use super::nodes::{Gather, OrderedGather, ShardScan, Shuffle};
 
-/// Returns the shard whose records partition `partition` of `plan` reads; `None` when it reads
-/// none, or those of several shards.
+/// Returns the shard whose records partition `partition` of `plan` reads, or that of the number a
+/// shuffle gave it; `None` when it reads none, or those of several shards.
 pub fn home(plan: &dyn ExecutionPlan, partition: usize) -> Option<ShardId> {
     if let Some(scan) = plan.downcast_ref::<ShardScan>() {
         return scan.shards().get(partition).copied();
     }
     if plan.is::<Gather>() || plan.is::<OrderedGather>() {
         return None;
+    }
+    if plan.is::<Shuffle>() {
+        return u16::try_from(partition).ok().map(ShardId);
     }
     if plan.is::<UnionExec>() {
         let mut first = 0;
@@ -43,7 +46,7 @@ pub fn reads_shards(plan: &dyn ExecutionPlan) -> bool {
     if plan.is::<ShardScan>() {
         return true;
     }
-    if plan.is::<Gather>() || plan.is::<OrderedGather>() {
+    if plan.is::<Gather>() || plan.is::<OrderedGather>() || plan.is::<Shuffle>() {
         return false;
     }
     plan.children().into_iter().any(|child| reads_shards(child.as_ref()))

@@ -5,10 +5,12 @@
 //! | `scope` | what does one running statement share with all its parts |
 //! | `here` | which core does this code run on |
 //! | `pipe` | how do batches get from one task to another |
+//! | `spread` | how does one task feed many pipes without one holding up the others |
 //! | `piece` | how does one partition of a plan run on the core of its shard |
 //! | `home` | on which shard does a partition belong |
 //! | `columns` | which columns does a statement see of a table |
 //! | `path` | which way do a scan's records come |
+//! | `counts` | how many records have the tables of a query, and how many pass its conditions |
 //! | `choose` | which conditions choose the way a table is read |
 //! | `predicate` | how does a condition become a filter that a shard evaluates |
 //! | `wanted` | what does a condition say about the values of single columns |
@@ -21,6 +23,7 @@
 
 pub mod choose;
 pub mod columns;
+pub mod counts;
 pub mod expand;
 pub mod fetch;
 pub mod here;
@@ -34,6 +37,7 @@ pub mod provider;
 pub mod rules;
 pub mod run;
 pub mod scope;
+mod spread;
 mod wanted;
 
 pub use pipe::panicked;

@@ -6,6 +6,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -14,16 +15,20 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::FutureExt;
-use pieskieo_io::rt::{self, LaneReceiver, LaneSender};
+use pieskieo_io::rt::{self, Closed, LaneReceiver, LaneSender};
 
 use crate::error::Error;
 
 /// Batches a lane holds before its sender waits: one being read, one ready.
 const BATCHES_MAX: usize = 2;
 
-enum Item {
+/// What goes through a pipe.
+pub(super) enum Item {
+    /// Rows.
     Batch(RecordBatch),
+    /// The work failed: nothing follows.
     Failed(DataFusionError),
+    /// That was all.
     End,
 }
 
@@ -46,10 +51,16 @@ impl Excuse {
 
 /// Makes a pipe for batches of this schema.
 pub fn pipe(schema: SchemaRef) -> (Outlet, Excuse, SendableRecordBatchStream) {
-    let (sender, receiver) = rt::lane(BATCHES_MAX);
     let excuse = Excuse::default();
+    let (outlet, batches) = excused_pipe(schema, &excuse);
+    (outlet, excuse, batches)
+}
+
+/// Makes a pipe for batches of this schema, of several that one starter excuses.
+pub fn excused_pipe(schema: SchemaRef, excuse: &Excuse) -> (Outlet, SendableRecordBatchStream) {
+    let (sender, receiver) = rt::lane(BATCHES_MAX);
     let batches = receive(receiver, excuse.clone());
-    (Outlet { sender }, excuse, Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    (Outlet { sender }, Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
 }
 
 fn receive(
@@ -85,6 +96,17 @@ impl Outlet {
     /// Returns whether nobody listens any more.
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
+    }
+
+    /// Sends what there is room for, or registers to be woken. Ready when nothing waits any more.
+    ///
+    /// **Errors**: nobody listens.
+    pub(super) fn poll_item(
+        &mut self,
+        cx: &mut Context<'_>,
+        waiting: &mut Option<Item>,
+    ) -> Poll<std::result::Result<(), Closed<Item>>> {
+        self.sender.poll_send(cx, waiting)
     }
 
     /// Runs the work that feeds the pipe and says how it ended. A panic of the work becomes an

@@ -1,19 +1,21 @@
 //! How does the planner see a table?
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, Statistics};
-use datafusion::datasource::TableType;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::datasource::{TableType, source_as_provider};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableSource as PlannerTable};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use pieskieo_shards::catalog::{Catalog, Table};
 
 use super::choose::choose;
 use super::columns::TableColumns;
+use super::counts::Counts;
 use super::here::external;
 use super::nodes::{ScanParts, ShardScan};
 use super::predicate::Predicate;
@@ -35,6 +37,13 @@ impl TableSource {
     pub fn table(&self) -> &Arc<Table> {
         self.columns.table()
     }
+}
+
+/// Returns the table a scan of a logical plan reads; `None` when it reads something else.
+pub fn table_of(source: &Arc<dyn PlannerTable>) -> Option<Arc<Table>> {
+    let provider = source_as_provider(source).ok()?;
+    let any: &dyn Any = provider.as_ref();
+    any.downcast_ref::<TableSource>().map(|source| source.table().clone())
 }
 
 #[async_trait]
@@ -90,6 +99,8 @@ impl TableProvider for TableSource {
         if chosen.shards.is_empty() {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
+        let counts = state.config().get_extension::<Counts>();
+        let rows = counts.and_then(|counts| counts.estimate(table.id, &chosen.path, &chosen.rest));
         let predicate = Predicate::compile(&self.columns, &chosen.rest, |expr, schema| {
             state.create_physical_expr(expr, schema)
         })?;
@@ -102,6 +113,7 @@ impl TableProvider for TableSource {
             schema,
             predicate,
             limit,
+            rows,
         })))
     }
 }

@@ -35,33 +35,69 @@ pub struct Running {
     _keep: Box<dyn Any>,
 }
 
-/// Plans a query, starts it and waits for the first of its rows. `keep` lives until the rows are
-/// dropped. What does not fit in memory is planned and started again for disk; nobody has seen a row
-/// until then.
-///
-/// **Errors**: whatever planning and the first steps of the plan refuse.
-pub async fn start(
-    core: &Rc<Core>,
-    engine: &Engine,
-    query: &LogicalPlan,
-    scope: Scope,
-    keep: impl Any,
-) -> Result<(Arc<dyn ExecutionPlan>, Running)> {
-    let mut plan = engine.physical(query, Means::Memory).await?;
-    let first_try = Scope { stop: scope.stop.child(), ..scope.clone() };
-    let mut running = begin(core, engine, &plan, first_try, Means::Memory).await;
-    if let Err(refusal) = &running
-        && refusal.code == code::OUT_OF_MEMORY.code
-        && engine.has_disk()
-        // Not every plan can be made for disk; what is told then is that memory is short.
-        && let Ok(other) = engine.physical(query, Means::Disk).await
-    {
-        plan = other;
-        running = begin(core, engine, &plan, scope, Means::Disk).await;
+/// What queries are planned and started with.
+pub struct Planning<'a> {
+    /// The core that coordinates.
+    pub core: &'a Rc<Core>,
+    /// Its planner.
+    pub engine: &'a Engine,
+    /// Rows of scans from which on all cores join, group and sort.
+    pub parallel_rows: u64,
+}
+
+impl Planning<'_> {
+    /// Plans a query for memory: for one core that joins and groups, or for all, when that is so many
+    /// rows that sharing them costs less.
+    ///
+    /// **Errors**: whatever planning refuses.
+    pub async fn plan(&self, query: &LogicalPlan) -> Result<(Arc<dyn ExecutionPlan>, Means)> {
+        self.engine.counts().refresh(self.core, query).await?;
+        let plan = self.engine.physical(query, Means::Memory).await?;
+        if self.engine.has_cores()
+            && rows_read(&plan) >= self.parallel_rows
+            // Not every plan can be made so; that for one core can always run.
+            && let Ok(shared) = self.engine.physical(query, Means::Cores).await
+        {
+            return Ok((shared, Means::Cores));
+        }
+        Ok((plan, Means::Memory))
     }
-    let mut running = running?;
-    running._keep = Box::new(keep);
-    Ok((plan, running))
+
+    /// Plans a query, starts it and waits for the first of its rows. `keep` lives until the rows are
+    /// dropped. What does not fit in memory is planned and started again for disk; nobody has seen a
+    /// row until then.
+    ///
+    /// **Errors**: whatever planning and the first steps of the plan refuse.
+    pub async fn start(
+        &self,
+        query: &LogicalPlan,
+        scope: Scope,
+        keep: impl Any,
+    ) -> Result<(Arc<dyn ExecutionPlan>, Running)> {
+        let Self { core, engine, .. } = *self;
+        let (mut plan, means) = self.plan(query).await?;
+        let first_try = Scope { stop: scope.stop.child(), ..scope.clone() };
+        let mut running = begin(core, engine, &plan, first_try, means).await;
+        if let Err(refusal) = &running
+            && refusal.code == code::OUT_OF_MEMORY.code
+            && engine.has_disk()
+            // Not every plan can be made for disk; what is told then is that memory is short.
+            && let Ok(other) = engine.physical(query, Means::Disk).await
+        {
+            plan = other;
+            running = begin(core, engine, &plan, scope, Means::Disk).await;
+        }
+        let mut running = running?;
+        running._keep = Box::new(keep);
+        Ok((plan, running))
+    }
+}
+
+/// Returns how many rows scans bring, about.
+fn rows_read(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let rows = plan.downcast_ref::<ShardScan>().map_or(0, |scan| scan.parts().rows.unwrap_or(0));
+    let below = plan.children().into_iter().map(rows_read);
+    below.fold(rows, u64::saturating_add)
 }
 
 /// Starts a plan and waits for the first of its rows.

@@ -32,6 +32,7 @@ use pieskieo_shards::catalog::Catalog;
 use super::casts;
 use super::extension::Planner;
 use super::names::Names;
+use crate::exec::counts::Counts;
 use crate::exec::here::external;
 use crate::exec::nodes::BATCH_ROWS;
 use crate::exec::panicked;
@@ -43,15 +44,19 @@ use crate::memory::QueryMemory;
 /// DataFusion, set up for one number of shards.
 pub struct Engine {
     memory: SessionState,
+    cores: Option<SessionState>,
     disk: Option<SessionState>,
+    counts: Arc<Counts>,
     runtime: Arc<RuntimeEnv>,
 }
 
 /// What a plan counts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
-    /// What its operators hold fits in memory.
+    /// What its operators hold fits in memory, and is so little that one core joins and groups it.
     Memory,
+    /// It fits in memory, and is so much that all cores join and group it: rows are shuffled.
+    Cores,
     /// It does not: joins sort and merge, and batches are so small that every operator's part of
     /// the memory holds several.
     Disk,
@@ -93,12 +98,23 @@ impl Engine {
         let mut rules = PhysicalOptimizer::default().rules;
         rules.push(Arc::new(UseTop));
         rules.push(Arc::new(PlaceExchanges));
-        let config = config(shard_count, &memory);
+        let counts = Arc::new(Counts::default());
+        let config = config(shard_count, &memory).with_extension(counts.clone());
+        let cores = (shard_count > 1).then(|| {
+            let config = config
+                .clone()
+                .with_repartition_aggregations(true)
+                .with_repartition_joins(true)
+                .with_repartition_windows(true)
+                .with_repartition_sorts(true);
+            state(config, &runtime, rules.clone())
+        });
         let disk = memory.can_spill().then(|| {
-            let config = config.clone().with_batch_size(DISK_BATCH_ROWS);
+            let config =
+                config.clone().with_batch_size(DISK_BATCH_ROWS).with_repartition_sorts(true);
             state(config, &runtime, by_sorting(&rules))
         });
-        Ok(Self { memory: state(config, &runtime, rules), disk, runtime })
+        Ok(Self { memory: state(config, &runtime, rules), cores, disk, counts, runtime })
     }
 
     /// Plans a bound query. Parameters stay placeholders.
@@ -146,6 +162,16 @@ impl Engine {
         })
     }
 
+    /// Returns whether more than one core can share the work.
+    pub fn has_cores(&self) -> bool {
+        self.cores.is_some()
+    }
+
+    /// Returns how many records the tables of this thread's queries have.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// Returns whether there is a disk for what does not fit in memory.
     pub fn has_disk(&self) -> bool {
         self.disk.is_some()
@@ -176,7 +202,8 @@ impl Engine {
 
     /// Returns what the operators of one run share.
     pub fn task(&self, scope: Scope, means: Means) -> Arc<TaskContext> {
-        let config = self.state(means).config().clone().with_extension(Arc::new(scope));
+        let config = self.state(means).config().clone();
+        let config = config.with_extension(Arc::new(scope)).with_extension(Arc::new(means));
         Arc::new(TaskContext::new(
             None,
             String::new(),
@@ -190,10 +217,12 @@ impl Engine {
     }
 
     fn state(&self, means: Means) -> &SessionState {
-        match (means, &self.disk) {
-            (Means::Disk, Some(disk)) => disk,
-            _ => &self.memory,
-        }
+        let state = match means {
+            Means::Memory => None,
+            Means::Cores => self.cores.as_ref(),
+            Means::Disk => self.disk.as_ref(),
+        };
+        state.unwrap_or(&self.memory)
     }
 
     fn options(&self) -> Arc<ConfigOptions> {
@@ -215,16 +244,15 @@ fn state(config: SessionConfig, runtime: &Arc<RuntimeEnv>, rules: Rules) -> Sess
         .build()
 }
 
-/// The rules, and the one that joins by sorting right after the one that sees to distribution, which
-/// would spread both inputs by hash: for that there is no tokio. What comes out of a join in another
-/// order than a plan needs is found by the last rule, and the plan is not made.
+/// The rules, and the one that joins by sorting right before the one that sees to distribution and
+/// order.
 fn by_sorting(rules: &Rules) -> Rules {
-    let mut out = Vec::with_capacity(rules.len() + 1);
+    let mut out: Rules = Vec::with_capacity(rules.len() + 1);
     for rule in rules {
-        out.push(rule.clone());
         if rule.name() == "EnsureRequirements" {
             out.push(Arc::new(JoinBySorting));
         }
+        out.push(rule.clone());
     }
     out
 }

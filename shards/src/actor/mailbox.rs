@@ -261,7 +261,7 @@ fn terms_of(request: &Request) -> Terms {
     let plain = Terms { control: false, deadline: true, commits: false, bytes: 0 };
     match request {
         Request::Scan(_) | Request::Expand { .. } | Request::TextStats { .. } => plain,
-        Request::Stats => plain,
+        Request::Stats | Request::RecordCounts(_) => plain,
         Request::Stage { writes, .. } | Request::Prepare { writes, .. } => {
             Terms { bytes: txn::writes_len(writes), ..plain }
         }

@@ -96,6 +96,9 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
     match request {
         Request::Scan(spec) => scan(shard, spec, false),
         Request::Count(spec) => scan(shard, spec, true),
+        Request::RecordCounts(tables) => {
+            ready(Ok(Reply::RecordCounts(shard.store.borrow().record_counts(&tables))))
+        }
         Request::Expand { edge, direction, nodes, view } => {
             Work::Read(expand(shard, edge, direction, nodes, view).boxed_local())
         }

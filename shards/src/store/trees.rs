@@ -142,6 +142,11 @@ impl Store {
         self.tables.get(&table).map_or(0, |table| table.live)
     }
 
+    /// Returns how many records each of these tables has.
+    pub fn record_counts(&self, tables: &[TableId]) -> Vec<u64> {
+        tables.iter().map(|table| self.record_count(*table)).collect()
+    }
+
     /// Returns how many emptied ranges of a table still hide something.
     pub fn erasure_count(&self, table: TableId) -> usize {
         self.tables.get(&table).map_or(0, |table| table.records.erasures().count())

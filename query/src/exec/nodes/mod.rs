@@ -5,6 +5,7 @@
 //! | `shard_scan` | how are the records of a table read, one partition per shard |
 //! | `gather` | how do partitions become one stream |
 //! | `ordered_gather` | how do sorted partitions become one sorted stream |
+//! | `shuffle` | how do rows get to the partition where their values belong |
 //! | `expand` | how are edges followed from a stream of nodes |
 //! | `lookup` | how are records fetched by key for a stream of keys |
 //! | `child` | how does a node take its only input |
@@ -15,6 +16,7 @@ mod gather;
 mod lookup;
 mod ordered_gather;
 mod shard_scan;
+mod shuffle;
 
 use child::only_child;
 pub use expand::{ExpandExec, ExpandParts};
@@ -22,3 +24,4 @@ pub use gather::Gather;
 pub use lookup::{LookupExec, LookupParts};
 pub use ordered_gather::OrderedGather;
 pub use shard_scan::{BATCH_ROWS, ScanParts, ShardScan};
+pub use shuffle::Shuffle;

@@ -7,8 +7,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Field, SchemaRef};
 use datafusion::common::Result;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
@@ -16,9 +17,10 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, Sched
 use datafusion::physical_plan::metrics::{
     Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
 };
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
-    ReplaceChildrenOptions,
+    ReplaceChildrenOptions, Statistics,
 };
 use pieskieo_io::rt::{self, Queue};
 use pieskieo_shards::catalog::Table;
@@ -53,6 +55,8 @@ pub struct ScanParts {
     pub predicate: Option<Arc<Predicate>>,
     /// Most rows wanted of each shard.
     pub limit: Option<usize>,
+    /// Rows of all shards, estimated; `None` = nothing is known.
+    pub rows: Option<u64>,
 }
 
 /// Reads records where they are.
@@ -175,6 +179,23 @@ impl ExecutionPlan for ShardScan {
         Some(self.metrics.clone_inner())
     }
 
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let schema = &self.parts.schema;
+        let mut known = Statistics::new_unknown(schema);
+        if let Some(rows) = self.parts.rows {
+            let parts = args.partition().map_or(1, |_| self.parts.shards.len() as u64);
+            let rows = usize::try_from(rows / parts).unwrap_or(usize::MAX);
+            let row_bytes: usize = schema.fields().iter().map(|field| value_bytes(field)).sum();
+            known.num_rows = Precision::Inexact(rows);
+            known.total_byte_size = Precision::Inexact(rows.saturating_mul(row_bytes));
+        }
+        Ok(Arc::new(known))
+    }
+
     fn fetch(&self) -> Option<usize> {
         self.parts.limit
     }
@@ -182,6 +203,16 @@ impl ExecutionPlan for ShardScan {
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
         let parts = ScanParts { limit, ..self.parts.clone() };
         Some(Arc::new(Self::new(parts)))
+    }
+}
+
+/// Bytes of a value in memory; those of texts and documents are a guess.
+fn value_bytes(field: &Field) -> usize {
+    match field.data_type() {
+        DataType::FixedSizeList(item, length) => {
+            item.data_type().primitive_width().unwrap_or(1) * usize::try_from(*length).unwrap_or(0)
+        }
+        other => other.primitive_width().unwrap_or(24),
     }
 }
 

@@ -14,12 +14,13 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode,
 };
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 
 use crate::error::Error;
 use crate::exec::home::reads_shards;
-use crate::exec::nodes::{Gather, OrderedGather};
+use crate::exec::nodes::{Gather, OrderedGather, Shuffle};
 
 /// Operators that would panic outside of a tokio runtime.
 const FORBIDDEN: [&str; 4] = ["RepartitionExec", "AnalyzeExec", "BufferExec", "DataSinkExec"];
@@ -62,6 +63,13 @@ fn place(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPl
         let (input, ordering) = (merge.input().clone(), merge.expr().clone());
         let gather = OrderedGather::new(input, ordering, merge.fetch());
         return Ok(Transformed::yes(Arc::new(gather)));
+    }
+    if let Some(repartition) = plan.downcast_ref::<RepartitionExec>()
+        && !repartition.preserve_order()
+        && let Partitioning::Hash(by, count) = repartition.partitioning()
+    {
+        let shuffle = Shuffle::new(repartition.input().clone(), by.clone(), *count);
+        return Ok(Transformed::yes(Arc::new(shuffle)));
     }
     gather_build_side(plan)
 }

@@ -1,7 +1,9 @@
 //! How does a join run whose tables do not fit in memory?
 //!
 //! A hash join holds one of its inputs. This rule, part of a plan that is made when that was too
-//! much, sorts both inputs instead, on disk as far as needed, and merges them.
+//! much, sorts both inputs instead, on disk as far as needed, and merges them. It comes before the rule
+//! that sees to distribution and order: that one shuffles and sorts the inputs, and sorts again what
+//! others relied on to come out of a hash join in the order of its input.
 
 use std::sync::Arc;
 
@@ -9,15 +11,12 @@ use arrow_schema::SortOptions;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::physical_expr::PhysicalExprRef;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{LexOrdering, PhysicalExprRef, PhysicalSortExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
-use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-
-use crate::exec::nodes::OrderedGather;
 
 /// Joins by sorting and merging where a hash join would hold an input.
 #[derive(Debug)]
@@ -51,8 +50,7 @@ fn replace(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Execution
         return Ok(Transformed::no(plan));
     };
     let on = join.on().to_vec();
-    let left = sorted(join.left(), on.iter().map(|(left, _)| left));
-    let right = sorted(join.right(), on.iter().map(|(_, right)| right));
+    let (left, right) = (join.left().clone(), join.right().clone());
     let options = vec![SortOptions::default(); on.len()];
     let filter = join.filter().cloned();
     let (join_type, nulls) = (*join.join_type(), join.null_equality());
@@ -67,19 +65,4 @@ fn replace(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Execution
     });
     let columns: Vec<ProjectionExpr> = columns.collect();
     Ok(Transformed::yes(Arc::new(ProjectionExec::try_new(columns, merge)?)))
-}
-
-/// One partition of all rows, sorted by these. Partitions are sorted where they are and merged by
-/// an operator of ours.
-fn sorted<'e>(
-    input: &Arc<dyn ExecutionPlan>,
-    by: impl Iterator<Item = &'e PhysicalExprRef>,
-) -> Arc<dyn ExecutionPlan> {
-    let by = by.map(|expr| PhysicalSortExpr::new(expr.clone(), SortOptions::default()));
-    let Some(order) = LexOrdering::new(by) else { return input.clone() };
-    let sort = SortExec::new(order.clone(), input.clone()).with_preserve_partitioning(true);
-    match input.output_partitioning().partition_count() {
-        1 => Arc::new(sort),
-        _ => Arc::new(OrderedGather::new(Arc::new(sort), order, None)),
-    }
 }

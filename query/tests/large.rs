@@ -1,4 +1,4 @@
-//! Are the answers of queries that do not fit in memory those of queries that do?
+//! Are the answers of large queries the same, whether one core, all cores or the disk holds them?
 
 mod support;
 
@@ -86,7 +86,7 @@ fn answers(client: &Client) -> Vec<Vec<Vec<Json>>> {
 fn what_goes_to_disk_is_answered_as_what_stays_in_memory() {
     let large = with_memory(1, &QueryMemory::new(BYTES_LARGE), answers);
     // Every shard sorts its own part: more of them need more.
-    for (shards, bytes) in [(1, BYTES_SMALL), (2, BYTES_SMALL), (8, 2 * BYTES_SMALL)] {
+    for (shards, bytes) in [(1, BYTES_SMALL), (2, BYTES_SMALL), (8, 4 * BYTES_SMALL)] {
         let memory = QueryMemory::new(bytes).with_spill(std::env::temp_dir(), SPILL_BYTES);
         with_memory(shards, &memory, |client| {
             for (query, expected) in QUERIES.iter().chain(OTHERS).zip(&large) {
@@ -104,6 +104,48 @@ fn what_goes_to_disk_is_answered_as_what_stays_in_memory() {
         let usage = memory.spill();
         assert_eq!((usage.bytes, usage.files), (0, 0), "files outlive their queries");
     }
+}
+
+#[test]
+fn what_all_cores_share_is_answered_as_what_one_holds() {
+    let memory = QueryMemory::new(BYTES_LARGE);
+    let alone = with_memory(1, &memory, answers);
+    for shards in [2, 8] {
+        with_memory(shards, &memory, |client| {
+            client.ask("SET parallel_rows = 0").expect("a setting");
+            for (query, expected) in QUERIES.iter().chain(OTHERS).zip(&alone) {
+                assert!(client.rows(query) == *expected, "{shards} shards: {query}");
+            }
+        });
+        assert_eq!(memory.bytes(), 0, "what was shared is given back");
+    }
+}
+
+#[test]
+fn cores_share_what_is_large_and_end_together() {
+    with_memory(2, &QueryMemory::new(BYTES_LARGE), |client| {
+        let plan = |text: &str| Json::from(client.rows(&format!("EXPLAIN {text}"))).to_string();
+        let join = "SELECT COUNT(*) FROM part p JOIN sale s ON p.note = s.note";
+        assert!(plan(join).contains("Shuffle"), "{}", plan(join));
+        let small = format!("{join} WHERE p.id = 7");
+        client.ask("SET parallel_rows = 1000000").expect("a setting");
+        assert!(!plan(join).contains("Shuffle"));
+        client.ask("SET parallel_rows = DEFAULT").expect("a setting");
+        assert!(!plan(&small).contains("Shuffle"), "{}", plan(&small));
+        // Who needs no more rows leaves; the others are not held up.
+        let some = format!("{join} GROUP BY p.note LIMIT 3");
+        assert_eq!(client.rows(&some).len(), 3);
+        // What one part finds wrong ends all.
+        let wrong = "SELECT p.note, SUM(1 / (p.id - 79998)) FROM part p JOIN sale s
+             ON p.note = s.note GROUP BY p.note";
+        let error = client.ask(wrong).expect_err("a division by zero");
+        assert_eq!(error.code, "22012", "{error:?}");
+        let long = "SELECT COUNT(*) FROM part p JOIN sale s ON p.size = s.size GROUP BY p.note";
+        client.ask("SET statement_timeout = '20ms'").expect("a setting");
+        assert_eq!(client.ask(long).expect_err("it takes long").code, "57014");
+        client.ask("SET statement_timeout = 0").expect("a setting");
+        assert_eq!(client.rows("SELECT COUNT(*) FROM part"), [[json!(ROWS)]]);
+    });
 }
 
 #[test]
