@@ -6,11 +6,11 @@
 #   SECONDS_EACH=10   seconds of each workload
 #   CYCLES=200        kill cycles
 #   SEEDS=2000        seeds of the simulator; a night is SEEDS=50000 with PARTS=sim
-#   PARTS="load restart transactions large crash sim quality"
+#   PARTS="load restart transactions large tpch crash sim quality"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds="${SECONDS_EACH:-10}"
-parts=" ${PARTS:-load restart transactions large crash sim quality} "
+parts=" ${PARTS:-load restart transactions large tpch crash sim quality} "
 target="$(cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')"
 port="${PORT:-8411}"
 wants() { [[ "$parts" == *" $1 "* ]]; }
@@ -138,6 +138,17 @@ if wants large; then
     stop
     unset PIESKIEO_MEMORY
     rm -rf "$work/data"
+fi
+if wants tpch; then
+    # The rivals on the same rows: `rivals/tpch.py`, when Python has them.
+    start
+    "$target/release/pieskieo-bench" tpch --address "127.0.0.1:$port" --scale 1
+    stop
+    if python3 -c 'import duckdb, datafusion' 2>/dev/null; then
+        "$target/release/pieskieo-bench" tpch --scale 1 --files "$work/tpch"
+        python3 bench/rivals/tpch.py "$work/tpch"
+    fi
+    rm -rf "$work/data" "$work/tpch"
 fi
 if wants crash; then
     "$target/release/crash" --server "$target/release/pieskieo" --cycles "${CYCLES:-200}"

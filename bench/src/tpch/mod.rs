@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod tables;
 
+pub use questions::questions;
 pub use report::{Asked, Report, Verdict};
-pub use run::{TpchOptions, run};
+pub use run::{TpchOptions, load, run};
 pub use tables::write_files;

@@ -26,7 +26,7 @@ const QUERIES: [&str; 22] = [
 ];
 
 /// Returns the questions with their numbers, as they are asked of data of this scale.
-pub(super) fn questions(scale: f64) -> impl Iterator<Item = (usize, String)> {
+pub fn questions(scale: f64) -> impl Iterator<Item = (usize, String)> {
     // Question 11 asks for what is large beside all there is.
     let fraction = format!("{:.12}", 0.0001 / scale);
     QUERIES
