@@ -18,6 +18,8 @@ use super::path::ScanPath;
 use super::provider::table_of;
 use crate::error::{Error, Result};
 
+/// Tables whose counts are kept; some 16 bytes each.
+const TABLES_MAX: usize = 1024;
 /// Share of a table's records with one value of a column.
 const EQUAL: f64 = 0.05;
 /// Share of what lies on one side of a value.
@@ -51,7 +53,10 @@ impl Counts {
             sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
         let mut known = self.known();
-        known.clear();
+        // Others of this thread may be planning between their counts and their plans.
+        if known.len() >= TABLES_MAX {
+            known.clear();
+        }
         known.extend(tables.into_iter().zip(sums));
         Ok(())
     }
