@@ -132,6 +132,9 @@ fn cores_share_what_is_large_and_end_together() {
         assert!(!plan(join).contains("Shuffle"));
         client.ask("SET parallel_rows = DEFAULT").expect("a setting");
         assert!(!plan(&small).contains("Shuffle"), "{}", plan(&small));
+        let few = "SELECT COUNT(*) FROM (SELECT note FROM part LIMIT 5) p
+             JOIN (SELECT note FROM sale LIMIT 5) s ON p.note = s.note";
+        assert!(!plan(few).contains("Shuffle"), "{}", plan(few));
         // Who needs no more rows leaves; the others are not held up.
         let some = format!("{join} GROUP BY p.note LIMIT 3");
         assert_eq!(client.rows(&some).len(), 3);

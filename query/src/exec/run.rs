@@ -95,7 +95,8 @@ impl Planning<'_> {
 
 /// Returns how many rows scans bring, about.
 fn rows_read(plan: &Arc<dyn ExecutionPlan>) -> u64 {
-    let rows = plan.downcast_ref::<ShardScan>().map_or(0, |scan| scan.parts().rows.unwrap_or(0));
+    let rows =
+        plan.downcast_ref::<ShardScan>().map_or(0, |scan| scan.parts().estimate().unwrap_or(0));
     let below = plan.children().into_iter().map(rows_read);
     below.fold(rows, u64::saturating_add)
 }

@@ -8,7 +8,7 @@
 //!
 //! For what waits there may be no memory. Then the statement is refused, and planned again for disk. In
 //! plans for disk all readers sort or group, and each reads one input to its end before it begins
-//! another: there a sender may wait for every pipe, and does instead of failing.
+//! another: there a sender may wait for every pipe, and does.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -29,10 +29,8 @@ pub(super) struct Spread {
     ways: Vec<Way>,
     /// What waits here is part of the statement's memory.
     memory: MemoryReservation,
-    /// It waits where there is no memory.
+    /// It waits for every pipe and holds back one batch of its input at most.
     is_patient: bool,
-    /// There is no memory for more until nothing waits.
-    is_full: bool,
 }
 
 /// One pipe, and what waits for room in it.
@@ -45,11 +43,11 @@ struct Way {
 }
 
 impl Spread {
-    /// Feeds these pipes. `is_patient`: want of memory makes it wait, not fail.
+    /// Feeds these pipes. `is_patient`: it waits for every one.
     pub(super) fn new(outlets: Vec<Outlet>, memory: MemoryReservation, is_patient: bool) -> Self {
         let way = |outlet| Way { outlet: Some(outlet), waiting: VecDeque::new(), offered: None };
         let ways = outlets.into_iter().map(way).collect();
-        Self { ways, memory, is_patient, is_full: false }
+        Self { ways, memory, is_patient }
     }
 
     /// Returns how many pipes there are.
@@ -64,34 +62,28 @@ impl Spread {
         let way = &mut self.ways[to];
         if way.outlet.is_some() && batch.num_rows() > 0 {
             let bytes = batch.get_array_memory_size();
-            if let Err(refusal) = self.memory.try_grow(bytes) {
-                if !self.is_patient {
-                    return Err(refusal);
-                }
-                // A batch more than there is room for, and none after it.
-                self.memory.grow(bytes);
-                self.is_full = true;
+            match self.is_patient {
+                // No more than pipes hold, and needed by those that read it.
+                true => self.memory.grow(bytes),
+                false => self.memory.try_grow(bytes)?,
             }
             way.waiting.push_back(Item::Batch(batch));
         }
         Ok(())
     }
 
-    /// Waits until a listener has nothing waiting, or all of them where memory is short. Returns whether anybody listens.
+    /// Waits until a listener has nothing waiting, or all of them, where that is safe. Returns whether anybody listens.
     pub(super) async fn room(&mut self) -> bool {
         poll_fn(|cx| {
             self.poll_flush(cx);
             let mut open = self.ways.iter().filter(|way| way.outlet.is_some());
-            let has_room = match self.is_full {
+            let has_room = match self.is_patient {
                 true => open.clone().all(Way::is_empty),
                 false => open.clone().any(Way::is_empty),
             };
             match open.next() {
                 None => Poll::Ready(false),
-                Some(_) if has_room => {
-                    self.is_full = false;
-                    Poll::Ready(true)
-                }
+                Some(_) if has_room => Poll::Ready(true),
                 Some(_) => Poll::Pending,
             }
         })

@@ -55,8 +55,22 @@ pub struct ScanParts {
     pub predicate: Option<Arc<Predicate>>,
     /// Most rows wanted of each shard.
     pub limit: Option<usize>,
-    /// Rows of all shards, estimated; `None` = nothing is known.
+    /// Rows that pass, of all shards, estimated; `None` = nothing is known.
     pub rows: Option<u64>,
+}
+
+impl ScanParts {
+    /// Returns how many rows all shards bring, about; `None` = nothing is known.
+    pub fn estimate(&self) -> Option<u64> {
+        let best = match &self.path {
+            ScanPath::Nearest(nearest) => Some(nearest.k),
+            ScanPath::Matching(matching) => matching.k,
+            _ => None,
+        };
+        let of_each = best.into_iter().chain(self.limit).min();
+        let most = of_each.map(|rows| rows.saturating_mul(self.shards.len()) as u64);
+        self.rows.map(|rows| most.map_or(rows, |most| rows.min(most)))
+    }
 }
 
 /// Reads records where they are.
@@ -186,7 +200,7 @@ impl ExecutionPlan for ShardScan {
     ) -> Result<Arc<Statistics>> {
         let schema = &self.parts.schema;
         let mut known = Statistics::new_unknown(schema);
-        if let Some(rows) = self.parts.rows {
+        if let Some(rows) = self.parts.estimate() {
             let parts = args.partition().map_or(1, |_| self.parts.shards.len() as u64);
             let rows = usize::try_from(rows / parts).unwrap_or(usize::MAX);
             let row_bytes: usize = schema.fields().iter().map(|field| value_bytes(field)).sum();

@@ -159,10 +159,6 @@ impl ExecutionPlan for Shuffle {
         Ok(Arc::new(Self::new(only_child(children)?, self.by.clone(), self.count)))
     }
 
-    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(self.input.clone(), self.by.clone(), self.count)))
-    }
-
     fn execute(
         &self,
         partition: usize,
