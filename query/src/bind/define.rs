@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions};
 use pieskieo_shards::catalog::{
-    Catalog, Column, Constraint, ConstraintKind, Index, IndexKind, Table, TableKind,
+    Altered, Catalog, Column, Constraint, ConstraintKind, Index, IndexKind, Table, TableKind,
 };
 use pieskieo_shards::ids::{CatalogVersion, ColumnId, IndexId, TableId};
 use pieskieo_shards::value::ColumnType;
@@ -224,6 +224,7 @@ fn plain(name: &str, ty: ColumnType) -> Column {
         hidden: false,
         generated: false,
         always: false,
+        altered: Altered::default(),
     }
 }
 

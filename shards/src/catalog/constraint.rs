@@ -8,7 +8,7 @@
 //!
 //! A foreign key needs nothing of its own but an ordered index over the referencing columns.
 
-use super::{Catalog, Column, Index, IndexKind, Table, TableKind};
+use super::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind};
 use crate::error::Error;
 use crate::ids::{ColumnId, IndexId, TableId};
 use crate::key::Key;
@@ -160,6 +160,7 @@ impl Table {
             hidden: true,
             generated: false,
             always: false,
+            altered: Altered::default(),
         };
         for column in &mut all {
             let (name, ty) = (column.name.clone(), column.ty.clone());

@@ -55,7 +55,7 @@ impl Piece {
         }
     }
 
-    fn stretch<'a>(&'a self, layout: &RowLayout) -> Result<Stretch<'a>, Error> {
+    fn stretch<'a>(&'a self, layout: &'a RowLayout) -> Result<Stretch<'a>, Error> {
         Ok(match self {
             Self::One { row: Held::Bytes(bytes), .. } => Stretch::Row(RowView::new(bytes, layout)?),
             Self::One { row: Held::Packed(group, row), .. } => {
@@ -139,7 +139,7 @@ impl Rows {
             .map_err(|error| Error::Internal(format!("build batch: {error}")))
     }
 
-    fn stretches(&self, layout: &RowLayout) -> Result<Vec<Stretch<'_>>, Error> {
+    fn stretches<'a>(&'a self, layout: &'a RowLayout) -> Result<Vec<Stretch<'a>>, Error> {
         self.pieces.iter().map(|piece| piece.stretch(layout)).collect()
     }
 
