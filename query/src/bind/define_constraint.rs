@@ -49,7 +49,7 @@ fn add_constraint(
             let names: Vec<&str> = column.iter().map(|column| column.text.as_str()).collect();
             let name = constraint_name(next, &table, definition, &names, "check")?;
             let kind = ConstraintKind::Check { text: text.clone() };
-            push(next, id, Constraint { name, kind })
+            push(next, id, Constraint { name, kind, validated: true })
         }
         Rule::Unique { columns } => {
             let columns = positions(&table, columns, "unique constraint")?;
@@ -68,7 +68,8 @@ fn add_constraint(
                 let index = free_name(next, &format!("{name}_idx"));
                 push_index(next, id, &index, foreign.columns.clone())?;
             }
-            push(next, id, Constraint { name, kind: ConstraintKind::Foreign(foreign) })?;
+            let kind = ConstraintKind::Foreign(foreign);
+            push(next, id, Constraint { name, kind, validated: true })?;
             next.link();
             Ok(())
         }
@@ -89,7 +90,8 @@ pub(super) fn add_unique(
     let entries = table_of(next, id)?.entries(name, &columns);
     let entries = next_table(next, entries);
     let unique = Unique { columns, entries, index, filling };
-    push(next, id, Constraint { name: name.to_owned(), kind: ConstraintKind::Unique(unique) })
+    let kind = ConstraintKind::Unique(unique);
+    push(next, id, Constraint { name: name.to_owned(), kind, validated: true })
 }
 
 fn table_of(next: &Catalog, id: TableId) -> Result<Arc<Table>> {

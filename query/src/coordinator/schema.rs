@@ -24,6 +24,8 @@ pub fn is_schema(statement: &Statement) -> bool {
             | Statement::CreateSequence(_)
             | Statement::Drop(_)
             | Statement::Truncate(_)
+            | Statement::AlterTable(_)
+            | Statement::RenameIndex(_)
     )
 }
 

@@ -22,7 +22,8 @@
 //! | `tokens` | what are the tokens, where is each, and are they within the limits |
 //! | `dialect` | which grammar is underneath ours |
 //! | `definition` | what does a CREATE, DROP or TRUNCATE say |
-//! | `constraint` | what does a constraint of a CREATE say |
+//! | `alter` | what does an ALTER say |
+//! | `constraint` | what does a constraint of a CREATE or ALTER say |
 //! | `sequence` | what does a statement about a sequence say |
 //! | `as_of` | which point in the past does a statement read |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
@@ -34,6 +35,7 @@
 //! | `pipeline` | what does a QUERY pipeline say |
 //! | `names` | how does a written name become a stored one |
 
+mod alter;
 mod as_of;
 mod change;
 mod column_type;
@@ -60,9 +62,9 @@ pub(crate) use pattern::{direction_name, direction_named};
 pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use sequence::sequence_argument;
 pub use statement::{
-    Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateCollection, CreateEdge,
+    AlterTable, Alteration, Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateCollection, CreateEdge,
     CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain, Identity,
-    IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Parsed, Rule,
+    IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Parsed, RenameIndex, Rule,
     SequenceOptions, Setting, Show, Statement, Truncate, Update,
 };
 pub use transaction::Modes;

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, as_of, change, definition, pattern_parse, pipeline, sequence, setting,
+    Parsed, Statement, alter, as_of, change, definition, pattern_parse, pipeline, sequence, setting,
     transaction,
 };
 use crate::error::{Error, Result, code};
@@ -17,6 +17,7 @@ use crate::suggest;
 /// First words of the statements there are, for "did you mean".
 const FIRST_WORDS: &[&str] = &[
     "ABORT",
+    "ALTER",
     "BEGIN",
     "COMMIT",
     "CREATE",
@@ -257,6 +258,8 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
         Sql::Drop { object_type, if_exists, names, cascade, .. } => {
             definition::from_drop(object_type, names, if_exists, cascade)
         }
+        Sql::AlterTable(alter) => alter::from_alter_table(alter),
+        Sql::AlterIndex { name, operation } => alter::from_alter_index(&name, &operation),
         Sql::Set(set) => setting::from_set(set),
         Sql::Reset(reset) => setting::from_reset(&reset),
         _ => Err(unsupported(words)),
@@ -266,7 +269,6 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
 /// Names a statement that is understood and not offered, and the nearest way that is.
 fn unsupported(words: &[String]) -> Error {
     const WAYS: &[(&str, usize, &str)] = &[
-        ("ALTER TABLE", 2, "Create a new table and fill it with INSERT INTO ... SELECT."),
         ("ALTER", 2, "Drop it and create it again."),
         ("CREATE VIEW", 2, "Put the query into a WITH clause of each statement."),
         ("CREATE MATERIALIZED", 3, "Create a table and fill it with INSERT INTO ... SELECT."),

@@ -24,6 +24,9 @@ pub struct Constraint {
     pub name: String,
     /// What it demands.
     pub kind: ConstraintKind,
+    /// Whether the records that were there when it was made are known to keep it. All later ones
+    /// are held to it either way.
+    pub validated: bool,
 }
 
 /// The kinds of constraint.

@@ -20,7 +20,8 @@
 //!                                            u32 ef_search
 //!                             | u8 3 text: u8 stem, u32 n, n fields
 //! field    u32 column | u32 n | n texts (the path)
-//! constraint  text name | u8 1 check: text condition
+//! constraint  text name | [u8 4 some records may not keep it]
+//!                       | u8 1 check: text condition
 //!                       | u8 2 unique: positions, u32 entries, u32 index, u64 filling (0 no)
 //!                       | u8 3 foreign: positions, u32 target, positions, action of delete,
 //!                                       action of update

@@ -119,7 +119,8 @@ fn any_constraint() -> impl Strategy<Value = Arc<Constraint>> {
             })
         }),
     ];
-    ("\\PC{0,8}", kind).prop_map(|(name, kind)| Arc::new(Constraint { name, kind }))
+    ("\\PC{0,8}", kind, any::<bool>())
+        .prop_map(|(name, kind, validated)| Arc::new(Constraint { name, kind, validated }))
 }
 
 fn any_table() -> impl Strategy<Value = Table> {
