@@ -34,7 +34,10 @@ pub(super) fn add_constraints(
     Ok(())
 }
 
-fn add_constraint(
+/// Adds a constraint behind the others.
+///
+/// **Errors**: as [`add_constraints`].
+pub(super) fn add_constraint(
     next: &mut Catalog,
     id: TableId,
     definition: &ConstraintDefinition,
@@ -144,9 +147,9 @@ fn positions(table: &Table, names: &[Name], what: &str) -> Result<Vec<usize>> {
     Ok(positions)
 }
 
-fn column_of(table: &Table, name: &Name) -> Result<usize> {
+pub(super) fn column_of(table: &Table, name: &Name) -> Result<usize> {
     table.column_named(&name.text).ok_or_else(|| {
-        let names = table.columns.iter().map(|column| column.name.as_str());
+        let names = table.live_columns().map(|column| column.name.as_str());
         Error::new(
             code::UNDEFINED_COLUMN,
             format!("column \"{}\" of table \"{}\" does not exist", name.text, table.name),

@@ -18,6 +18,7 @@
 //! | `write` | how does a row become writes |
 //! | `returning` | what does a RETURNING list give |
 //! | `schema` | how does the schema change |
+//! | `alter` | how does a table change its shape |
 //! | `setting` | what do SET and SHOW do |
 //! | `explain` | how is a plan shown |
 //! | `fuse` | how do two rankings become one |
@@ -29,6 +30,7 @@
 //! | `syntax_tree` | how is a query made of pieces of a changing statement |
 //! | `structured` | how do structured searches become statements |
 
+mod alter;
 mod block;
 mod bulk;
 mod bulk_checked;

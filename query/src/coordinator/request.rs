@@ -102,6 +102,26 @@ impl<'s> Request<'s> {
         })
     }
 
+    /// Begins another request of the same client, under the newest catalog and without
+    /// parameters.
+    pub fn fresh(&self) -> Self {
+        Self {
+            core: self.core.clone(),
+            engine: self.engine.clone(),
+            catalog: self.core.catalog(),
+            settings: self.settings,
+            options: self.options,
+            sequences: self.sequences,
+            params: &[],
+            stop: self.stop.child(),
+            block: Block::default(),
+            outlives: false,
+            renewed: false,
+            home: None,
+            key: None,
+        }
+    }
+
     /// Begins a request whose transaction may have begun before it and may go on after it. When
     /// the request is dropped, a transaction that goes on is `home` again.
     ///
@@ -143,6 +163,11 @@ impl<'s> Request<'s> {
     /// Returns the catalog the statements are planned with.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// Returns the session's limits.
+    pub fn options(&self) -> &'s SessionOptions {
+        self.options
     }
 
     /// Returns the parameters.

@@ -55,6 +55,7 @@ mod transaction;
 
 pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
+pub(crate) use names::kept_text;
 pub use names::{name_of, position_of, single_name};
 pub use parse::{parse, parse_expression};
 pub use pattern::{MATCH_FUNCTION, Pattern, PatternEdge, PatternNode};
@@ -62,9 +63,9 @@ pub(crate) use pattern::{direction_name, direction_named};
 pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use sequence::sequence_argument;
 pub use statement::{
-    AlterTable, Alteration, Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateCollection, CreateEdge,
-    CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain, Identity,
-    IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Parsed, RenameIndex, Rule,
-    SequenceOptions, Setting, Show, Statement, Truncate, Update,
+    AlterTable, Alteration, Assignment, Body, ColumnDefinition, ConstraintDefinition,
+    CreateCollection, CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind,
+    Explain, Identity, IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Parsed,
+    RenameIndex, Rule, SequenceOptions, Setting, Show, Statement, Truncate, Update,
 };
 pub use transaction::Modes;

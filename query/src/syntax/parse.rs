@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, alter, as_of, change, definition, pattern_parse, pipeline, sequence, setting,
-    transaction,
+    Parsed, Statement, alter, as_of, change, definition, pattern_parse, pipeline, sequence,
+    setting, transaction,
 };
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;

@@ -134,6 +134,11 @@ impl Table {
         })
     }
 
+    /// Returns whether all records are known to keep the constraint with this name.
+    pub fn is_validated(&self, name: &str) -> bool {
+        self.constraints.iter().any(|rule| rule.name == name && rule.validated)
+    }
+
     /// Returns an ordered index that begins with these columns, in any order, and its columns.
     pub fn index_over(&self, columns: &[usize]) -> Option<(&Index, &[usize])> {
         self.indexes.iter().find_map(|index| match &index.kind {

@@ -100,6 +100,13 @@ pub struct Column {
     pub altered: Altered,
 }
 
+impl Column {
+    /// Returns whether some snapshot may see a null in it.
+    pub fn is_nullable(&self) -> bool {
+        !self.not_null || self.altered.held_nulls
+    }
+}
+
 /// What is different about a column that is not as it was created.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Altered {

@@ -22,7 +22,7 @@ pub fn scan_schema(table: &Table, columns: &[ScanColumn]) -> SchemaRef {
     let field = |column: &ScanColumn| match column {
         ScanColumn::Column(position) => {
             let declared = &table.columns[*position];
-            Field::new(&declared.name, declared.ty.arrow(), !declared.not_null)
+            Field::new(&declared.name, declared.ty.arrow(), declared.is_nullable())
         }
         ScanColumn::Key => Field::new("_key", DataType::Binary, false),
         ScanColumn::Version => Field::new("_version", DataType::UInt64, false),
