@@ -148,9 +148,7 @@ impl Model {
             _ => {
                 let id = random(60) as i64;
                 let fresh = |column: &String| (column.clone(), self.defaults[column].clone());
-                self.records
-                    .entry(id)
-                    .or_insert_with(|| self.columns.iter().map(fresh).collect());
+                self.records.entry(id).or_insert_with(|| self.columns.iter().map(fresh).collect());
                 format!("INSERT INTO t (id) VALUES ({id}) ON CONFLICT (id) DO NOTHING")
             }
         }

@@ -3,6 +3,8 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `request` | how are the statements of one request run, each in its transaction |
+//! | `kind` | what kind of statement is it |
+//! | `deadline` | how long may work take |
 //! | `parts` | where in a request do transactions begin and end |
 //! | `past` | which point in the past does an AS OF clause mean |
 //! | `block` | what do the statements of one transaction share |
@@ -37,11 +39,13 @@ mod bulk_checked;
 mod bulk_whole;
 mod change;
 mod conflict;
+mod deadline;
 pub(crate) mod defaults;
 mod erase;
 mod explain;
 mod fuse;
 mod insert;
+mod kind;
 mod listing;
 mod native;
 mod parts;
@@ -67,10 +71,12 @@ pub(crate) use block::Block;
 pub(crate) use bulk::load;
 pub(crate) use bulk_whole::load_whole;
 pub(crate) use change::{delete_query, update_query};
+pub(crate) use deadline::within;
 pub(crate) use fuse::fuse;
+pub(crate) use kind::kind_of;
 pub(crate) use parts::outlives;
 pub(crate) use records::{Address, delete, get, patch, put};
-pub(crate) use request::{Client, Request, kind_of, within};
+pub(crate) use request::{Client, Request};
 pub(crate) use select::{Reads, collect};
 pub(crate) use sequence::Sequences;
 pub(crate) use structured::{Lead, Written, by_text, by_vector, traversal};

@@ -14,22 +14,6 @@ use crate::error::{Error, Result};
 use crate::outcome::{Outcome, StatementKind};
 use crate::syntax::Statement;
 
-/// Returns whether a statement changes the schema.
-pub fn is_schema(statement: &Statement) -> bool {
-    matches!(
-        statement,
-        Statement::CreateTable(_)
-            | Statement::CreateCollection(_)
-            | Statement::CreateEdge(_)
-            | Statement::CreateIndex(_)
-            | Statement::CreateSequence(_)
-            | Statement::Drop(_)
-            | Statement::Truncate(_)
-            | Statement::AlterTable(_)
-            | Statement::RenameIndex(_)
-    )
-}
-
 /// Runs a statement that changes the schema. Returns when every shard has the change.
 ///
 /// **Errors**: a definition that does not fit the catalog.
