@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use arrow_array::{Array, BooleanArray};
 use arrow_schema::DataType;
-use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, TableReference};
 use datafusion::logical_expr::{Expr, ExprSchemable, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 use pieskieo_shards::catalog::{Catalog, Table};
@@ -98,7 +98,9 @@ fn compiled(ground: &Ground, table: &Arc<Table>) -> Result<Conditions> {
 }
 
 fn schema(table: &Table) -> Result<DFSchema> {
-    Ok(DFSchema::try_from_qualified_schema(table.name.as_str(), &schema_of(table))?)
+    // Not read as text, which would make it lower case.
+    let name = TableReference::bare(table.name.as_str());
+    Ok(DFSchema::try_from_qualified_schema(name, &schema_of(table))?)
 }
 
 fn planned(

@@ -102,6 +102,7 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         (Some("EXPLAIN"), _) => setting::parse_explain(tokens),
         (Some("SHOW" | "DESCRIBE" | "DESC"), _) => setting::parse_show(tokens),
         _ if transaction::is_transaction(&tokens) => transaction::parse(tokens),
+        (Some("TABLE"), _) => parse_table(tokens),
         (Some("FROM"), _) => {
             Err(syntax_error(&tokens, 0, "a statement").with_hint("Begin with SELECT or QUERY."))
         }
@@ -212,6 +213,15 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         insert.overriding = overriding;
     }
     Ok(statement)
+}
+
+/// `TABLE name …` as a statement is `SELECT * FROM name …`.
+fn parse_table(mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let span = tokens[0].span;
+    let word = |text| Token::make_keyword(text);
+    let all = [word("SELECT"), Token::Mul, word("FROM")];
+    tokens.splice(..1, all.map(|token| TokenWithSpan { token, span }));
+    parse_sql(tokens)
 }
 
 fn check_first_words(tokens: &[TokenWithSpan]) -> Result<()> {
