@@ -39,6 +39,7 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `statement` | what does a whole statement mean |
+//! | `merge` | what does a MERGE mean |
 //! | `query` | what does a query mean |
 //! | `from` | what does a FROM list mean |
 //! | `subquery` | which forms of subqueries does the planner not know, and what stands for them |
@@ -74,6 +75,7 @@ mod engine_function;
 mod expression;
 mod from;
 mod json;
+mod merge;
 mod path;
 mod pattern;
 mod pipeline;
@@ -93,5 +95,6 @@ pub(crate) use define_constraint::unique_named;
 pub use define_sequence::{called_sequence, default_sequences, names_sequence, sequence_function};
 pub(crate) use engine_function::arguments;
 
+pub use merge::{merge_select, merge_widths};
 pub use statement::{bind, bind_check};
 pub use traversal::{TRAVERSE_FUNCTION, Traversal};

@@ -21,7 +21,14 @@ pub fn is_schema(statement: &Statement) -> bool {
 
 /// Returns whether a statement changes records.
 pub fn changes(statement: &Statement) -> bool {
-    matches!(statement, Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_))
+    matches!(
+        statement,
+        Statement::Insert(_)
+            | Statement::Update(_)
+            | Statement::Delete(_)
+            | Statement::Merge(_)
+            | Statement::BoundMerge(_)
+    )
 }
 
 /// Returns the label of a statement.
@@ -31,6 +38,7 @@ pub(crate) fn kind_of(statement: &Statement) -> StatementKind {
         Statement::Insert(_) => StatementKind::Insert,
         Statement::Update(_) => StatementKind::Update,
         Statement::Delete(_) => StatementKind::Delete,
+        Statement::Merge(_) | Statement::BoundMerge(_) => StatementKind::Merge,
         Statement::Explain(_) => StatementKind::Explain,
         Statement::Set(_) | Statement::Show(_) => StatementKind::Setting,
         Statement::Begin(_)

@@ -16,6 +16,7 @@
 //! | `sequence` | how are numbers of sequences handed out |
 //! | `conflict` | what happens when an inserted key exists |
 //! | `change` | how are records updated and deleted |
+//! | `merge` | how is a MERGE carried out |
 //! | `erase` | which DELETE empties a whole range of keys at once |
 //! | `write` | how does a row become writes |
 //! | `returning` | what does a RETURNING list give |
@@ -47,6 +48,7 @@ mod fuse;
 mod insert;
 mod kind;
 mod listing;
+mod merge;
 mod native;
 mod parts;
 mod past;

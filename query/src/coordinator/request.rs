@@ -23,7 +23,7 @@ use super::parts::{Begin, End, Part, check_keyed, parts};
 use super::select::{self, Reads, collect, collected};
 use super::sequence::{self, Sequences};
 use super::setting::Settings;
-use super::{change, explain, insert, native, past, schema, setting};
+use super::{change, explain, insert, merge, native, past, schema, setting};
 use crate::Param;
 use crate::bind::bind;
 use crate::constraint::{Changes, Ground, settle};
@@ -609,6 +609,9 @@ impl<'s> Request<'s> {
             Statement::Insert(insert) => insert::run(self, insert).await,
             Statement::Update(update) => change::update(self, update, ready.reads()?).await,
             Statement::Delete(delete) => change::delete(self, delete, ready.reads()?).await,
+            Statement::BoundMerge(bound) => {
+                Box::pin(merge::run(self, &bound.merge, &bound.queries)).await
+            }
             Statement::Explain(explain) => Box::pin(explain::run(self, explain, &ready)).await,
             Statement::Set(set) => setting::set(self.settings, set),
             Statement::Show(show) => setting::show(self, self.settings, show),

@@ -27,6 +27,7 @@
 //! | `sequence` | what does a statement about a sequence say |
 //! | `as_of` | which point in the past does a statement read |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
+//! | `merge` | what does a MERGE say |
 //! | `column_type` | which type does a type name mean |
 //! | `setting` | what does a SET, SHOW or EXPLAIN say |
 //! | `transaction` | what does a statement about the transaction itself say |
@@ -42,6 +43,7 @@ mod column_type;
 mod constraint;
 mod definition;
 mod dialect;
+mod merge;
 mod names;
 mod parse;
 mod pattern;
@@ -63,9 +65,10 @@ pub(crate) use pattern::{direction_name, direction_named};
 pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use sequence::sequence_argument;
 pub use statement::{
-    AlterTable, Alteration, Assignment, Body, ColumnDefinition, ConstraintDefinition,
+    AlterTable, Alteration, Assignment, Body, BoundMerge, ColumnDefinition, ConstraintDefinition,
     CreateCollection, CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind,
-    Explain, Identity, IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Parsed,
-    RenameIndex, Rule, SequenceOptions, Setting, Show, Statement, Truncate, Update,
+    Explain, Identity, IndexDefinition, IndexField, Insert, InsertSource, Merge, MergeAction,
+    MergeClause, MergeQuery, MergeWhen, Name, OnConflict, Parsed, RenameIndex, Rule,
+    SequenceOptions, Setting, Show, Statement, Truncate, Update,
 };
 pub use transaction::Modes;

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, alter, as_of, change, definition, pattern_parse, pipeline, sequence,
+    Parsed, Statement, alter, as_of, change, definition, merge, pattern_parse, pipeline, sequence,
     setting, transaction,
 };
 use crate::error::{Error, Result, code};
@@ -27,6 +27,7 @@ const FIRST_WORDS: &[&str] = &[
     "END",
     "EXPLAIN",
     "INSERT",
+    "MERGE",
     "QUERY",
     "RELEASE",
     "RESET",
@@ -202,6 +203,7 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let words: Vec<String> = tokens.iter().take(3).map(|token| token.token.to_string()).collect();
     let mut tokens = pattern_parse::replace_patterns(tokens)?;
     let overriding = change::take_overriding(&mut tokens);
+    merge::replace_nothing(&mut tokens);
     let mut parser = parser_over(tokens);
     let statement = parser
         .parse_statement()
@@ -262,6 +264,7 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
         Sql::Insert(insert) => change::from_insert(insert),
         Sql::Update(update) => change::from_update(update),
         Sql::Delete(delete) => change::from_delete(delete),
+        Sql::Merge(merge) => merge::from_merge(merge),
         Sql::Truncate(truncate) => definition::from_truncate(truncate),
         Sql::CreateTable(table) => definition::from_create_table(table),
         Sql::CreateIndex(index) => definition::from_create_index(index),
@@ -287,7 +290,6 @@ fn unsupported(words: &[String]) -> Error {
         ("CREATE", 2, "CREATE makes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."),
         ("DROP", 2, "DROP removes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."),
         ("COPY", 1, "Load rows with POST /v1/tables/{table}/records or `pieskieo import`."),
-        ("MERGE", 1, "Use INSERT ... ON CONFLICT DO UPDATE."),
         ("ROLLBACK", 1, "Send the statements that belong together in one request."),
         ("PREPARE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
         ("EXECUTE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),

@@ -61,6 +61,10 @@ pub enum Statement {
     Update(Box<Update>),
     /// `DELETE`.
     Delete(Box<Delete>),
+    /// `MERGE`.
+    Merge(Box<Merge>),
+    /// A MERGE once it is bound.
+    BoundMerge(Box<BoundMerge>),
     /// `SELECT`, `WITH`, `VALUES`, `TABLE`.
     Query(Box<Query>),
     /// `QUERY …`. Binding turns it into `Query`.
@@ -421,6 +425,85 @@ pub struct RenameIndex {
     pub name: Name,
     /// Its new name.
     pub to: Name,
+}
+
+/// `MERGE INTO table USING source ON condition clauses RETURNING …`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Merge {
+    /// The table that is changed.
+    pub table: Name,
+    /// Its alias.
+    pub alias: Option<Name>,
+    /// What it is compared with.
+    pub source: TableWithJoins,
+    /// When a row of the source and a record match.
+    pub on: Expr,
+    /// What happens, in order: the first clause whose conditions hold.
+    pub clauses: Vec<MergeClause>,
+    /// `RETURNING`.
+    pub returning: Vec<SelectItem>,
+}
+
+/// A MERGE and the queries it became.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoundMerge {
+    /// The statement; of it, only the table and RETURNING are bound.
+    pub merge: Merge,
+    /// The queries.
+    pub queries: Vec<MergeQuery>,
+}
+
+/// One of the queries of a MERGE, bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MergeQuery {
+    /// Which rows.
+    pub when: MergeWhen,
+    /// Its FROM list, without the table that is changed.
+    pub from: Vec<TableWithJoins>,
+    /// Its condition.
+    pub filter: Option<Expr>,
+    /// The clauses for its rows.
+    pub clauses: Vec<MergeClause>,
+}
+
+/// `WHEN … [AND condition] THEN action`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MergeClause {
+    /// Which rows.
+    pub when: MergeWhen,
+    /// `AND condition`.
+    pub condition: Option<Expr>,
+    /// What happens.
+    pub action: MergeAction,
+}
+
+/// Which rows a clause of MERGE is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeWhen {
+    /// Records that a row of the source matches.
+    Matched,
+    /// Rows of the source that match no record.
+    NotMatched,
+    /// Records that no row of the source matches.
+    NotMatchedBySource,
+}
+
+/// What a clause of MERGE does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MergeAction {
+    /// `INSERT (columns) VALUES (values)`; `None` = DEFAULT.
+    Insert {
+        /// Named columns; empty = all in order.
+        columns: Vec<Name>,
+        /// One value per column.
+        values: Vec<Option<Expr>>,
+    },
+    /// `UPDATE SET`.
+    Update(Vec<Assignment>),
+    /// `DELETE`.
+    Delete,
+    /// `DO NOTHING`.
+    Nothing,
 }
 
 /// `INSERT INTO table (columns) source ON CONFLICT … RETURNING …`.
