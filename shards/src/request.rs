@@ -161,6 +161,10 @@ pub trait RowFilter: Send + Sync + std::fmt::Debug {
     fn wanted(&self) -> &[Wanted] {
         &[]
     }
+    /// What the rows that pass must pass too, whose columns are dearer to read.
+    fn then(&self) -> Option<&dyn RowFilter> {
+        None
+    }
     /// Returns one boolean per row; null counts as false.
     fn evaluate(&self, batch: &RecordBatch) -> Result<BooleanArray, crate::Error>;
 }

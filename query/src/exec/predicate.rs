@@ -9,7 +9,7 @@ use arrow_schema::DataType;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::physical_expr::PhysicalExpr;
 use pieskieo_shards::request::{RowFilter, ScanColumn, Wanted};
 
@@ -21,12 +21,16 @@ use crate::error::{Error, code};
 use crate::outcome::type_name;
 
 /// A condition over the columns of one table, compiled.
+///
+/// Comparisons of numbers and times come first: a text or a document is read only of rows that pass
+/// them.
 #[derive(Debug)]
 pub struct Predicate {
     columns: Vec<ScanColumn>,
     wanted: Vec<Wanted>,
     expr: Arc<dyn PhysicalExpr>,
     text: String,
+    then: Option<Arc<Self>>,
     /// What went wrong first. A shard's error has no place for our codes.
     failure: Mutex<Option<Error>>,
 }
@@ -39,9 +43,37 @@ impl Predicate {
     pub fn compile(
         table: &TableColumns,
         filters: &[Expr],
-        physical: impl FnOnce(Expr, &DFSchema) -> Result<Arc<dyn PhysicalExpr>>,
+        mut physical: impl FnMut(Expr, &DFSchema) -> Result<Arc<dyn PhysicalExpr>>,
     ) -> Result<Option<Arc<Self>>> {
         let Some(condition) = conjunction(filters.iter().cloned()) else { return Ok(None) };
+        let wanted = wanted(table, filters);
+        let text = condition.to_string();
+        let (cheap, dear) = split(table, condition);
+        let then = match (&cheap, dear) {
+            (Some(_), Some(dear)) => {
+                let text = dear.to_string();
+                Some(Arc::new(Self::stage(table, dear, (Vec::new(), text), None, &mut physical)?))
+            }
+            (None, Some(dear)) => {
+                let known = (wanted, text);
+                return Self::stage(table, dear, known, None, &mut physical)
+                    .map(Arc::new)
+                    .map(Some);
+            }
+            (_, None) => None,
+        };
+        let Some(cheap) = cheap else { return Ok(None) };
+        let first = Self::stage(table, cheap, (wanted, text), then, &mut physical)?;
+        Ok(Some(Arc::new(first)))
+    }
+
+    fn stage(
+        table: &TableColumns,
+        condition: Expr,
+        (wanted, text): (Vec<Wanted>, String),
+        then: Option<Arc<Self>>,
+        physical: &mut impl FnMut(Expr, &DFSchema) -> Result<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Self> {
         let mut positions = Vec::new();
         for column in condition.column_refs() {
             let position = table.position(&column.name).ok_or_else(|| {
@@ -51,12 +83,10 @@ impl Predicate {
         }
         positions.sort_unstable();
         let schema = DFSchema::try_from(table.schema().project(&positions)?)?;
-        let text = condition.to_string();
         let condition = condition.transform(strip_qualifier)?.data;
         let expr = physical(condition, &schema)?;
         let columns = positions.into_iter().map(|position| table.scan_column(position)).collect();
-        let wanted = wanted(table, filters);
-        Ok(Some(Arc::new(Self { columns, wanted, expr, text, failure: Mutex::new(None) })))
+        Ok(Self { columns, wanted, expr, text, then, failure: Mutex::new(None) })
     }
 
     /// Returns the condition as a person would write it.
@@ -66,7 +96,8 @@ impl Predicate {
 
     /// Takes what went wrong, if anything did.
     pub fn take_failure(&self) -> Option<Error> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let own = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        own.or_else(|| self.then.as_ref().and_then(|then| then.take_failure()))
     }
 
     fn compute(&self, batch: &RecordBatch) -> std::result::Result<BooleanArray, Error> {
@@ -108,6 +139,39 @@ pub fn truth(values: &ArrayRef) -> std::result::Result<BooleanArray, Error> {
     }
 }
 
+/// Splits a conjunction into what compares numbers and times, and the rest.
+fn split(table: &TableColumns, condition: Expr) -> (Option<Expr>, Option<Expr>) {
+    let (cheap, dear): (Vec<Expr>, Vec<Expr>) =
+        split_conjunction_owned(condition).into_iter().partition(|part| is_cheap(table, part));
+    (conjunction(cheap), conjunction(dear))
+}
+
+/// Whether a condition cannot fail, and reads nothing but fields of fixed width.
+fn is_cheap(table: &TableColumns, part: &Expr) -> bool {
+    let dear = part.exists(|expr| {
+        Ok(match expr {
+            Expr::Column(column) => table.position(&column.name).is_none_or(|position| {
+                let ty = table.schema().field(position).data_type();
+                !(ty.is_primitive() || *ty == DataType::Boolean)
+            }),
+            Expr::BinaryExpr(binary) => {
+                // Those that have a mirror image compare.
+                !(binary.op.is_logic_operator() || binary.op.swap().is_some())
+            }
+            Expr::Literal(..)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsTrue(_)
+            | Expr::IsNotTrue(_)
+            | Expr::Not(_)
+            | Expr::InList(_)
+            | Expr::Between(_) => false,
+            _ => true,
+        })
+    });
+    !dear.unwrap_or(true)
+}
+
 fn strip_qualifier(expr: Expr) -> Result<datafusion::common::tree_node::Transformed<Expr>> {
     use datafusion::common::tree_node::Transformed;
     Ok(match expr {
@@ -125,6 +189,10 @@ impl RowFilter for Predicate {
 
     fn wanted(&self) -> &[Wanted] {
         &self.wanted
+    }
+
+    fn then(&self) -> Option<&dyn RowFilter> {
+        self.then.as_deref().map(|then| then as &dyn RowFilter)
     }
 
     fn evaluate(

@@ -238,7 +238,14 @@ pub(super) fn filter_rows(
             rows.len()
         )));
     }
-    let passes: Vec<bool> = verdict.iter().map(|passes| passes == Some(true)).collect();
+    let mut passes: Vec<bool> = verdict.iter().map(|passes| passes == Some(true)).collect();
     rows.retain(&passes);
+    if let Some(next) = filter.then().filter(|_| !rows.is_empty()) {
+        let schema = scan_schema(&table.table, next.columns());
+        let kept = filter_rows(table, rows, next, &schema, measure)?;
+        for (passes, kept) in passes.iter_mut().filter(|passes| **passes).zip(kept) {
+            *passes = kept;
+        }
+    }
     Ok(passes)
 }

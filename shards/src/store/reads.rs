@@ -277,8 +277,12 @@ impl TableStore {
         let measured = |column: &ScanColumn| {
             matches!(column, ScanColumn::Distance | ScanColumn::Score | ScanColumn::Version)
         };
-        if filter.columns().iter().any(measured) {
-            return Ok(Some(first));
+        let mut stage: Option<&dyn RowFilter> = Some(&**filter);
+        while let Some(filter) = stage {
+            if filter.columns().iter().any(measured) {
+                return Ok(Some(first));
+            }
+            stage = filter.then();
         }
         let schema = scan_schema(&self.table, filter.columns());
         match filter_rows(self, &mut within, &**filter, &schema, Measure::None) {

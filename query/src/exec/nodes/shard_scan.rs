@@ -7,7 +7,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, SchemaRef};
+use arrow_select::concat::concat_batches;
 use datafusion::common::Result;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -37,6 +39,9 @@ use crate::exec::scope::{Scope, Stop};
 
 /// Rows of one batch: about a millisecond of work, estimated.
 pub const BATCH_ROWS: usize = 8192;
+
+/// Batches a scan looks at for one that it sends, about a millisecond each.
+const LOOKS_MAX: usize = 32;
 
 /// What a scan is made of.
 #[derive(Clone, Debug)]
@@ -261,6 +266,8 @@ impl Scan {
 
 async fn scan(shard: ShardId, work: Work, outlet: &mut Outlet) -> Result<()> {
     let Work { spec, predicate, stop, batch_rows, rows } = work;
+    // Who wants few rows wants them soon.
+    let promptly = spec.limit.is_some();
     let core = here::core()?;
     // The statement may end before this task notices: its versions must stay until then.
     let _lease = core.lease_of(spec.view);
@@ -271,17 +278,60 @@ async fn scan(shard: ShardId, work: Work, outlet: &mut Outlet) -> Result<()> {
     };
     let opened = core.with_shard(shard, |store| store.open_scan(spec)).map_err(external)?;
     let mut cursor = opened.map_err(&explain)?;
+    let mut small = Small::new(if promptly { 0 } else { batch_rows / 2 });
     loop {
         stop.check().map_err(external)?;
         let next = core.next_batch(shard, &mut cursor, batch_rows).await;
-        let Some(batch) = next.map_err(&explain)? else { return Ok(()) };
-        rows.add(batch.num_rows());
-        if batch.num_rows() > 0 && !outlet.send(batch).await {
+        let next = next.map_err(&explain)?;
+        let is_over = next.is_none();
+        rows.add(next.as_ref().map_or(0, RecordBatch::num_rows));
+        if let Some(batch) = small.add(next)?
+            && !outlet.send(batch).await
+        {
             return Ok(());
         }
-        if outlet.is_closed() {
+        if is_over || outlet.is_closed() {
             return Ok(());
         }
         rt::yield_if_needed().await;
+    }
+}
+
+/// Batches of few rows, as a filter leaves them, on their way to become one: what a batch costs
+/// behind a scan hardly depends on its rows.
+struct Small {
+    waiting: Vec<RecordBatch>,
+    rows: usize,
+    /// Rows that are enough.
+    enough: usize,
+    /// Looks since the first of them.
+    looks: usize,
+}
+
+impl Small {
+    fn new(enough: usize) -> Self {
+        Self { waiting: Vec::new(), rows: 0, enough, looks: 0 }
+    }
+
+    /// Adds a batch; `None` = there are no more. Returns one that is to be sent.
+    fn add(&mut self, batch: Option<RecordBatch>) -> Result<Option<RecordBatch>> {
+        let is_over = batch.is_none();
+        if let Some(batch) = batch.filter(|batch| batch.num_rows() > 0) {
+            self.rows += batch.num_rows();
+            self.waiting.push(batch);
+        }
+        self.looks += usize::from(!self.waiting.is_empty());
+        if !is_over && self.rows < self.enough && self.looks < LOOKS_MAX {
+            return Ok(None);
+        }
+        (self.rows, self.looks) = (0, 0);
+        match self.waiting.len() {
+            0 => Ok(None),
+            1 => Ok(self.waiting.pop()),
+            _ => {
+                let waiting = std::mem::take(&mut self.waiting);
+                Ok(Some(concat_batches(waiting[0].schema_ref(), &waiting)?))
+            }
+        }
     }
 }
