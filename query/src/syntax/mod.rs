@@ -26,6 +26,7 @@
 //! | `sequence` | what does a statement about a sequence say |
 //! | `as_of` | which point in the past does a statement read |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
+//! | `edit` | which parts of documents does an UPDATE change, and how |
 //! | `column_type` | which type does a type name mean |
 //! | `setting` | what does a SET, SHOW or EXPLAIN say |
 //! | `transaction` | what does a statement about the transaction itself say |
@@ -40,6 +41,7 @@ mod column_type;
 mod constraint;
 mod definition;
 mod dialect;
+mod edit;
 mod names;
 mod parse;
 mod pattern;
@@ -62,7 +64,7 @@ pub use sequence::sequence_argument;
 pub use statement::{
     Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateCollection, CreateEdge,
     CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain, Identity,
-    IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Parsed, Rule,
-    SequenceOptions, Setting, Show, Statement, Truncate, Update,
+    IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Operation, Parsed, Rule,
+    SequenceOptions, Setting, Show, Statement, TargetStep, Truncate, Update,
 };
 pub use transaction::Modes;

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, as_of, change, definition, pattern_parse, pipeline, sequence, setting,
+    Parsed, Statement, as_of, change, definition, edit, pattern_parse, pipeline, sequence, setting,
     transaction,
 };
 use crate::error::{Error, Result, code};
@@ -200,6 +200,7 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let words: Vec<String> = tokens.iter().take(3).map(|token| token.token.to_string()).collect();
     let mut tokens = pattern_parse::replace_patterns(tokens)?;
     let overriding = change::take_overriding(&mut tokens);
+    let (tokens, targets) = edit::extract(tokens)?;
     let mut parser = parser_over(tokens);
     let statement = parser
         .parse_statement()
@@ -210,6 +211,7 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     if let Statement::Insert(insert) = &mut statement {
         insert.overriding = overriding;
     }
+    edit::restore(&mut statement, &targets)?;
     Ok(statement)
 }
 
