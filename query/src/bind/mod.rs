@@ -51,6 +51,7 @@
 //! | `pattern` | what does a MATCH pattern mean |
 //! | `pipeline` | what does a QUERY pipeline mean |
 //! | `traversal` | what is handed to `__traverse` |
+//! | `sets` | which functions give several rows, and how do they stand in a FROM list |
 //! | `text_search` | how is text searched in records that are reached, not scanned |
 //! | `define` | which catalog does a CREATE, DROP or TRUNCATE make |
 //! | `define_constraint` | which constraints does a CREATE make |
@@ -74,6 +75,7 @@ mod pipeline;
 mod query;
 mod scope;
 mod select_list;
+mod sets;
 mod statement;
 mod subquery;
 mod text_search;
@@ -85,5 +87,6 @@ pub(crate) use define_constraint::unique_named;
 pub use define_sequence::{called_sequence, default_sequences, names_sequence, sequence_function};
 pub(crate) use engine_function::arguments;
 
+pub use sets::{UNNEST_FUNCTION, Unnesting};
 pub use statement::{bind, bind_check};
 pub use traversal::{TRAVERSE_FUNCTION, Traversal};

@@ -7,6 +7,7 @@
 //! | `casts` | which casts does Arrow not know |
 //! | `params` | how do parameters get into a plan |
 //! | `constant` | which value does an expression without columns have |
+//! | `sets` | how do functions that give several rows become plans |
 //! | `relation` | how do patterns and traversals in a FROM list become plans |
 //! | `graph` | how does a pattern become a plan |
 //! | `expand` | what is following edges, before it is known how |
@@ -23,5 +24,6 @@ mod lookup;
 mod names;
 pub mod params;
 mod relation;
+mod sets;
 
 pub use engine::{Engine, Means};
