@@ -316,7 +316,10 @@ impl RowChange {
                     // All changes of one document read and write it once.
                     let column = place.column;
                     let mut edits = vec![(place, value)];
-                    let same = |next: &(Place, _)| matches!(&next.0, Place::Path(next) if next.column == column);
+                    let same = |(next, _): &(Place, _)| match next {
+                        Place::Path(next) => next.column == column,
+                        Place::Column(..) => false,
+                    };
                     while let Some((Place::Path(place), value)) = places.next_if(same) {
                         edits.push((place, value));
                     }

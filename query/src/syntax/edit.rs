@@ -72,7 +72,12 @@ pub(super) struct Target {
 ///
 /// **Errors**: 42601 for a clause without a path, 0A000 for an index that is no number.
 pub(super) fn extract(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Vec<Target>)> {
-    let Some(start) = first_clause(&tokens) else { return Ok((tokens, Vec::new())) };
+    let Some(start) = first_clause(&tokens) else {
+        return match unfinished(&tokens) {
+            Some((end, expected)) => Err(syntax_error(&tokens, end, expected)),
+            None => Ok((tokens, Vec::new())),
+        };
+    };
     let mut reader =
         Reader { tokens: &tokens, next: start, out: Vec::new(), targets: Vec::new(), rich: false };
     reader.clauses()?;
@@ -127,6 +132,19 @@ fn first_clause(tokens: &[TokenWithSpan]) -> Option<usize> {
         }
         _ => None,
     }
+}
+
+/// Where the first clause of an UPDATE that has none goes wrong, and what was expected there.
+fn unfinished(tokens: &[TokenWithSpan]) -> Option<(usize, &'static str)> {
+    if word(tokens.first()).as_deref() != Some("UPDATE") {
+        return None;
+    }
+    let mut outside = outside(tokens, 2);
+    outside.find_map(|at| match clause_words(tokens, at)? {
+        (Operation::Set, _) => None,
+        (Operation::Unset, next) => Some((path_end(tokens, next)?, "the end of the path")),
+        (_, next) => Some((path_end(tokens, next)?, "= and a value")),
+    })
 }
 
 /// The tokens from one on that are outside of brackets.

@@ -217,8 +217,8 @@ impl Parser {
             };
             // Each operator is a level of the tree.
             self.go_deeper()?;
-            self.next += 1;
             let left_value = Box::new(self.value(left)?);
+            self.next += 1;
             let right = self.product()?;
             left = Node::Arithmetic(operator, left_value, Box::new(self.value(right)?));
         }
@@ -237,8 +237,8 @@ impl Parser {
                 _ => break,
             };
             self.go_deeper()?;
-            self.next += 1;
             let left_value = Box::new(self.value(left)?);
+            self.next += 1;
             let right = self.signed()?;
             left = Node::Arithmetic(operator, left_value, Box::new(self.value(right)?));
         }
