@@ -269,7 +269,8 @@ pub(super) fn path_argument<'f>(name: &str, function: &'f Function) -> Option<&'
 pub(super) fn check_path(path: &Expr) -> Result<()> {
     let Expr::Value(value) = path else { return Ok(()) };
     let Value::SingleQuotedString(text) = &value.value else { return Ok(()) };
-    check(text).map_err(|(error, place)| {
+    check(text).map_err(|refusal| {
+        let (error, place) = *refusal;
         let start = crate::syntax::position_of(value.span);
         // Quotes inside the text are written twice: the place is not known.
         let place = if start > 0 && !text.contains('\'') { start + place } else { start };

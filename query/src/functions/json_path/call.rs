@@ -163,7 +163,7 @@ fn each<T>(
         let path = match &paths.constant {
             Some(path) => path,
             None => {
-                parsed = parse(text).map_err(|(error, _)| external(error))?;
+                parsed = parse(text).map_err(|refusal| external(refusal.0))?;
                 &parsed
             }
         };
@@ -209,7 +209,7 @@ impl Paths {
         }
         let texts = cast(&call.args[1], &DataType::Utf8)?.as_string::<i32>().clone();
         let constant = match texts.len() == 1 && texts.is_valid(0) {
-            true => Some(parse(texts.value(0)).map_err(|(error, _)| external(error))?),
+            true => Some(parse(texts.value(0)).map_err(|refusal| external(refusal.0))?),
             false => None,
         };
         Ok(Self { texts: Some(texts), constant })

@@ -26,13 +26,13 @@ const OTHER_METHODS: &[&str] = &[
 ];
 
 /// An error and where in the path it is, in characters from 1.
-pub(crate) type Refusal = (Error, usize);
+pub(crate) type Refusal = Box<(Error, usize)>;
 
 /// Returns the error for a path that cannot be read.
 pub(super) fn refuse(detail: &str, place: usize) -> Refusal {
     let error = Error::new(code::SYNTAX_ERROR, format!("syntax error in a JSON path: {detail}"))
         .with_detail(format!("It is at character {place} of the path."));
-    (error, place)
+    Box::new((error, place))
 }
 
 /// Checks a path.
@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str) -> Result<JsonPath, Refusal> {
     if text.len() > JSON_PATH_BYTES_MAX {
         let error = Error::new(code::PROGRAM_LIMIT, "a JSON path is too long")
             .with_detail(format!("The limit json_path_bytes_max is {JSON_PATH_BYTES_MAX}."));
-        return Err((error, 1));
+        return Err(Box::new((error, 1)));
     }
     let tokens = tokens(text)?;
     let end = text.chars().count() + 1;
@@ -186,7 +186,8 @@ impl Parser {
         }
         if let Some(flag) = flags.chars().find(|flag| !"ismq".contains(*flag)) {
             let thing = format!("the flag \"{flag}\" of like_regex");
-            return Err((Error::unsupported(thing).with_hint("Flags are i, s, m and q."), place));
+            let error = Error::unsupported(thing).with_hint("Flags are i, s, m and q.");
+            return Err(Box::new((error, place)));
         }
         let pattern = if flags.contains('q') { regex::escape(&pattern) } else { pattern };
         RegexBuilder::new(&pattern)
@@ -202,7 +203,7 @@ impl Parser {
                 let reason = last.strip_prefix("error: ").unwrap_or(last).to_owned();
                 let message = "invalid regular expression in a JSON path";
                 let error = Error::new(code::REGULAR_EXPRESSION, message).with_detail(reason);
-                (error, place)
+                Box::new((error, place))
             })
     }
 
@@ -426,7 +427,7 @@ impl Parser {
         if self.depth == JSON_PATH_DEPTH_MAX {
             let error = Error::new(code::STATEMENT_TOO_COMPLEX, "a JSON path is nested too deeply")
                 .with_detail(format!("The limit json_path_depth_max is {JSON_PATH_DEPTH_MAX}."));
-            return Err((error, self.place()));
+            return Err(Box::new((error, self.place())));
         }
         self.depth += 1;
         Ok(())
@@ -477,14 +478,12 @@ impl Parser {
 }
 
 fn no_method(name: &str, place: usize) -> Refusal {
-    let thing = format!("the method {name}() of a JSON path");
     if OTHER_METHODS.contains(&name) {
-        return (
-            Error::unsupported(thing).with_hint("Use double(), or a cast of the result."),
-            place,
-        );
+        let error = Error::unsupported(format!("the method {name}() of a JSON path"))
+            .with_hint("Use double(), or a cast of the result.");
+        return Box::new((error, place));
     }
     let names = Method::ALL.iter().map(|(name, _)| *name);
-    let (error, place) = refuse(&format!("there is no method {name}()"), place);
-    (error.with_suggestion(suggest::nearest(name, names)), place)
+    let (error, place) = *refuse(&format!("there is no method {name}()"), place);
+    Box::new((error.with_suggestion(suggest::nearest(name, names)), place))
 }

@@ -11,7 +11,7 @@ use super::parse::{check, parse};
 fn find(document: &Json, path: &str, variables: Option<&Json>) -> Result<Vec<Json>, String> {
     let bytes = document::from_json(document).expect("a document");
     let variables = variables.map(|json| document::from_json(json).expect("a document"));
-    let path = parse(path).map_err(|(error, place)| format!("{} at {place}", error.code))?;
+    let path = parse(path).map_err(|refusal| format!("{} at {}", refusal.0.code, refusal.1))?;
     let mut budget = Budget::default();
     let root = VariantRef::open(&bytes).expect("a document");
     let variables = variables.as_ref().and_then(|bytes| VariantRef::open(bytes));
@@ -186,7 +186,7 @@ fn wrong_paths_are_refused_where_they_are_wrong() {
         ("$ $", 3),
         ("$.é.a ^", 7),
     ] {
-        let (error, found) = check(path).expect_err(path);
+        let (error, found) = *check(path).expect_err(path);
         assert_eq!((error.code, found), ("42601", place), "{path}: {error:?}");
     }
     let hint = check("$.a.flor()").expect_err("no such method").0.hint;
