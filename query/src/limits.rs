@@ -38,6 +38,9 @@ pub const NAME_BYTES_MAX: usize = 63;
 /// Columns of a table. A row carries a null bit and an offset for each.
 pub const COLUMNS_MAX: usize = 1_600;
 
+/// Changes of one UPDATE. Each is a column of the query that reads what is changed.
+pub const ASSIGNMENTS_MAX: usize = 1_600;
+
 /// Columns of an ordered index or a primary key, as PostgreSQL.
 pub const INDEX_COLUMNS_MAX: usize = 32;
 

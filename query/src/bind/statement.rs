@@ -1,5 +1,6 @@
 //! What does a whole statement mean?
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::build;
 use super::query::Binder;
 use super::scope::{Relation, Scope};
 use crate::error::{Error, Result, code};
+use crate::limits::ASSIGNMENTS_MAX;
 use crate::suggest;
 use crate::syntax::{
     Assignment, Delete, Explain, Insert, InsertSource, Name, OnConflict, Operation, Show,
@@ -173,7 +175,14 @@ impl Binder<'_> {
         assignments: &mut [Assignment],
         scope: &Scope<'_>,
     ) -> Result<()> {
-        let mut seen: Vec<Vec<String>> = Vec::new();
+        if assignments.len() > ASSIGNMENTS_MAX {
+            return Err(Error::new(
+                code::PROGRAM_LIMIT,
+                "there are too many changes in one UPDATE",
+            )
+            .with_detail(format!("The limit assignments_max is {ASSIGNMENTS_MAX}.")));
+        }
+        let mut seen: BTreeSet<Vec<String>> = BTreeSet::new();
         for assignment in assignments {
             check_target(table, assignment)?;
             over_column(table, assignment, scope)?;
@@ -189,7 +198,7 @@ impl Binder<'_> {
                 .at(assignment.target.position));
             }
             if sets {
-                seen.push(path);
+                seen.insert(path);
             }
             if let Some(value) = &mut assignment.value {
                 self.bind_expr(value, scope)?;

@@ -3,6 +3,7 @@
 //! A JSON value is a binary Variant in a BinaryView column. A path is given as further arguments:
 //! a text names a field, a number an element (-1 is the last). What is not there is null.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -314,12 +315,30 @@ fn contains(call: &Call) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-/// Whether a text is the name of a field, an element of an array, or the document itself.
-fn has(document: &VariantRef<'_>, key: &str) -> bool {
-    match document.kind() {
-        DocumentKind::Object => document.field(key).is_some(),
-        DocumentKind::List => document.elements().iter().any(|item| item.as_str() == Some(key)),
-        _ => document.as_str() == Some(key),
+/// The texts that `?` finds in a document.
+enum Keys<'a> {
+    /// The names of an object's fields.
+    Fields(VariantRef<'a>),
+    /// The strings of an array, or the document itself.
+    Texts(BTreeSet<&'a str>),
+}
+
+impl<'a> Keys<'a> {
+    fn of(document: VariantRef<'a>) -> Self {
+        match document.kind() {
+            DocumentKind::Object => Self::Fields(document),
+            DocumentKind::List => {
+                Self::Texts(document.elements().iter().filter_map(VariantRef::as_str).collect())
+            }
+            _ => Self::Texts(document.as_str().into_iter().collect()),
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        match self {
+            Self::Fields(object) => object.field(key).is_some(),
+            Self::Texts(texts) => texts.contains(key),
+        }
     }
 }
 
@@ -331,7 +350,7 @@ fn has_key(call: &Call) -> Result<ArrayRef> {
     for row in 0..call.rows {
         let key = (!call.is_null(1, row)).then(|| keys.value(call.at(1, row)));
         out.append_option(match (documents.at(row), key) {
-            (Some(document), Some(key)) => Some(has(&document, key)),
+            (Some(document), Some(key)) => Some(Keys::of(document).has(key)),
             _ => None,
         });
     }
@@ -339,19 +358,19 @@ fn has_key(call: &Call) -> Result<ArrayRef> {
 }
 
 fn has_any_key(call: &Call) -> Result<ArrayRef> {
-    has_keys(call, |document, keys| keys.iter().any(|key| has(document, key)))
+    has_keys(call, |found, keys| keys.iter().any(|key| found.has(key)))
 }
 
 fn has_all_keys(call: &Call) -> Result<ArrayRef> {
-    has_keys(call, |document, keys| keys.iter().all(|key| has(document, key)))
+    has_keys(call, |found, keys| keys.iter().all(|key| found.has(key)))
 }
 
-fn has_keys(call: &Call, holds: fn(&VariantRef<'_>, &[&str]) -> bool) -> Result<ArrayRef> {
+fn has_keys(call: &Call, holds: fn(&Keys<'_>, &[&str]) -> bool) -> Result<ArrayRef> {
     let (documents, lists) = (Documents::open(call, 0)?, TextLists::open(call, 1)?);
     let mut out = BooleanBuilder::with_capacity(call.rows);
     for row in 0..call.rows {
         out.append_option(match (documents.at(row), lists.at(row)) {
-            (Some(document), Some(keys)) => Some(holds(&document, &keys)),
+            (Some(document), Some(keys)) => Some(holds(&Keys::of(document), &keys)),
             _ => None,
         });
     }

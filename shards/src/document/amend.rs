@@ -5,6 +5,7 @@
 //! nowhere changes nothing.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::encode::encode_tree;
@@ -107,10 +108,11 @@ pub fn delete_path(bytes: &[u8], path: &[&str]) -> Result<Arc<[u8]>, Error> {
 /// **Errors**: `InvalidValue` for a document without fields and elements.
 pub fn delete_keys(bytes: &[u8], keys: &[&str]) -> Result<Arc<[u8]>, Error> {
     let mut root = tree_of(bytes);
+    let keys: BTreeSet<&str> = keys.iter().copied().collect();
     match &mut root {
-        Tree::Object(fields) => fields.retain(|(name, _)| !keys.contains(&name.as_ref())),
+        Tree::Object(fields) => fields.retain(|(name, _)| !keys.contains(name.as_ref())),
         Tree::List(items) => items.retain(|item| match item {
-            Tree::Text(text) => !keys.contains(&text.as_ref()),
+            Tree::Text(text) => !keys.contains(text.as_ref()),
             _ => true,
         }),
         _ => return Err(scalar("cannot delete from scalar")),

@@ -10,6 +10,10 @@ use super::tree::Tree;
 use super::view::{PathStep, tree_of};
 use crate::error::Error;
 
+/// Most members looked at on the ways of all changes of one document: some seconds of work
+/// (estimate). A document of 15 MiB has a few million.
+const MEMBERS_MAX: usize = 50_000_000;
+
 /// One change to a document.
 #[derive(Clone, Debug)]
 pub struct Change<'a> {
@@ -44,12 +48,14 @@ pub enum Edit<'a> {
 ///
 /// **Errors**: `InvalidValue` when a path leads through something else, an index is outside its
 /// array, there is no array or number where one is wanted, a number is out of range, or the result
-/// is above the limits.
+/// is above the limits; `TooLarge` for many changes of a large document.
 /// **Cost**: the document is read and written once, whatever the number of changes.
 pub fn change(bytes: &[u8], changes: &[Change<'_>]) -> Result<Arc<[u8]>, Error> {
     let mut root = tree_of(bytes);
+    let mut left = MEMBERS_MAX;
     for change in changes {
         let path = change.path;
+        spend(width(&root, path), &mut left)?;
         match change.edit {
             Edit::Set(value) => *place(&mut root, path)? = tree_of(value),
             Edit::Unset => unset(&mut root, path),
@@ -74,6 +80,36 @@ pub fn change(bytes: &[u8], changes: &[Change<'_>]) -> Result<Arc<[u8]>, Error> 
         }
     }
     encode_tree(root)
+}
+
+/// How many members the objects and arrays along a path have, that at its end among them.
+fn width(root: &Tree<'_>, path: &[PathStep]) -> usize {
+    let mut at = root;
+    let mut width = 0;
+    for step in path {
+        let next = match (step, at) {
+            (PathStep::Field(name), Tree::Object(fields)) => {
+                width += fields.len();
+                fields.iter().find(|(field, _)| **field == **name).map(|(_, field)| field)
+            }
+            (PathStep::Index(index), Tree::List(items)) => {
+                position_of(*index, items.len()).and_then(|position| items.get(position))
+            }
+            _ => None,
+        };
+        match next {
+            Some(next) => at = next,
+            None => return width,
+        }
+    }
+    width + if let Tree::List(items) = at { items.len() } else { 0 }
+}
+
+fn spend(members: usize, left: &mut usize) -> Result<(), Error> {
+    *left = left.checked_sub(members).ok_or_else(|| {
+        Error::TooLarge("there are too many changes of one large document".into())
+    })?;
+    Ok(())
 }
 
 fn keyed(value: &[u8]) -> (Tree<'_>, Vec<u8>) {

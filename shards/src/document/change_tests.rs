@@ -320,6 +320,16 @@ fn errors_name_the_path() {
 }
 
 #[test]
+fn the_work_of_many_changes_is_bounded() {
+    let wide = encoded(&json!((0..100_000).collect::<Vec<_>>()));
+    let one = encoded(&json!(-1));
+    let change_of = |count| vec![Change { path: &[], edit: Edit::AddToSet(&one) }; count];
+    let error = change(&wide, &change_of(501)).expect_err("too much work");
+    assert!(matches!(error, Error::TooLarge(_)), "{error}");
+    assert!(change(&wide, &change_of(3)).is_ok());
+}
+
+#[test]
 fn values_cannot_be_put_too_deep() {
     let mut deep = json!(1);
     for _ in 0..100 {
