@@ -38,6 +38,9 @@ pub const NAME_BYTES_MAX: usize = 63;
 /// Columns of a table. A row carries a null bit and an offset for each.
 pub const COLUMNS_MAX: usize = 1_600;
 
+/// Changes of one UPDATE. Each is a column of the query that reads what is changed.
+pub const ASSIGNMENTS_MAX: usize = 1_600;
+
 /// Columns of an ordered index or a primary key, as PostgreSQL.
 pub const INDEX_COLUMNS_MAX: usize = 32;
 
@@ -77,6 +80,22 @@ pub const PATTERN_NODES_MAX: usize = 32;
 
 /// Clauses of one pipeline. SIMILAR TO and TRAVERSE each add a level to the plan.
 pub const STAGES_MAX: usize = 64;
+
+/// Bytes of a JSON path. It is read for each call, and kept while the call runs.
+pub const JSON_PATH_BYTES_MAX: usize = 64 * 1024;
+
+/// Brackets, signs and operators of a JSON path inside each other: reading and evaluating recurse.
+pub const JSON_PATH_DEPTH_MAX: usize = 64;
+
+/// Bytes of the compiled form of a regular expression in a JSON path.
+pub const JSON_PATH_REGEX_BYTES_MAX: usize = 1024 * 1024;
+
+/// Values that a JSON path finds in one document, also on the way. Each takes about 100 bytes.
+pub const JSON_PATH_ITEMS_MAX: usize = 1_000_000;
+
+/// Values that the JSON path of a call looks at in all documents of a batch (8,192 rows): some
+/// seconds of work (estimate), in which a statement cannot be cancelled.
+pub const JSON_PATH_STEPS_MAX: usize = 50_000_000;
 
 /// Transactions that wait for their clients' next requests, per core. Each keeps a snapshot, and
 /// with it the versions of records that were current then.

@@ -55,7 +55,7 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// Binds sort keys. A JSON key becomes two, unless the sort must keep its number of keys.
+    /// Binds sort keys. JSON is sorted by keys of its own.
     pub(super) fn bind_order(
         &mut self,
         keys: &mut Vec<OrderByExpr>,
@@ -64,10 +64,9 @@ impl Binder<'_> {
         let mut bound = Vec::with_capacity(keys.len());
         for mut key in std::mem::take(keys) {
             if self.bind_expr(&mut key.expr, scope)? {
-                bound.extend(json::sort_keys(&key));
-            } else {
-                bound.push(key);
+                json::sort_key(&mut key);
             }
+            bound.push(key);
         }
         *keys = bound;
         Ok(())
@@ -248,10 +247,27 @@ impl Binder<'_> {
                 self.bind_condition(right, scope)?;
                 Ok(false)
             }
-            BinaryOperator::Arrow | BinaryOperator::HashArrow => {
+            BinaryOperator::Arrow | BinaryOperator::HashArrow | BinaryOperator::HashMinus => {
                 self.bind_expr(left, scope)?;
                 self.bind_expr(right, scope)?;
                 Ok(true)
+            }
+            BinaryOperator::StringConcat => {
+                let left = self.bind_expr(left, scope)?;
+                Ok(self.bind_expr(right, scope)? && left)
+            }
+            // A JSON value without a field, or less a number.
+            BinaryOperator::Minus => {
+                let json = self.bind_expr(left, scope)?;
+                self.bind_expr(right, scope)?;
+                let names = matches!(right.as_ref(), Expr::Array(_));
+                Ok(json && (names || kind_of(right) == Some(Wanted::Text)))
+            }
+            BinaryOperator::AtQuestion | BinaryOperator::AtAt => {
+                self.bind_expr(left, scope)?;
+                self.bind_expr(right, scope)?;
+                json::check_path(right)?;
+                Ok(false)
             }
             BinaryOperator::PGRegexMatch
             | BinaryOperator::PGRegexIMatch
@@ -360,6 +376,13 @@ impl Binder<'_> {
         lower_name(function);
         let json = self.bind_arguments(function, scope)?;
         self.bind_clauses(function, scope)?;
+        if matches!(json::twin(&name).as_ref(), "json_agg" | "json_object_agg") {
+            check_aggregate(function, &name).map_err(|error| error.at(at))?;
+            return Ok(json::aggregate(expr, &name));
+        }
+        if let Some(path) = json::path_argument(&name, function) {
+            json::check_path(path)?;
+        }
         if json.contains(&true) && needs_order(&name) {
             return Err(Error::new(
                 code::UNDEFINED_FUNCTION,
@@ -380,17 +403,6 @@ impl Binder<'_> {
             return Ok(false);
         }
         let json_first = json.first() == Some(&true);
-        let stays_json = matches!(
-            name.as_str(),
-            "json_get"
-                | "json_get_path"
-                | "to_json"
-                | "to_jsonb"
-                | "json_parse"
-                | "parse_json"
-                | "json_extract_path"
-                | "jsonb_extract_path"
-        );
         let passes = matches!(
             name.as_str(),
             "coalesce"
@@ -403,11 +415,12 @@ impl Binder<'_> {
                 | "any_value"
         );
         let wrapped = wanted_by(&name, &arguments(function)).is_some();
-        Ok(stays_json || (passes && json_first && !wrapped))
+        Ok(json::gives_json(&name) || (passes && json_first && !wrapped))
     }
 
     fn bind_arguments(&mut self, function: &mut Function, scope: &Scope<'_>) -> Result<Vec<bool>> {
         let mut json = Vec::new();
+        let takes_rows = json::takes_rows(&function_name(function));
         match &mut function.args {
             FunctionArguments::None => {}
             FunctionArguments::Subquery(query) => {
@@ -419,6 +432,10 @@ impl Binder<'_> {
                     | FunctionArg::ExprNamed { arg, .. }
                     | FunctionArg::Unnamed(arg)) = arg;
                     json.push(match arg {
+                        FunctionArgExpr::Expr(expr) if takes_rows && scope.is_row(expr) => {
+                            *expr = scope.row(expr)?;
+                            self.bind_expr(expr, scope)?
+                        }
                         FunctionArgExpr::Expr(expr) => self.bind_expr(expr, scope)?,
                         _ => false,
                     });
@@ -471,6 +488,18 @@ impl Binder<'_> {
             if let (FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)), true) = (arg, *json) {
                 wrap(expr, wanted);
             }
+        }
+    }
+}
+
+/// The number of arguments that a JSON aggregate takes.
+fn check_aggregate(function: &Function, name: &str) -> Result<()> {
+    let wanted = if name.ends_with("object_agg") { 2 } else { 1 };
+    match arguments(function).len() == wanted {
+        true => Ok(()),
+        false => {
+            let message = format!("function {name}() takes {wanted} arguments");
+            Err(Error::new(code::UNDEFINED_FUNCTION, message))
         }
     }
 }

@@ -8,22 +8,60 @@ use datafusion::sql::sqlparser::ast::{
 use super::path::lowered;
 use super::query::Binder;
 use super::scope::{Relation, Scope, ScopeColumn};
+use super::sets::{UNNEST_FUNCTION, join_of_set, joined, set_call};
 use super::{build, pattern};
 use crate::error::{Error, Result, code};
 use crate::syntax::{MATCH_FUNCTION, Name, Pattern, name_of, single_name};
 
 impl Binder<'_> {
     /// Binds a FROM list and adds its relations to `scope`. Conditions that belong to WHERE, such
-    /// as the properties of patterns, are added to `filters`, not yet bound.
+    /// as the properties of patterns, are added to `filters`, not yet bound. Items before a
+    /// function that gives rows become part of it.
     pub(super) fn bind_from<'p>(
         &mut self,
-        from: &mut [TableWithJoins],
+        from: &mut Vec<TableWithJoins>,
         scope: &mut Scope<'p>,
         filters: &mut Vec<Expr>,
     ) -> Result<()> {
-        for item in from {
-            self.bind_joined(item, scope, filters)?;
+        let mut bound = Vec::with_capacity(from.len());
+        for item in std::mem::take(from) {
+            self.bind_item(item, &mut bound, scope, filters)?;
         }
+        *from = bound;
+        Ok(())
+    }
+
+    /// Binds one item after those that are bound.
+    fn bind_item<'p>(
+        &mut self,
+        item: TableWithJoins,
+        bound: &mut Vec<TableWithJoins>,
+        scope: &mut Scope<'p>,
+        filters: &mut Vec<Expr>,
+    ) -> Result<()> {
+        let first = scope.relations.len();
+        let TableWithJoins { mut relation, joins } = item;
+        let mut current = match set_call(&relation)? {
+            Some(call) => self.bind_rows(call, joined(std::mem::take(bound)), false, scope)?,
+            None => {
+                self.bind_factor(&mut relation, scope, filters)?;
+                build::from_item(relation)
+            }
+        };
+        for mut join in joins {
+            let Some(call) = set_call(&join.relation)? else {
+                self.bind_join(&mut join, first, scope, filters)?;
+                current.joins.push(join);
+                continue;
+            };
+            let (outer, condition) = join_of_set(&join)?;
+            // The function may see the items before this one.
+            let mut left = std::mem::take(bound);
+            left.push(current);
+            current = self.bind_rows(call, joined(left), outer, scope)?;
+            filters.extend(condition);
+        }
+        bound.push(current);
         Ok(())
     }
 
@@ -33,10 +71,11 @@ impl Binder<'_> {
         scope: &mut Scope<'p>,
         filters: &mut Vec<Expr>,
     ) -> Result<()> {
-        let first = scope.relations.len();
-        self.bind_factor(&mut item.relation, scope, filters)?;
-        for join in &mut item.joins {
-            self.bind_join(join, first, scope, filters)?;
+        let mut bound = Vec::with_capacity(1);
+        let nothing = build::from_item(build::table("", None));
+        self.bind_item(std::mem::replace(item, nothing), &mut bound, scope, filters)?;
+        if let Some(whole) = joined(bound) {
+            *item = whole;
         }
         Ok(())
     }
@@ -102,6 +141,10 @@ impl Binder<'_> {
         scope: &mut Scope<'p>,
         filters: &mut Vec<Expr>,
     ) -> Result<()> {
+        if set_call(factor)?.is_some() {
+            return Err(Error::unsupported("a function that gives rows here")
+                .with_hint("Put it into the FROM list of a SELECT."));
+        }
         match factor {
             TableFactor::Table { args: None, sample: None, version: None, .. } => {
                 self.bind_table(factor, scope)
@@ -110,6 +153,10 @@ impl Binder<'_> {
                 if name.to_string() == MATCH_FUNCTION {
                     let pattern = Pattern::decode(marker_text(&args.args)?)?;
                     return self.bind_pattern(factor, pattern, scope, filters);
+                }
+                if name.to_string().contains(UNNEST_FUNCTION) {
+                    let message = format!("function {UNNEST_FUNCTION}() does not exist");
+                    return Err(Error::new(code::UNDEFINED_FUNCTION, message));
                 }
                 let relation = Relation::unknown(
                     alias_name(alias.as_ref())
@@ -140,14 +187,6 @@ impl Binder<'_> {
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 self.bind_joined(table_with_joins, scope, filters)
-            }
-            TableFactor::UNNEST { alias, array_exprs, .. } => {
-                for expr in array_exprs {
-                    self.bind_expr(expr, scope)?;
-                }
-                let relation = Relation::unknown(alias_name(alias.as_ref()));
-                lower_alias(alias);
-                scope.add(relation, 0)
             }
             TableFactor::Table { sample: Some(_), .. } => {
                 Err(Error::unsupported("TABLESAMPLE").with_hint("Use ORDER BY random() LIMIT n."))

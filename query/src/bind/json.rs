@@ -3,9 +3,18 @@
 //! The planner's operators unwrap JSON for `=`, `<`, `+` and the like by the type of the other
 //! side. Here the places are handled that are not operators.
 
-use datafusion::sql::sqlparser::ast::{Expr, OrderByExpr, UnaryOperator, Value};
+use std::borrow::Cow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OrderByExpr, UnaryOperator,
+    Value,
+};
 
 use super::build;
+use super::engine_function::arguments;
+use crate::error::Result;
+use crate::functions::json_path::check;
+use crate::functions::{OBJECT_OF_PAIRS, SORT_KEY};
 
 /// A type a JSON value can be read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,12 +167,113 @@ pub(super) fn wrap(expr: &mut Expr, wanted: Wanted) {
     *expr = build::call(name, vec![inner]);
 }
 
-/// Sort keys for a JSON value: numbers first, then texts, then everything else.
-pub(super) fn sort_keys(key: &OrderByExpr) -> [OrderByExpr; 2] {
-    let part = |wanted| {
-        let mut part = key.clone();
-        wrap(&mut part.expr, wanted);
-        part
+/// Makes the sort key for a JSON value one that compares as JSON values do.
+pub(super) fn sort_key(key: &mut OrderByExpr) {
+    let inner = std::mem::replace(&mut key.expr, build::literal(Value::Null));
+    key.expr = build::call(SORT_KEY, vec![inner]);
+}
+
+/// Functions that give JSON whatever they are given. The `jsonb_` twins are not listed.
+const JSON_FUNCTIONS: &[&str] = &[
+    "json_agg",
+    "json_build_array",
+    "json_build_object",
+    "json_concat",
+    "json_delete",
+    "json_delete_keys",
+    "json_delete_path",
+    "json_extract_path",
+    "json_get",
+    "json_get_path",
+    "json_insert",
+    "json_object_agg",
+    "json_object_of_pairs",
+    "json_parse",
+    "json_path_query_array",
+    "json_path_query_first",
+    "json_set",
+    "json_strip_nulls",
+    "parse_json",
+    "row_to_json",
+    "to_json",
+    "to_jsonb",
+];
+
+/// Functions whose arguments may be the alias of a table: all of its row as one JSON value.
+const ROW_FUNCTIONS: &[&str] = &[
+    "json_agg",
+    "json_build_array",
+    "json_build_object",
+    "json_object_agg",
+    "json_pretty",
+    "json_strip_nulls",
+    "row_to_json",
+    "to_json",
+    "to_jsonb",
+];
+
+/// Returns whether the function gives JSON whatever it is given.
+pub(super) fn gives_json(function: &str) -> bool {
+    JSON_FUNCTIONS.contains(&twin(function).as_ref())
+}
+
+/// Returns whether the function takes the alias of a table.
+pub(super) fn takes_rows(function: &str) -> bool {
+    ROW_FUNCTIONS.contains(&twin(function).as_ref())
+}
+
+/// The `json_` name of a function whose name begins with `jsonb_`.
+pub(super) fn twin(function: &str) -> Cow<'_, str> {
+    match function.strip_prefix("jsonb_") {
+        Some(rest) => Cow::Owned(format!("json_{rest}")),
+        None => Cow::Borrowed(function),
+    }
+}
+
+/// Writes a JSON aggregate as a list that becomes JSON. Returns whether it was one.
+pub(super) fn aggregate(expr: &mut Expr, name: &str) -> bool {
+    let Expr::Function(function) = expr else { return false };
+    let outer = match twin(name).as_ref() {
+        "json_agg" => "to_json",
+        "json_object_agg" => OBJECT_OF_PAIRS,
+        _ => return false,
     };
-    [part(Wanted::Number), part(Wanted::Text)]
+    if outer == OBJECT_OF_PAIRS
+        && let FunctionArguments::List(list) = &mut function.args
+        && let [
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(name)),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)),
+        ] = list.args.as_slice()
+    {
+        let fields = vec![build::text("k"), name.clone(), build::text("v"), value.clone()];
+        let pair = build::call("named_struct", fields);
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(pair))];
+    }
+    function.name = build::object("array_agg");
+    let list = std::mem::replace(expr, build::literal(Value::Null));
+    *expr = build::call(outer, vec![list]);
+    true
+}
+
+/// Returns the path among the arguments of a function of SQL/JSON.
+pub(super) fn path_argument<'f>(name: &str, function: &'f Function) -> Option<&'f Expr> {
+    if !twin(name).starts_with("json_path_") {
+        return None;
+    }
+    arguments(function).get(1).copied()
+}
+
+/// Reads a path that is written as a text, so that its errors have a position.
+///
+/// **Errors**: 42601 at the place within the text.
+pub(super) fn check_path(path: &Expr) -> Result<()> {
+    let Expr::Value(value) = path else { return Ok(()) };
+    let Value::SingleQuotedString(text) = &value.value else { return Ok(()) };
+    check(text).map_err(|refusal| {
+        let (error, place) = *refusal;
+        let start = crate::syntax::position_of(value.span);
+        // Quotes inside the text are written twice: the place is not known.
+        let place = if start > 0 && !text.contains('\'') { start + place } else { start };
+        error.at(place)
+    })
 }

@@ -52,6 +52,7 @@
 //! | `pattern` | what does a MATCH pattern mean |
 //! | `pipeline` | what does a QUERY pipeline mean |
 //! | `traversal` | what is handed to `__traverse` |
+//! | `sets` | which functions give several rows, and how do they stand in a FROM list |
 //! | `text_search` | how is text searched in records that are reached, not scanned |
 //! | `alter` | which catalog does an ALTER TABLE make |
 //! | `alter_rename` | what has another name after a RENAME |
@@ -82,6 +83,7 @@ mod pipeline;
 mod query;
 mod scope;
 mod select_list;
+mod sets;
 mod statement;
 mod subquery;
 mod text_search;
@@ -96,5 +98,6 @@ pub use define_sequence::{called_sequence, default_sequences, names_sequence, se
 pub(crate) use engine_function::arguments;
 
 pub use merge::{merge_select, merge_widths};
+pub use sets::{UNNEST_FUNCTION, Unnesting};
 pub use statement::{bind, bind_check};
 pub use traversal::{TRAVERSE_FUNCTION, Traversal};

@@ -148,6 +148,10 @@ impl Binder<'_> {
                 json: true,
                 rest: names.to_vec(),
             },
+            Found::Value { relation, column, json } => {
+                let expr = build::column(Some(&relation), &column);
+                Target { expr, json, rest: rest.to_vec() }
+            }
             Found::Alias { expr, json } => Target { expr: *expr, json, rest: rest.to_vec() },
             Found::Unknown => {
                 let idents = names.iter().map(|name| build::ident(&name.text)).collect::<Vec<_>>();
@@ -170,6 +174,12 @@ fn column_of(relation: &Relation, column: &Name, rest: &[Name]) -> Result<Target
             json: known.json,
             rest: rest.to_vec(),
         });
+    }
+    if let Some(value) = relation.value_column().filter(|value| value.json) {
+        let mut path = vec![column.clone()];
+        path.extend_from_slice(rest);
+        let expr = build::column(alias, &value.name);
+        return Ok(Target { expr, json: true, rest: path });
     }
     if relation.is_open() {
         let mut path = vec![column.clone()];

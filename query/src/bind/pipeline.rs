@@ -85,10 +85,10 @@ impl Binder<'_> {
                 && flow.wants_score
                 && let Some(joined) = text_search::join(search, &flow.scope)
             {
-                let mut item = build::from_item(joined.relation);
+                let mut item = vec![build::from_item(joined.relation)];
                 let mut none = Vec::new();
-                self.bind_from(std::slice::from_mut(&mut item), &mut flow.scope, &mut none)?;
-                flow.from.push(item);
+                self.bind_from(&mut item, &mut flow.scope, &mut none)?;
+                flow.from.append(&mut item);
                 conditions.push(joined.condition);
                 flow.scope.searched = Some(joined.alias);
             }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind,
-    Query, Select, SelectItem, SetExpr, With,
+    Query, Select, SelectItem, SetExpr, Value, With,
 };
 use pieskieo_shards::catalog::{Catalog, Table};
 
 use super::from::rename;
 use super::path::lowered;
 use super::scope::{Relation, Scope, ScopeColumn};
-use super::{build, engine_function, text_search};
+use super::{build, engine_function, sets, text_search};
 use crate::error::{Error, Result, code};
 use crate::suggest;
 use crate::syntax::{Name, name_of};
@@ -109,9 +109,8 @@ impl<'c> Binder<'c> {
             body => {
                 let columns = self.bind_set(body, parent)?;
                 let scope = output_scope(&columns);
-                for key in &mut order {
-                    self.bind_expr(&mut key.expr, &scope)?;
-                }
+                name_json(&mut order, &columns);
+                self.bind_order(&mut order, &scope)?;
                 columns
             }
         };
@@ -242,6 +241,7 @@ impl<'c> Binder<'c> {
         refuse_select(select)?;
         let mut scope = Scope { parent, ..Scope::default() };
         let mut filters: Vec<Expr> = select.selection.take().into_iter().collect();
+        sets::move_to_from(&mut select.projection, &mut select.from)?;
         self.bind_from(&mut select.from, &mut scope, &mut filters)?;
         select.selection = build::all(filters);
         self.search_text(select, order, &mut scope)?;
@@ -271,6 +271,7 @@ impl<'c> Binder<'c> {
             Some(_) => true,
             None => false,
         };
+        name_json(order, &list.columns);
         self.bind_order_of_select(order, &scope, &outputs, distinct)?;
         Ok(list.columns)
     }
@@ -294,8 +295,9 @@ impl<'c> Binder<'c> {
         Ok(())
     }
 
-    /// A sort key that is just an output column stays one; JSON keys become two keys, unless
-    /// DISTINCT allows only output columns.
+    /// A sort key that is just an output column stays one, unless it is JSON.
+    ///
+    /// **Errors**: 0A000 for JSON where DISTINCT allows only output columns as keys.
     fn bind_order_of_select(
         &mut self,
         order: &mut Vec<OrderByExpr>,
@@ -313,7 +315,12 @@ impl<'c> Binder<'c> {
                 _ => None,
             };
             match output {
-                Some((name, json)) if !json || distinct => {
+                Some((_, true)) if distinct => {
+                    return Err(Error::unsupported("ORDER BY a JSON value of SELECT DISTINCT")
+                        .with_hint("Say which type is meant in the list, for example a::TEXT.")
+                        .at(super::path::position(&key.expr)));
+                }
+                Some((name, false)) => {
                     key.expr = build::column(None, &name);
                     bound.push(key);
                 }
@@ -348,24 +355,15 @@ impl<'c> Binder<'c> {
         }
         let joined = text_search::join(search, scope);
         let Some(joined) = joined else { return Ok(()) };
-        let mut item = build::from_item(joined.relation);
+        let mut item = vec![build::from_item(joined.relation)];
         let mut none = Vec::new();
-        self.bind_joined_search(&mut item, scope, &mut none)?;
-        select.from.push(item);
+        self.bind_from(&mut item, scope, &mut none)?;
+        select.from.append(&mut item);
         let mut filters: Vec<Expr> = select.selection.take().into_iter().collect();
         filters.push(joined.condition);
         select.selection = build::all(filters);
         scope.searched = Some(joined.alias);
         Ok(())
-    }
-
-    fn bind_joined_search(
-        &mut self,
-        item: &mut datafusion::sql::sqlparser::ast::TableWithJoins,
-        scope: &mut Scope<'_>,
-        filters: &mut Vec<Expr>,
-    ) -> Result<()> {
-        self.bind_from(std::slice::from_mut(item), scope, filters)
     }
 }
 
@@ -374,6 +372,21 @@ fn output_scope(columns: &[ScopeColumn]) -> Scope<'static> {
     let known = columns.iter().all(|column| !column.name.is_empty());
     let relation = Relation { known, ..Relation::derived(None, columns.to_vec()) };
     Scope { relations: vec![relation], ..Scope::default() }
+}
+
+/// Sort keys that are numbers of JSON columns become their names: JSON is sorted by keys of its own.
+fn name_json(order: &mut [OrderByExpr], columns: &[ScopeColumn]) {
+    for key in order {
+        let Expr::Value(value) = &key.expr else { continue };
+        let Value::Number(digits, _) = &value.value else { continue };
+        let number = digits.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let column = number.and_then(|number| columns.get(number));
+        if let Some(column) = column.filter(|column| column.json) {
+            let mut ident = build::ident(&column.name);
+            ident.span = value.span;
+            key.expr = Expr::Identifier(ident);
+        }
+    }
 }
 
 /// What each output column stands for.

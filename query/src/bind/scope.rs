@@ -7,8 +7,10 @@ use datafusion::sql::sqlparser::ast::Expr;
 use pieskieo_shards::catalog::{Table, TableKind};
 use pieskieo_shards::value::ColumnType;
 
+use super::build;
 use crate::error::{Error, Result, code};
 use crate::suggest;
+use crate::syntax::name_of;
 
 /// Column every table has: the encoded key.
 pub(super) const KEY: &str = "_key";
@@ -48,6 +50,8 @@ pub(super) struct Relation {
     /// Whether the records are read by a scan of their own, so that a text search can be part of
     /// it. Records reached by an edge are not.
     pub scanned: bool,
+    /// The column that the alias alone means: the rows of a function are its values.
+    pub value: Option<String>,
 }
 
 /// The names of one SELECT.
@@ -74,6 +78,8 @@ pub(super) enum Found {
     Column { json: bool },
     /// An open field of the document of this relation.
     Field { relation: Option<String> },
+    /// The values of a function's rows.
+    Value { relation: String, column: String, json: bool },
     /// Something a table function may have.
     Unknown,
     /// An alias.
@@ -96,17 +102,19 @@ impl Relation {
             columns: declared.chain(made).collect(),
             known: true,
             scanned: true,
+            value: None,
         }
     }
 
     /// A table function whose columns are not known.
     pub fn unknown(name: Option<String>) -> Self {
-        Self { name, table: None, columns: Vec::new(), known: false, scanned: false }
+        let columns = Vec::new();
+        Self { name, table: None, columns, known: false, scanned: false, value: None }
     }
 
     /// A derived table.
     pub fn derived(name: Option<String>, columns: Vec<ScopeColumn>) -> Self {
-        Self { name, table: None, columns, known: true, scanned: false }
+        Self { name, table: None, columns, known: true, scanned: false, value: None }
     }
 
     /// Returns whether unknown names are fields of its documents.
@@ -117,6 +125,11 @@ impl Relation {
     /// Returns the column with this name.
     pub fn column(&self, name: &str) -> Option<&ScopeColumn> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Returns the column that the alias alone means.
+    pub fn value_column(&self) -> Option<&ScopeColumn> {
+        self.column(self.value.as_deref()?)
     }
 
     /// Returns whether the user gave or knows its name.
@@ -184,6 +197,12 @@ impl Scope<'_> {
         }
         if let Some((expr, json)) = alias {
             return Ok(Found::Alias { expr: Box::new(expr.clone()), json: *json });
+        }
+        let mut named = self.relations.iter();
+        let named = named.find(|relation| relation.name.as_deref() == Some(name));
+        if let Some(column) = named.and_then(Relation::value_column) {
+            let (relation, column, json) = (name.to_owned(), column.name.clone(), column.json);
+            return Ok(Found::Value { relation, column, json });
         }
         let mut open = self.relations.iter().filter(|relation| relation.is_open());
         if let Some(first) = open.next() {
@@ -268,6 +287,45 @@ impl Scope<'_> {
             Some(meant) => error.with_suggestion(Some(meant)),
             None => error,
         }
+    }
+
+    /// Returns whether an expression is the alias of a table of this query, and no column of it.
+    pub fn is_row(&self, expr: &Expr) -> bool {
+        let Expr::Identifier(ident) = expr else { return false };
+        let name = name_of(ident).text;
+        let is_column = self.relations.iter().any(|relation| relation.column(&name).is_some())
+            || self.aliases.contains_key(&name);
+        let relation = self.relations.iter().find(|other| other.name.as_ref() == Some(&name));
+        !is_column && relation.is_some_and(|relation| relation.value.is_none())
+    }
+
+    /// Returns all that `*` shows of a table as one JSON value: the whole document of a record of
+    /// a collection.
+    ///
+    /// **Errors**: 0A000 for a table whose columns are not known here.
+    pub fn row(&self, expr: &Expr) -> Result<Expr> {
+        let Expr::Identifier(ident) = expr else { return Ok(expr.clone()) };
+        let name = name_of(ident);
+        let relation = self.relation(&name.text).filter(|relation| relation.known);
+        let Some(relation) = relation else {
+            return Err(Error::unsupported("a row of this item as a value")
+                .with_hint("Name its columns.")
+                .at(name.position));
+        };
+        let mut fields = Vec::new();
+        for column in relation.shown_columns() {
+            if relation.is_open() && column.name == DOCUMENT {
+                continue;
+            }
+            fields.push(build::text(&column.name));
+            fields.push(build::column(Some(&name.text), &column.name));
+        }
+        let declared = build::call("json_build_object", fields);
+        if !relation.is_open() {
+            return Ok(declared);
+        }
+        let document = build::column(Some(&name.text), DOCUMENT);
+        Ok(build::call("json_concat", vec![document, declared]))
     }
 
     /// Returns the aliases that have a column of the engine's making, in order.

@@ -1,18 +1,22 @@
 //! What does a whole statement mean?
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{Expr, visit_expressions};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, visit_expressions};
 use pieskieo_shards::catalog::{Catalog, Table};
+use pieskieo_shards::value::ColumnType;
 
+use super::build;
 use super::query::Binder;
 use super::scope::{Relation, Scope};
 use crate::error::{Error, Result, code};
+use crate::limits::ASSIGNMENTS_MAX;
 use crate::suggest;
 use crate::syntax::{
-    Assignment, BoundMerge, Delete, Explain, Insert, InsertSource, Name, OnConflict, Show,
-    Statement, Update,
+    Assignment, BoundMerge, Delete, Explain, Insert, InsertSource, Name, OnConflict, Operation,
+    Show, Statement, TargetStep, Update,
 };
 
 /// Stack that must be left before a statement is bound: expressions of the deepest shape the
@@ -175,26 +179,100 @@ impl Binder<'_> {
         assignments: &mut [Assignment],
         scope: &Scope<'_>,
     ) -> Result<()> {
-        let mut seen: Vec<Vec<String>> = Vec::new();
+        if assignments.len() > ASSIGNMENTS_MAX {
+            return Err(Error::new(
+                code::PROGRAM_LIMIT,
+                "there are too many changes in one UPDATE",
+            )
+            .with_detail(format!("The limit assignments_max is {ASSIGNMENTS_MAX}.")));
+        }
+        let mut seen: BTreeSet<Vec<String>> = BTreeSet::new();
         for assignment in assignments {
-            check_target(table, &assignment.target)?;
+            check_target(table, assignment)?;
+            over_column(table, assignment, scope)?;
             check_always(table, assignment)?;
-            let path: Vec<String> =
-                assignment.target.iter().map(|name| name.text.clone()).collect();
-            if seen.contains(&path) {
+            let path = path_texts(assignment);
+            // Several elements may be pushed to one array, and added to what was set.
+            let sets = matches!(assignment.operation, Operation::Set | Operation::Unset);
+            if sets && seen.contains(&path) {
                 return Err(Error::new(
                     code::DUPLICATE_COLUMN,
                     format!("column \"{}\" is set twice", path.join(".")),
                 )
-                .at(assignment.target.first().map_or(0, |name| name.position)));
+                .at(assignment.target.position));
             }
-            seen.push(path);
+            if sets {
+                seen.insert(path);
+            }
             if let Some(value) = &mut assignment.value {
                 self.bind_expr(value, scope)?;
             }
         }
         Ok(())
     }
+}
+
+fn path_texts(assignment: &Assignment) -> Vec<String> {
+    let steps = assignment.path.iter().map(|step| match step {
+        TargetStep::Field(name) => name.text.clone(),
+        TargetStep::Index(index) => format!("[{index}]"),
+    });
+    std::iter::once(assignment.target.text.clone()).chain(steps).collect()
+}
+
+/// What UNSET and INC do to a column as a whole: SET says it.
+fn over_column(table: &Table, assignment: &mut Assignment, scope: &Scope<'_>) -> Result<()> {
+    let Some(position) = table.column_named(&assignment.target.text) else { return Ok(()) };
+    let column = &table.columns[position];
+    let json = column.ty == ColumnType::Json;
+    let null = || build::literal(Value::Null);
+    match assignment.operation {
+        Operation::Unset if assignment.path.is_empty() => {
+            assignment.operation = Operation::Set;
+            assignment.value = Some(null());
+            Ok(())
+        }
+        Operation::Set | Operation::Unset => Ok(()),
+        _ if json => Ok(()),
+        Operation::Increment if is_number(&column.ty) => {
+            let alias = scope.relations.first().and_then(|relation| relation.name.as_deref());
+            let zero = build::literal(Value::Number("0".into(), false));
+            let stored = build::column(alias, &column.name);
+            let stored = build::call("coalesce", vec![stored, zero]);
+            let added = assignment.value.take().unwrap_or_else(null);
+            let added = Expr::Nested(Box::new(added));
+            assignment.value = Some(build::binary(stored, BinaryOperator::Plus, added));
+            assignment.operation = Operation::Set;
+            Ok(())
+        }
+        operation => {
+            let wanted = match operation {
+                Operation::Increment => "a number or JSON",
+                _ => "JSON",
+            };
+            Err(Error::new(
+                code::DATATYPE_MISMATCH,
+                format!(
+                    "column \"{}\" is {}, {} wants {wanted}",
+                    column.name,
+                    column.ty,
+                    operation.words()
+                ),
+            )
+            .at(assignment.target.position))
+        }
+    }
+}
+
+fn is_number(ty: &ColumnType) -> bool {
+    matches!(
+        ty,
+        ColumnType::Int
+            | ColumnType::BigInt
+            | ColumnType::Float
+            | ColumnType::Double
+            | ColumnType::Numeric { .. }
+    )
 }
 
 fn is_open(table: &Table) -> bool {
@@ -307,7 +385,7 @@ fn check_conflict_target(table: &Table, target: &[Name]) -> Result<()> {
 
 /// A column that is always numbered takes nothing but its default.
 fn check_always(table: &Table, assignment: &Assignment) -> Result<()> {
-    let [name] = assignment.target.as_slice() else { return Ok(()) };
+    let name = &assignment.target;
     let position = table.column_named(&name.text);
     let always = position.is_some_and(|position| table.columns[position].always);
     if always && assignment.value.is_some() {
@@ -319,11 +397,9 @@ fn check_always(table: &Table, assignment: &Assignment) -> Result<()> {
     Ok(())
 }
 
-/// What an assignment sets must be a column, or a path into a document.
-fn check_target(table: &Table, target: &[Name]) -> Result<()> {
-    let Some((first, rest)) = target.split_first() else {
-        return Err(Error::internal("an assignment without a target"));
-    };
+/// What an assignment changes must be a column, or a path into a document.
+fn check_target(table: &Table, assignment: &Assignment) -> Result<()> {
+    let first = &assignment.target;
     let Some(position) = table.column_named(&first.text) else {
         return if is_open(table) { Ok(()) } else { Err(undefined(table, first)) };
     };
@@ -335,8 +411,7 @@ fn check_target(table: &Table, target: &[Name]) -> Result<()> {
         )
         .at(first.position));
     }
-    let json = column.ty == pieskieo_shards::value::ColumnType::Json;
-    if !rest.is_empty() && !json {
+    if !assignment.path.is_empty() && column.ty != ColumnType::Json {
         return Err(Error::new(
             code::UNDEFINED_COLUMN,
             format!("column \"{}\" is not a document, it has no fields", column.name),

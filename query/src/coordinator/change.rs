@@ -11,7 +11,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use datafusion::common::DFSchema;
 use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem};
 use pieskieo_shards::catalog::{Table, TableKind};
-use pieskieo_shards::document::{self, Change, PathStep};
+use pieskieo_shards::document::{self, Change, Edit, PathStep};
 use pieskieo_shards::ids::Timestamp;
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::Expect;
@@ -30,7 +30,7 @@ use crate::exec::predicate::{evaluate as evaluate_expr, truth};
 use crate::outcome::{Outcome, StatementKind};
 use crate::plan::constant::Constants;
 use crate::result::column_type;
-use crate::syntax::{Assignment, Delete, Update};
+use crate::syntax::{Assignment, Delete, Operation, TargetStep, Update};
 
 /// Rows changed between two chances for other tasks.
 const ROWS_PER_STEP: usize = 256;
@@ -196,7 +196,17 @@ pub struct Assignments<'a> {
 enum Place {
     Column(usize, ColumnType),
     /// Into a JSON column, along a path.
-    Path(usize, Vec<PathStep>),
+    Path(PathPlace),
+}
+
+/// Where in a JSON column a value goes, and what happens there.
+#[derive(Clone, Debug)]
+struct PathPlace {
+    column: usize,
+    /// The column's name, for messages; `None` for the open fields of a collection.
+    named: Option<String>,
+    path: Vec<PathStep>,
+    operation: Operation,
 }
 
 /// New values of one row; `None` = the default.
@@ -295,23 +305,25 @@ impl RowChange {
             return Ok(Assigned::Unchanged);
         }
         let mut values = old.to_vec();
-        for (place, value) in self.places {
+        let mut places = self.places.into_iter().peekable();
+        while let Some((place, value)) = places.next() {
             match (place, value) {
                 (Place::Column(position, _), Some(value)) => values[position] = value,
                 (Place::Column(position, _), None) => {
                     values[position] = defaults.value(request, position)?;
                 }
-                (Place::Path(position, path), value) => {
-                    let before = match &values[position] {
-                        Value::Json(bytes) => bytes.clone(),
-                        _ => document::encode("{}")?,
+                (Place::Path(place), value) => {
+                    // All changes of one document read and write it once.
+                    let column = place.column;
+                    let mut edits = vec![(place, value)];
+                    let same = |(next, _): &(Place, _)| match next {
+                        Place::Path(next) => next.column == column,
+                        Place::Column(..) => false,
                     };
-                    let new = match &value {
-                        Some(Value::Json(bytes)) => Some(bytes.as_ref()),
-                        _ => None,
-                    };
-                    let change = Change { path: &path, value: new };
-                    values[position] = Value::Json(document::change(&before, &[change])?);
+                    while let Some((Place::Path(place), value)) = places.next_if(same) {
+                        edits.push((place, value));
+                    }
+                    values[column] = edited(&values[column], &edits)?;
                 }
             }
         }
@@ -319,21 +331,71 @@ impl RowChange {
     }
 }
 
-fn place_of(table: &Table, assignment: &Assignment) -> Result<Place> {
-    let names = &assignment.target;
-    let Some((first, rest)) = names.split_first() else {
-        return Err(Error::internal("an assignment without a target"));
+/// Returns a document after changes of its parts.
+fn edited(before: &Value, edits: &[(PathPlace, Option<Value>)]) -> Result<Value> {
+    let nothing = document::encode("null")?;
+    let bytes = match before {
+        Value::Json(bytes) => bytes,
+        // Nothing can be removed from nothing.
+        _ if edits.iter().all(removes) => return Ok(Value::Null),
+        _ => &nothing,
     };
-    let step = |name: &crate::syntax::Name| PathStep::Field(name.text.as_str().into());
+    let changes = edits.iter().map(|(place, given)| {
+        let value = match given {
+            Some(Value::Json(value)) => value,
+            _ => &nothing,
+        };
+        let edit = match place.operation {
+            // The default of a field is not to be there.
+            Operation::Set if given.is_none() => Edit::Unset,
+            Operation::Set => Edit::Set(value),
+            Operation::Unset => Edit::Unset,
+            Operation::Push => Edit::Push(value),
+            Operation::Pull => Edit::Pull(value),
+            Operation::AddToSet => Edit::AddToSet(value),
+            Operation::Increment => Edit::Increment(value),
+        };
+        Change { path: &place.path, edit }
+    });
+    let changes: Vec<Change<'_>> = changes.collect();
+    let changed = document::change(bytes, &changes).map_err(|error| {
+        let mut error = Error::from(error);
+        if let Some(named) = edits.first().and_then(|(place, _)| place.named.as_ref()) {
+            error.message = format!("column \"{named}\": {}", error.message);
+        }
+        error
+    })?;
+    Ok(Value::Json(changed))
+}
+
+fn removes((place, value): &(PathPlace, Option<Value>)) -> bool {
+    match place.operation {
+        Operation::Set => value.is_none(),
+        Operation::Unset | Operation::Pull => true,
+        Operation::Push | Operation::AddToSet | Operation::Increment => false,
+    }
+}
+
+fn place_of(table: &Table, assignment: &Assignment) -> Result<Place> {
+    let first = &assignment.target;
+    let operation = assignment.operation;
+    let field = |name: &crate::syntax::Name| PathStep::Field(name.text.as_str().into());
+    let steps = assignment.path.iter().map(|step| match step {
+        TargetStep::Field(name) => field(name),
+        TargetStep::Index(index) => PathStep::Index(*index),
+    });
     match table.column_named(&first.text) {
-        Some(position) if rest.is_empty() => {
+        Some(position) if assignment.path.is_empty() && operation == Operation::Set => {
             Ok(Place::Column(position, table.columns[position].ty.clone()))
         }
-        Some(position) if table.columns[position].ty == ColumnType::Json => {
-            Ok(Place::Path(position, rest.iter().map(step).collect()))
+        Some(column) if table.columns[column].ty == ColumnType::Json => {
+            let named = Some(table.columns[column].name.clone());
+            Ok(Place::Path(PathPlace { column, named, path: steps.collect(), operation }))
         }
         None if table.kind == TableKind::Collection => {
-            Ok(Place::Path(table.columns.len() - 1, names.iter().map(step).collect()))
+            let column = table.columns.len() - 1;
+            let path = std::iter::once(field(first)).chain(steps).collect();
+            Ok(Place::Path(PathPlace { column, named: None, path, operation }))
         }
         _ => Err(Error::new(
             code::UNDEFINED_COLUMN,

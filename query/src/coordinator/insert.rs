@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use datafusion::sql::sqlparser::ast::Expr;
 use pieskieo_shards::catalog::{Table, TableKind};
-use pieskieo_shards::document::{self, Change, PathStep};
+use pieskieo_shards::document::{self, Change, Edit, PathStep};
 use pieskieo_shards::request::Expect;
 use pieskieo_shards::value::{ColumnType, Value};
 
@@ -239,7 +239,7 @@ fn place(table: &Table, row: &mut [Option<Value>], target: &Target, value: Value
                 _ => document::encode("{}")?,
             };
             let path = [PathStep::Field(name.clone())];
-            let change = Change { path: &path, value: Some(&bytes) };
+            let change = Change { path: &path, edit: Edit::Set(&bytes) };
             row[last] = Some(Value::Json(document::change(&before, &[change])?));
         }
     }

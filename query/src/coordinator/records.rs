@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use pieskieo_shards::catalog::{Table, TableKind};
-use pieskieo_shards::document::{self, Change, PathStep};
+use pieskieo_shards::document::{self, Change, Edit, PathStep};
 use pieskieo_shards::ids::Timestamp;
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::{Expect, ScanColumn};
@@ -195,7 +195,7 @@ fn patched(table: &Table, old: &[Value], fields: &Json) -> Result<Vec<Value>> {
                 let Value::Json(before) = &values[rest] else { continue };
                 let path = [PathStep::Field(name.as_str().into())];
                 let new = document::from_json(field)?;
-                let change = Change { path: &path, value: Some(&new) };
+                let change = Change { path: &path, edit: Edit::Set(&new) };
                 values[rest] = Value::Json(document::change(before, &[change])?);
             }
             _ => {

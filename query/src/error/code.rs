@@ -56,8 +56,26 @@ codes! {
         "A date or time cannot be read.";
     DIVISION_BY_ZERO = "22012", "division_by_zero", FixRequest,
         "A number was divided by zero.";
+    REGULAR_EXPRESSION = "2201B", "invalid_regular_expression", FixRequest,
+        "A regular expression cannot be read, or is too large.";
     INVALID_PARAMETER_VALUE = "22023", "invalid_parameter_value", FixRequest,
         "A setting, option or argument is outside its range.";
+    JSON_SUBSCRIPT = "22033", "invalid_sql_json_subscript", FixRequest,
+        "An index of a JSON path is no number, or outside of its array.";
+    JSON_NOT_NUMERIC = "22036", "non_numeric_sql_json_item", FixRequest,
+        "A method of a JSON path wants a number.";
+    JSON_SINGLETON = "22038", "singleton_sql_json_item_required", FixRequest,
+        "A JSON path gave several values, or one of another type, where one is wanted.";
+    JSON_ARRAY_NOT_FOUND = "22039", "sql_json_array_not_found", FixRequest,
+        "A JSON path wants an array.";
+    JSON_MEMBER_NOT_FOUND = "2203A", "sql_json_member_not_found", FixRequest,
+        "A JSON path wants a field that is not there.";
+    JSON_NUMBER_NOT_FOUND = "2203B", "sql_json_number_not_found", FixRequest,
+        "A JSON path wants a number.";
+    JSON_OBJECT_NOT_FOUND = "2203C", "sql_json_object_not_found", FixRequest,
+        "A JSON path wants an object.";
+    ARRAY_SUBSCRIPT = "2202E", "array_subscript_error", FixRequest,
+        "An index is outside of its array.";
     INVALID_TEXT = "22P02", "invalid_text_representation", FixRequest,
         "A text cannot be read as the wanted type.";
     NOT_NULL_VIOLATION = "23502", "not_null_violation", FixRequest,

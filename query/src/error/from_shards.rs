@@ -56,8 +56,13 @@ fn invalid_value(text: String) -> Error {
     } else if text.contains("invalid JSON")
         || text.contains("cannot be read")
         || text.contains("invalid input syntax")
+        || text.contains("is not an integer: ")
     {
         code::INVALID_TEXT
+    } else if text.contains("is outside the array") {
+        code::ARRAY_SUBSCRIPT
+    } else if text.contains(" scalar") || text.contains("cannot replace existing key") {
+        code::INVALID_PARAMETER_VALUE
     } else {
         code::DATA_EXCEPTION
     };

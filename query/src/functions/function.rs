@@ -21,8 +21,12 @@ pub type Invoke = fn(&Call) -> Result<ArrayRef>;
 pub enum Arity {
     /// Exactly so many.
     Exactly(usize),
+    /// As many as both, or any number between.
+    Between(usize, usize),
     /// One or more.
     Some,
+    /// Any number.
+    Any,
 }
 
 /// One call: its arguments as arrays.
@@ -65,7 +69,13 @@ impl Function {
         let types = match arity {
             Arity::Exactly(0) => TypeSignature::Nullary,
             Arity::Exactly(count) => TypeSignature::Any(count),
+            Arity::Between(least, most) => {
+                TypeSignature::OneOf((least..=most).map(TypeSignature::Any).collect())
+            }
             Arity::Some => TypeSignature::VariadicAny,
+            Arity::Any => {
+                TypeSignature::OneOf(vec![TypeSignature::Nullary, TypeSignature::VariadicAny])
+            }
         };
         let signature = Signature::new(types, Volatility::Immutable);
         Self { name, aliases: Vec::new(), signature, returns, invoke }

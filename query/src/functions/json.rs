@@ -3,6 +3,7 @@
 //! A JSON value is a binary Variant in a BinaryView column. A path is given as further arguments:
 //! a text names a field, a number an element (-1 is the last). What is not there is null.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -12,52 +13,72 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::common::{Result, plan_err};
-use datafusion::error::DataFusionError;
 use pieskieo_shards::document::{self, DocumentKind, PathStep, VariantRef};
 
 use super::function::{Arity, Call, Function};
+use super::json_arguments::{Documents, TextLists, as_documents, check_text_list, follow};
+use super::json_change::check_document;
+use crate::exec::here::external;
+
+/// Name of the function whose results compare as JSON values do.
+pub const SORT_KEY: &str = "json_sort_key";
+/// Name of the function that counts the elements of lists from 1.
+pub const ORDINALS: &str = "list_ordinals";
 
 /// Returns the functions of this file.
 pub fn functions() -> Vec<Function> {
     let one = Arity::Exactly(1);
     let two = Arity::Exactly(2);
-    vec![
+    let mut functions = list_functions();
+    functions.extend([
         Function::new("json_get", Arity::Some, json_type, get)
             .aliases(&["json_extract_path", "jsonb_extract_path"]),
         Function::new("json_get_text", Arity::Some, text_type, get_text)
             .aliases(&["json_extract_path_text", "jsonb_extract_path_text"]),
-        Function::new("json_get_path", two, json_type, get_path),
-        Function::new("json_get_path_text", two, text_type, get_path_text),
+        Function::new("json_get_path", two, path_type, get_path),
+        Function::new("json_get_path_text", two, path_text_type, get_path_text),
         Function::new("json_as_text", Arity::Some, text_type, get_text),
         Function::new("json_as_bigint", Arity::Some, bigint_type, as_bigint),
         Function::new("json_as_double", Arity::Some, double_type, as_double),
         Function::new("json_as_bool", Arity::Some, bool_type, as_bool),
-        Function::new("json_contains", two, bool_type, contains).aliases(&["jsonb_contains"]),
-        Function::new("json_exists", Arity::Some, bool_type, exists).aliases(&["jsonb_exists"]),
+        Function::new("json_contains", two, contains_type, contains).aliases(&["jsonb_contains"]),
+        Function::new("json_exists", Arity::Some, bool_type, exists),
+        Function::new("json_has_key", two, bool_type, has_key).aliases(&["jsonb_exists"]),
+        Function::new("json_has_any_key", two, keys_type, has_any_key)
+            .aliases(&["json_exists_any", "jsonb_exists_any"]),
+        Function::new("json_has_all_keys", two, keys_type, has_all_keys)
+            .aliases(&["json_exists_all", "jsonb_exists_all"]),
         Function::new("json_typeof", one, text_type, type_of).aliases(&["jsonb_typeof"]),
         Function::new("json_array_length", one, bigint_type, array_length)
             .aliases(&["jsonb_array_length"]),
+        Function::new("json_parse", one, |_| Ok(DataType::BinaryView), parse)
+            .aliases(&["parse_json"]),
+        Function::new(SORT_KEY, one, text_type, sort_keys),
+    ]);
+    functions
+}
+
+/// The functions that give lists, one element for each row that a FROM list makes of them.
+fn list_functions() -> Vec<Function> {
+    let one = Arity::Exactly(1);
+    vec![
         Function::new("json_array_elements", one, json_list_type, elements)
             .aliases(&["jsonb_array_elements"]),
         Function::new("json_array_elements_text", one, text_list_type, elements_text)
             .aliases(&["jsonb_array_elements_text"]),
         Function::new("json_object_keys", one, text_list_type, keys)
             .aliases(&["jsonb_object_keys"]),
-        Function::new("to_json", one, any_to_json_type, to_json).aliases(&["to_jsonb"]),
-        Function::new("json_parse", one, any_to_json_type, parse).aliases(&["parse_json"]),
+        Function::new("json_object_values", one, json_list_type, values),
+        Function::new("json_object_values_text", one, text_list_type, values_text),
+        Function::new(ORDINALS, Arity::Some, ordinals_type, ordinals),
     ]
 }
 
 fn json_first(types: &[DataType]) -> Result<()> {
     match types.first() {
-        Some(DataType::BinaryView | DataType::Null) => {}
-        Some(other) => {
-            let name = crate::outcome::type_name(other);
-            return plan_err!("no function matches: a JSON value is wanted, not {name}");
-        }
-        None => return plan_err!("no function matches: a JSON value is wanted"),
+        Some(ty) => check_document(ty),
+        None => plan_err!("no function matches: a JSON value is wanted"),
     }
-    Ok(())
 }
 
 fn json_type(types: &[DataType]) -> Result<DataType> {
@@ -80,8 +101,35 @@ fn bool_type(types: &[DataType]) -> Result<DataType> {
     json_first(types).map(|()| DataType::Boolean)
 }
 
-fn any_to_json_type(_types: &[DataType]) -> Result<DataType> {
-    Ok(DataType::BinaryView)
+fn path_type(types: &[DataType]) -> Result<DataType> {
+    check_text_list("a path", &types[1])?;
+    json_type(types)
+}
+
+fn path_text_type(types: &[DataType]) -> Result<DataType> {
+    check_text_list("a path", &types[1])?;
+    text_type(types)
+}
+
+fn keys_type(types: &[DataType]) -> Result<DataType> {
+    check_text_list("the operator", &types[1])?;
+    bool_type(types)
+}
+
+fn contains_type(types: &[DataType]) -> Result<DataType> {
+    check_document(&types[1])?;
+    bool_type(types)
+}
+
+fn ordinals_type(types: &[DataType]) -> Result<DataType> {
+    let is_list = |ty: &DataType| {
+        matches!(ty, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))
+    };
+    if !types.iter().all(is_list) {
+        return plan_err!("no function matches: {ORDINALS}() takes lists");
+    }
+    let item = Field::new("item", DataType::Int64, true);
+    Ok(DataType::List(Arc::new(item)))
 }
 
 fn json_list_type(types: &[DataType]) -> Result<DataType> {
@@ -92,18 +140,6 @@ fn json_list_type(types: &[DataType]) -> Result<DataType> {
 fn text_list_type(types: &[DataType]) -> Result<DataType> {
     let item = Field::new("item", DataType::Utf8, true);
     json_first(types).map(|()| DataType::List(Arc::new(item)))
-}
-
-fn shard(error: pieskieo_shards::Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
-}
-
-/// The document argument of a call.
-fn document_at<'a>(call: &'a Call, row: usize) -> Option<VariantRef<'a>> {
-    if call.is_null(0, row) {
-        return None;
-    }
-    VariantRef::open(call.args[0].as_binary_view_opt()?.value(call.at(0, row)))
 }
 
 /// The path arguments of a call, read once when they are constant.
@@ -152,13 +188,13 @@ impl Paths {
 }
 
 /// Calls `each` with the part of every row's document that its path leads to.
-fn each_part<'a>(
-    call: &'a Call,
-    mut each: impl FnMut(Option<VariantRef<'a>>) -> Result<()>,
+fn each_part(
+    call: &Call,
+    mut each: impl FnMut(Option<VariantRef<'_>>) -> Result<()>,
 ) -> Result<()> {
-    let paths = Paths::open(call)?;
+    let (documents, paths) = (Documents::open(call, 0)?, Paths::open(call)?);
     for row in 0..call.rows {
-        each(document_at(call, row).and_then(|document| paths.follow(&document, row)))?;
+        each(documents.at(row).and_then(|document| paths.follow(&document, row)))?;
     }
     Ok(())
 }
@@ -171,7 +207,7 @@ fn get(call: &Call) -> Result<ArrayRef> {
 
 fn append_document(out: &mut BinaryViewBuilder, part: Option<VariantRef<'_>>) -> Result<()> {
     match part {
-        Some(part) => out.append_value(part.to_document().map_err(shard)?),
+        Some(part) => out.append_value(part.to_document().map_err(external)?),
         None => out.append_null(),
     }
     Ok(())
@@ -224,9 +260,9 @@ fn as_bool(call: &Call) -> Result<ArrayRef> {
 
 fn exists(call: &Call) -> Result<ArrayRef> {
     let mut out = BooleanBuilder::with_capacity(call.rows);
-    let paths = Paths::open(call)?;
+    let (documents, paths) = (Documents::open(call, 0)?, Paths::open(call)?);
     for row in 0..call.rows {
-        match document_at(call, row) {
+        match documents.at(row) {
             None => out.append_null(),
             Some(document) => out.append_value(paths.follow(&document, row).is_some()),
         }
@@ -234,110 +270,122 @@ fn exists(call: &Call) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-/// Splits PostgreSQL's `{a,b,0}` into steps; an integer is an index into arrays.
-fn braced_path(text: &str) -> Vec<PathStep> {
-    let inner = text.trim().trim_start_matches('{').trim_end_matches('}');
-    inner
-        .split(',')
-        .map(|step| step.trim().trim_matches('"'))
-        .filter(|step| !step.is_empty())
-        .map(|step| match step.parse() {
-            Ok(index) => PathStep::Index(index),
-            Err(_) => PathStep::Field(step.into()),
-        })
-        .collect()
-}
-
-fn follow_braced<'a>(call: &'a Call, row: usize) -> Result<Option<VariantRef<'a>>> {
-    if call.is_null(1, row) {
-        return Ok(None);
+/// Calls `each` with the part of every row's document that its list of names and indexes leads to.
+fn each_at_path(
+    call: &Call,
+    mut each: impl FnMut(Option<VariantRef<'_>>) -> Result<()>,
+) -> Result<()> {
+    let (documents, paths) = (Documents::open(call, 0)?, TextLists::open(call, 1)?);
+    for row in 0..call.rows {
+        let part = match (documents.at(row), paths.at(row)) {
+            (Some(document), Some(path)) => follow(document, &path),
+            _ => None,
+        };
+        each(part)?;
     }
-    let path = cast(&call.args[1], &DataType::Utf8)?;
-    let steps = braced_path(path.as_string::<i32>().value(call.at(1, row)));
-    Ok(document_at(call, row).and_then(|document| {
-        steps.iter().try_fold(document, |at, step| {
-            // A number may also name a field of an object.
-            let field = match step {
-                PathStep::Index(index) => at.field(&index.to_string()),
-                PathStep::Field(_) => None,
-            };
-            at.step(step).or(field)
-        })
-    }))
+    Ok(())
 }
 
 fn get_path(call: &Call) -> Result<ArrayRef> {
     let mut out = BinaryViewBuilder::with_capacity(call.rows);
-    for row in 0..call.rows {
-        append_document(&mut out, follow_braced(call, row)?)?;
-    }
+    each_at_path(call, |part| append_document(&mut out, part))?;
     Ok(Arc::new(out.finish()))
 }
 
 fn get_path_text(call: &Call) -> Result<ArrayRef> {
     let mut out = StringBuilder::with_capacity(call.rows, call.rows * 16);
-    for row in 0..call.rows {
-        out.append_option(follow_braced(call, row)?.and_then(|part| part.text()));
-    }
+    each_at_path(call, |part| {
+        out.append_option(part.and_then(|part| part.text()));
+        Ok(())
+    })?;
     Ok(Arc::new(out.finish()))
 }
 
-/// Whether every part of `wanted` is in `whole`, as PostgreSQL's `@>`.
-fn holds(whole: &VariantRef<'_>, wanted: &VariantRef<'_>) -> bool {
-    match (whole.kind(), wanted.kind()) {
-        (DocumentKind::Object, DocumentKind::Object) => wanted
-            .fields()
-            .iter()
-            .all(|(name, value)| whole.field(name).is_some_and(|found| holds(&found, value))),
-        (DocumentKind::List, DocumentKind::List) => {
-            let items = whole.elements();
-            wanted.elements().iter().all(|value| items.iter().any(|item| holds(item, value)))
-        }
-        (DocumentKind::List, kind) if kind != DocumentKind::Object => {
-            whole.elements().iter().any(|item| holds(item, wanted))
-        }
-        (DocumentKind::Number, DocumentKind::Number) => match (whole.as_i64(), wanted.as_i64()) {
-            (Some(a), Some(b)) => a == b,
-            _ => whole.as_f64() == wanted.as_f64(),
-        },
-        (a, b) => a == b && whole.to_json_text() == wanted.to_json_text(),
-    }
-}
-
 fn contains(call: &Call) -> Result<ArrayRef> {
-    let right = as_documents(&call.args[1])?;
+    let (left, right) = (Documents::open(call, 0)?, Documents::open(call, 1)?);
     let mut out = BooleanBuilder::with_capacity(call.rows);
     for row in 0..call.rows {
-        let at = call.at(1, row);
-        let wanted = right
-            .as_binary_view_opt()
-            .filter(|array| array.is_valid(at))
-            .and_then(|array| VariantRef::open(array.value(at)));
-        out.append_option(match (document_at(call, row), wanted) {
-            (Some(whole), Some(wanted)) => Some(holds(&whole, &wanted)),
+        out.append_option(match (left.bytes(row), right.bytes(row)) {
+            (Some(whole), Some(wanted)) => {
+                Some(document::contains(whole, wanted).map_err(external)?)
+            }
             _ => None,
         });
     }
     Ok(Arc::new(out.finish()))
 }
 
-/// Reads JSON texts as documents; documents stay.
-fn as_documents(array: &ArrayRef) -> Result<ArrayRef> {
-    match array.data_type() {
-        DataType::BinaryView => Ok(array.clone()),
-        _ => {
-            let texts = cast(array, &DataType::Utf8)?;
-            let texts = texts.as_string::<i32>();
-            let mut out = BinaryViewBuilder::with_capacity(texts.len());
-            for text in texts {
-                match text {
-                    Some(text) => out.append_value(document::encode(text).map_err(shard)?),
-                    None => out.append_null(),
-                }
+/// The texts that `?` finds in a document.
+enum Keys<'a> {
+    /// The names of an object's fields.
+    Fields(VariantRef<'a>),
+    /// The strings of an array, or the document itself.
+    Texts(BTreeSet<&'a str>),
+}
+
+impl<'a> Keys<'a> {
+    fn of(document: VariantRef<'a>) -> Self {
+        match document.kind() {
+            DocumentKind::Object => Self::Fields(document),
+            DocumentKind::List => {
+                Self::Texts(document.elements().iter().filter_map(VariantRef::as_str).collect())
             }
-            Ok(Arc::new(out.finish()))
+            _ => Self::Texts(document.as_str().into_iter().collect()),
         }
     }
+
+    fn has(&self, key: &str) -> bool {
+        match self {
+            Self::Fields(object) => object.field(key).is_some(),
+            Self::Texts(texts) => texts.contains(key),
+        }
+    }
+}
+
+fn has_key(call: &Call) -> Result<ArrayRef> {
+    let documents = Documents::open(call, 0)?;
+    let keys = cast(&call.args[1], &DataType::Utf8)?;
+    let keys = keys.as_string::<i32>();
+    let mut out = BooleanBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let key = (!call.is_null(1, row)).then(|| keys.value(call.at(1, row)));
+        out.append_option(match (documents.at(row), key) {
+            (Some(document), Some(key)) => Some(Keys::of(document).has(key)),
+            _ => None,
+        });
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn has_any_key(call: &Call) -> Result<ArrayRef> {
+    has_keys(call, |found, keys| keys.iter().any(|key| found.has(key)))
+}
+
+fn has_all_keys(call: &Call) -> Result<ArrayRef> {
+    has_keys(call, |found, keys| keys.iter().all(|key| found.has(key)))
+}
+
+fn has_keys(call: &Call, holds: fn(&Keys<'_>, &[&str]) -> bool) -> Result<ArrayRef> {
+    let (documents, lists) = (Documents::open(call, 0)?, TextLists::open(call, 1)?);
+    let mut out = BooleanBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        out.append_option(match (documents.at(row), lists.at(row)) {
+            (Some(document), Some(keys)) => Some(holds(&Keys::of(document), &keys)),
+            _ => None,
+        });
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// Keys as texts, a character for each byte: windows cannot be ordered by bytes.
+fn sort_keys(call: &Call) -> Result<ArrayRef> {
+    let documents = Documents::open(call, 0)?;
+    let mut out = StringBuilder::with_capacity(call.rows, call.rows * 16);
+    for row in 0..call.rows {
+        let key = documents.bytes(row).map(document::sort_key);
+        out.append_option(key.map(|key| key.into_iter().map(char::from).collect::<String>()));
+    }
+    Ok(Arc::new(out.finish()))
 }
 
 fn parse(call: &Call) -> Result<ArrayRef> {
@@ -352,52 +400,34 @@ fn broadcast(array: ArrayRef, rows: usize) -> Result<ArrayRef> {
     datafusion::common::ScalarValue::try_from_array(&array, 0)?.to_array_of_size(rows)
 }
 
-fn to_json(call: &Call) -> Result<ArrayRef> {
-    let array = &call.args[0];
-    let mut out = BinaryViewBuilder::with_capacity(call.rows);
-    let ty = crate::result::column_type(array.data_type());
+fn type_of(call: &Call) -> Result<ArrayRef> {
+    let documents = Documents::open(call, 0)?;
+    let mut out = StringBuilder::with_capacity(call.rows, call.rows * 8);
     for row in 0..call.rows {
-        let at = call.at(0, row);
-        if call.is_null(0, row) {
-            out.append_null();
-            continue;
-        }
-        let value = match &ty {
-            Some(ty) => {
-                let value = pieskieo_shards::value::Value::from_array(array, at, ty);
-                document::from_value(&value.map_err(shard)?, ty).map_err(shard)?
-            }
-            None => {
-                let mut text = Vec::new();
-                crate::result::json::write_value(array, at, &mut text)?;
-                document::encode(&String::from_utf8_lossy(&text)).map_err(shard)?
-            }
-        };
-        out.append_value(value);
+        out.append_option(documents.at(row).map(|document| type_name(document.kind())));
     }
     Ok(Arc::new(out.finish()))
 }
 
-fn type_of(call: &Call) -> Result<ArrayRef> {
-    let mut out = StringBuilder::with_capacity(call.rows, call.rows * 8);
-    for row in 0..call.rows {
-        out.append_option(document_at(call, row).map(|document| match document.kind() {
-            DocumentKind::Null => "null",
-            DocumentKind::Bool => "boolean",
-            DocumentKind::Number => "number",
-            DocumentKind::Text => "string",
-            DocumentKind::List => "array",
-            DocumentKind::Object => "object",
-        }));
+/// What PostgreSQL calls a kind of JSON value.
+pub(super) fn type_name(kind: DocumentKind) -> &'static str {
+    match kind {
+        DocumentKind::Null => "null",
+        DocumentKind::Bool => "boolean",
+        DocumentKind::Number => "number",
+        DocumentKind::Text => "string",
+        DocumentKind::List => "array",
+        DocumentKind::Object => "object",
     }
-    Ok(Arc::new(out.finish()))
 }
 
 fn array_length(call: &Call) -> Result<ArrayRef> {
+    let documents = Documents::open(call, 0)?;
     let mut out = Int64Builder::with_capacity(call.rows);
     for row in 0..call.rows {
         out.append_option(
-            document_at(call, row)
+            documents
+                .at(row)
                 .filter(|document| document.kind() == DocumentKind::List)
                 .map(|document| document.elements().len() as i64),
         );
@@ -405,38 +435,94 @@ fn array_length(call: &Call) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
-fn elements(call: &Call) -> Result<ArrayRef> {
+/// Lists of documents, of the members that `members` finds.
+fn json_lists(
+    call: &Call,
+    members: for<'a> fn(&VariantRef<'a>) -> Vec<VariantRef<'a>>,
+) -> Result<ArrayRef> {
+    let documents = Documents::open(call, 0)?;
     let mut out = ListBuilder::new(BinaryViewBuilder::new());
     for row in 0..call.rows {
-        let document = document_at(call, row);
-        for element in document.iter().flat_map(VariantRef::elements) {
-            out.values().append_value(element.to_document().map_err(shard)?);
+        let document = documents.at(row);
+        for member in document.iter().flat_map(members) {
+            out.values().append_value(member.to_document().map_err(external)?);
         }
         out.append(document.is_some());
     }
     Ok(Arc::new(out.finish()))
+}
+
+/// Lists of the texts of the members that `members` finds.
+fn text_lists(
+    call: &Call,
+    members: for<'a> fn(&VariantRef<'a>) -> Vec<VariantRef<'a>>,
+) -> Result<ArrayRef> {
+    let documents = Documents::open(call, 0)?;
+    let mut out = ListBuilder::new(StringBuilder::new());
+    for row in 0..call.rows {
+        let document = documents.at(row);
+        for member in document.iter().flat_map(members) {
+            out.values().append_option(member.text());
+        }
+        out.append(document.is_some());
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn list_elements<'a>(document: &VariantRef<'a>) -> Vec<VariantRef<'a>> {
+    document.elements()
+}
+
+fn field_values<'a>(document: &VariantRef<'a>) -> Vec<VariantRef<'a>> {
+    document.fields().into_iter().map(|(_, value)| value).collect()
+}
+
+fn elements(call: &Call) -> Result<ArrayRef> {
+    json_lists(call, list_elements)
 }
 
 fn elements_text(call: &Call) -> Result<ArrayRef> {
-    let mut out = ListBuilder::new(StringBuilder::new());
-    for row in 0..call.rows {
-        let document = document_at(call, row);
-        for element in document.iter().flat_map(VariantRef::elements) {
-            out.values().append_option(element.text());
-        }
-        out.append(document.is_some());
-    }
-    Ok(Arc::new(out.finish()))
+    text_lists(call, list_elements)
+}
+
+fn values(call: &Call) -> Result<ArrayRef> {
+    json_lists(call, field_values)
+}
+
+fn values_text(call: &Call) -> Result<ArrayRef> {
+    text_lists(call, field_values)
 }
 
 fn keys(call: &Call) -> Result<ArrayRef> {
+    let documents = Documents::open(call, 0)?;
     let mut out = ListBuilder::new(StringBuilder::new());
     for row in 0..call.rows {
-        let document = document_at(call, row);
+        let document = documents.at(row);
         for (name, _) in document.iter().flat_map(VariantRef::fields) {
             out.values().append_value(name);
         }
         out.append(document.is_some());
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// Numbers from 1 to the length of the longest list.
+fn ordinals(call: &Call) -> Result<ArrayRef> {
+    let mut longest = vec![0_i64; call.rows];
+    for (arg, array) in call.args.iter().enumerate() {
+        let lengths = datafusion::arrow::compute::kernels::length::length(array)?;
+        let lengths = cast(&lengths, &DataType::Int64)?;
+        let lengths = lengths.as_primitive::<Int64Type>();
+        for (row, longest) in longest.iter_mut().enumerate() {
+            let at = call.at(arg, row);
+            if lengths.is_valid(at) {
+                *longest = (*longest).max(lengths.value(at));
+            }
+        }
+    }
+    let mut out = ListBuilder::new(Int64Builder::new());
+    for count in longest {
+        out.append_value((1..=count).map(Some));
     }
     Ok(Arc::new(out.finish()))
 }

@@ -5,6 +5,10 @@
 //! | `function` | what is a function of ours, and how does the planner see it |
 //! | `vector` | how far apart are two vectors |
 //! | `json` | what can be asked of a JSON value |
+//! | `json_arguments` | how are the arguments of JSON functions read |
+//! | `json_build` | which JSON values are made of values of other types |
+//! | `json_change` | which JSON values are made of others by changing them |
+//! | `json_path` | what does a path of SQL/JSON find |
 //! | `convert` | how do values of our own types become others |
 //! | `registry` | which functions are there, by name |
 //! | `text` | does a text match a text query, without an index |
@@ -15,6 +19,10 @@
 mod convert;
 mod function;
 mod json;
+mod json_arguments;
+mod json_build;
+mod json_change;
+pub(crate) mod json_path;
 mod operators;
 mod registry;
 mod single;
@@ -23,6 +31,8 @@ mod text;
 pub mod vector;
 
 pub use convert::{TO_TEXT, TO_UUID, TO_VECTOR};
+pub use json::{ORDINALS, SORT_KEY};
+pub use json_build::OBJECT_OF_PAIRS;
 pub use operators::Operators;
 pub use registry::registry;
 pub use single::single_value;

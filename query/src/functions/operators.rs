@@ -5,10 +5,14 @@
 //! | `<->` `<=>` `<#>` `<+>` | `l2_distance`, `cosine_distance`, `negative_inner_product`, `l1_distance` |
 //! | `->` `->>` | `json_get`, `json_get_text` |
 //! | `#>` `#>>` | `json_get_path`, `json_get_path_text` |
-//! | `@>` `<@` `?` | `json_contains` both ways, `json_exists` |
+//! | `@>` `<@` | `json_contains` both ways |
+//! | `?` `?\|` `?&` | `json_has_key`, `json_has_any_key`, `json_has_all_keys` |
+//! | `@?` `@@` | `json_path_found`, `json_path_holds` |
+//! | `#-` | `json_delete_path` |
+//! | `\|\|` `-` of JSON values | `json_concat`; `json_delete_keys` if the right side is text |
 //!
 //! A comparison of a JSON value with a number, a boolean or a text compares what the JSON value
-//! holds: it is null when that is something else.
+//! holds: it is null when that is something else. Two JSON values compare by their sort keys.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result};
@@ -16,7 +20,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::{TO_UUID, registry};
+use super::{SORT_KEY, TO_UUID, registry};
 
 /// Plans our operators.
 #[derive(Debug)]
@@ -29,7 +33,10 @@ impl ExprPlanner for Operators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let Some((name, swapped)) = function_of(&expr.op) else {
-            return with_json_operands(expr, schema).map(PlannerResult::Original);
+            return match json_made_of(&expr, schema) {
+                Some(made) => Ok(PlannerResult::Planned(made)),
+                None => with_json_operands(expr, schema).map(PlannerResult::Original),
+            };
         };
         if name.starts_with("json") {
             let document = if swapped { &expr.right } else { &expr.left };
@@ -68,9 +75,33 @@ fn function_of(op: &BinaryOperator) -> Option<(&'static str, bool)> {
         BinaryOperator::HashLongArrow => ("json_get_path_text", false),
         BinaryOperator::AtArrow => ("json_contains", false),
         BinaryOperator::ArrowAt => ("json_contains", true),
-        BinaryOperator::Question => ("json_exists", false),
+        BinaryOperator::Question => ("json_has_key", false),
+        BinaryOperator::QuestionPipe => ("json_has_any_key", false),
+        BinaryOperator::QuestionAnd => ("json_has_all_keys", false),
+        BinaryOperator::HashMinus => ("json_delete_path", false),
+        BinaryOperator::AtQuestion => ("json_path_found", false),
+        BinaryOperator::AtAt => ("json_path_holds", false),
         _ => return None,
     })
+}
+
+/// Returns the JSON value that `||` of two JSON values, or `-` of one and a text, makes.
+fn json_made_of(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Expr> {
+    let left = expr.left.get_type(schema).ok()?;
+    let right = expr.right.get_type(schema).ok()?;
+    if left != DataType::BinaryView {
+        return None;
+    }
+    let name = match (&expr.op, &right) {
+        (BinaryOperator::StringConcat, DataType::BinaryView) => "json_concat",
+        (
+            BinaryOperator::Minus,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::List(_),
+        ) => "json_delete_keys",
+        _ => return None,
+    };
+    let function = registry().scalar(name)?;
+    Some(function.call(vec![expr.left.clone(), expr.right.clone()]))
 }
 
 /// Unwraps the JSON side of a comparison or calculation to the type of the other side.
@@ -135,6 +166,7 @@ fn unwrap(expr: Expr, ty: &DataType, other: &DataType, arithmetic: bool) -> Expr
     }
     let name = match other {
         DataType::BinaryView if arithmetic => "json_as_double",
+        DataType::BinaryView => SORT_KEY,
         other if other.is_integer() && !arithmetic => "json_as_double",
         other if other.is_numeric() => "json_as_double",
         DataType::Boolean => "json_as_bool",

@@ -7,7 +7,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
-use super::{Operators, convert, json, system, text, vector};
+use super::{Operators, convert, json, json_build, json_change, json_path, system, text, vector};
 
 /// Every function a statement may call. Made once per process.
 #[derive(Debug)]
@@ -36,6 +36,9 @@ impl Registry {
         let ours = [
             vector::functions(),
             json::functions(),
+            json_build::functions(),
+            json_change::functions(),
+            json_path::functions(),
             text::functions(),
             convert::functions(),
             system::functions(),

@@ -9,6 +9,7 @@
 //! | `dependent` | how does such a query become one that is run once for all rows |
 //! | `params` | how do parameters get into a plan |
 //! | `constant` | which value does an expression without columns have |
+//! | `sets` | how do functions that give several rows become plans |
 //! | `relation` | how do patterns and traversals in a FROM list become plans |
 //! | `graph` | how does a pattern become a plan |
 //! | `expand` | what is following edges, before it is known how |
@@ -26,6 +27,7 @@ mod lookup;
 mod names;
 pub mod params;
 mod relation;
+mod sets;
 mod unnest;
 
 pub use engine::{Engine, Means};

@@ -19,6 +19,7 @@ use pieskieo_shards::catalog::Catalog;
 
 use super::graph::table_named;
 use super::relation::GraphRelations;
+use super::sets::SetRelations;
 use crate::exec::provider::TableSource;
 use crate::functions::registry;
 use crate::syntax::column_type;
@@ -34,7 +35,7 @@ impl Names {
     /// Looks names up in a catalog.
     pub fn new(catalog: Arc<Catalog>, options: Arc<ConfigOptions>) -> Self {
         let relations: Vec<Arc<dyn RelationPlanner>> =
-            vec![Arc::new(GraphRelations::new(catalog.clone()))];
+            vec![Arc::new(GraphRelations::new(catalog.clone())), Arc::new(SetRelations)];
         Self { catalog, options, relations }
     }
 }

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 
+use super::edit::plain;
 use super::names::{name_of, names_of, single_name};
 use super::tokens::word;
 use super::{Assignment, Delete, Insert, InsertSource, Name, OnConflict, Statement, Update};
@@ -240,8 +241,9 @@ pub(super) fn from_assignments(assignments: Vec<ast::Assignment>) -> Result<Vec<
     let mut flat = Vec::with_capacity(assignments.len());
     for assignment in assignments {
         match assignment.target {
-            AssignmentTarget::ColumnName(name) => flat
-                .push(Assignment { target: names_of(&name)?, value: or_default(assignment.value) }),
+            AssignmentTarget::ColumnName(name) => {
+                flat.push(plain(names_of(&name)?, or_default(assignment.value))?);
+            }
             AssignmentTarget::Tuple(names) => {
                 let Expr::Tuple(values) = assignment.value else {
                     return Err(Error::unsupported("SET (a, b) = a subquery")
@@ -254,7 +256,7 @@ pub(super) fn from_assignments(assignments: Vec<ast::Assignment>) -> Result<Vec<
                     ));
                 }
                 for (name, value) in names.iter().zip(values) {
-                    flat.push(Assignment { target: names_of(name)?, value: or_default(value) });
+                    flat.push(plain(names_of(name)?, or_default(value))?);
                 }
             }
         }

@@ -77,7 +77,7 @@ fn clause(clause: ast::MergeClause) -> Result<MergeClause> {
             let assignments = from_assignments(update.assignments)?;
             let is_nothing = |name: &Name| name.text == NOTHING;
             match assignments.as_slice() {
-                [only] if only.target.iter().all(is_nothing) => MergeAction::Nothing,
+                [only] if is_nothing(&only.target) => MergeAction::Nothing,
                 _ => MergeAction::Update(assignments),
             }
         }

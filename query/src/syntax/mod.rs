@@ -28,6 +28,7 @@
 //! | `as_of` | which point in the past does a statement read |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
 //! | `merge` | what does a MERGE say |
+//! | `edit` | which parts of documents does an UPDATE change, and how |
 //! | `column_type` | which type does a type name mean |
 //! | `setting` | what does a SET, SHOW or EXPLAIN say |
 //! | `transaction` | what does a statement about the transaction itself say |
@@ -43,6 +44,7 @@ mod column_type;
 mod constraint;
 mod definition;
 mod dialect;
+mod edit;
 mod merge;
 mod names;
 mod parse;
@@ -68,7 +70,7 @@ pub use statement::{
     AlterTable, Alteration, Assignment, Body, BoundMerge, ColumnDefinition, ConstraintDefinition,
     CreateCollection, CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind,
     Explain, Identity, IndexDefinition, IndexField, Insert, InsertSource, Merge, MergeAction,
-    MergeClause, MergeQuery, MergeWhen, Name, OnConflict, Parsed, RenameIndex, Rule,
-    SequenceOptions, Setting, Show, Statement, Truncate, Update,
+    MergeClause, MergeQuery, MergeWhen, Name, OnConflict, Operation, Parsed, RenameIndex, Rule,
+    SequenceOptions, Setting, Show, Statement, TargetStep, Truncate, Update,
 };
 pub use transaction::Modes;

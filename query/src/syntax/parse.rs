@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, alter, as_of, change, definition, merge, pattern_parse, pipeline, sequence,
-    setting, transaction,
+    Parsed, Statement, alter, as_of, change, definition, edit, merge, pattern_parse, pipeline,
+    sequence, setting, transaction,
 };
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;
@@ -204,6 +204,7 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let mut tokens = pattern_parse::replace_patterns(tokens)?;
     let overriding = change::take_overriding(&mut tokens);
     merge::replace_nothing(&mut tokens);
+    let (tokens, targets) = edit::extract(tokens)?;
     let mut parser = parser_over(tokens);
     let statement = parser
         .parse_statement()
@@ -214,6 +215,7 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     if let Statement::Insert(insert) = &mut statement {
         insert.overriding = overriding;
     }
+    edit::restore(&mut statement, &targets)?;
     Ok(statement)
 }
 

@@ -557,13 +557,57 @@ pub enum OnConflict {
     },
 }
 
-/// `target = value`.
+/// `target = value`, in one of the clauses of an UPDATE.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assignment {
-    /// The column, or a path into a collection's document.
-    pub target: Vec<Name>,
-    /// The new value; `None` is `DEFAULT`.
+    /// What is done with the value.
+    pub operation: Operation,
+    /// The column, or the first field of a path into a collection's document.
+    pub target: Name,
+    /// The way from there.
+    pub path: Vec<TargetStep>,
+    /// The value; `None` is `DEFAULT`.
     pub value: Option<Expr>,
+}
+
+/// A clause of an UPDATE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `SET`: the value is put there.
+    Set,
+    /// `UNSET`: what is there is removed; the value means nothing.
+    Unset,
+    /// `PUSH`: the value is appended to the array there.
+    Push,
+    /// `PULL`: all elements equal to the value are removed from the array there.
+    Pull,
+    /// `ADD TO SET`: the value is appended unless it is an element.
+    AddToSet,
+    /// `INC`: the value is added to the number there.
+    Increment,
+}
+
+impl Operation {
+    /// Returns the words of the clause.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Set => "SET",
+            Self::Unset => "UNSET",
+            Self::Push => "PUSH",
+            Self::Pull => "PULL",
+            Self::AddToSet => "ADD TO SET",
+            Self::Increment => "INC",
+        }
+    }
+}
+
+/// A step of the way to what is changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TargetStep {
+    /// `.name`.
+    Field(Name),
+    /// `[index]`; from the end if negative.
+    Index(i64),
 }
 
 /// `UPDATE table SET … FROM … WHERE … RETURNING …`.

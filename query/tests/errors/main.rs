@@ -192,6 +192,32 @@ fn constraints_and_sequences_are_checked() {
 }
 
 #[test]
+fn changes_and_paths_of_documents_are_checked() {
+    let catalog = catalog();
+    for (text, code, message, hint) in [
+        ("UPDATE film SET tags[^n] = 1", "0A000", "an index that is not a number", "jsonb_set"),
+        ("UPDATE film SET tags[^$1] = 1", "0A000", "an index that is not a number", "jsonb_set"),
+        ("UPDATE film PUSH ^year = 1", "42804", "\"year\" is INT, PUSH wants JSON", ""),
+        ("UPDATE film INC ^embedding = 1", "42804", "INC wants a number or JSON", ""),
+        ("UPDATE film UNSET ^year.x", "42703", "it has no fields", ""),
+        ("UPDATE person PUSH ^boi.x = 1", "42703", "\"boi\"", "\"bio\""),
+        ("UPDATE film SET a[0] = 1, ^a[0] = 2", "42701", "\"a.[0]\" is set twice", ""),
+        ("UPDATE film PULL ^tags = DEFAULT", "42601", "DEFAULT stands only after SET", ""),
+        ("UPDATE film PUSH tags^", "42601", "at the end", ""),
+        ("UPDATE film UNSET tags ^= 1", "42601", "near \"=\"", ""),
+        ("SELECT jsonb_path_exists(doc, '$.a[^') FROM film", "42601", "in a JSON path", ""),
+        ("SELECT doc @? '$.a ^~ 1' FROM film", "42601", "\"~\" means nothing here", ""),
+        ("SELECT 1 FROM film, jsonb_path_query(doc, '$.a.^flor()')", "42601", "flor()", "floor"),
+        ("SELECT doc @@ '$.a.^datetime() > 1' FROM film", "0A000", "datetime()", "double()"),
+        ("SELECT ^jsonb_each(doc) FROM film", "0A000", "in a SELECT list", "FROM t, jsonb_each"),
+        ("SELECT ^jsonb_agg(title, 1) FROM film", "42883", "takes 1 arguments", ""),
+        ("SELECT DISTINCT title FROM film ORDER BY ^title", "0A000", "SELECT DISTINCT", "::TEXT"),
+    ] {
+        check(&catalog, text, code, message, hint);
+    }
+}
+
+#[test]
 fn definitions_are_checked() {
     let catalog = catalog();
     for (text, code, message, hint) in [

@@ -8,7 +8,7 @@ use parquet_variant::{
 };
 use serde_json::Value as JsonValue;
 
-use super::parse::parse;
+use super::parse::{DOCUMENT_DEPTH_MAX, parse, too_deep};
 use super::tree::Tree;
 use crate::error::Error;
 use crate::value::{ColumnType, Value};
@@ -69,7 +69,7 @@ pub(super) fn tree_of_value<'a>(value: &'a Value, ty: &ColumnType) -> Tree<'a> {
 
 /// Encodes a tree; sorts its objects.
 pub(crate) fn encode_tree(mut tree: Tree<'_>) -> Result<Arc<[u8]>, Error> {
-    sort(&mut tree);
+    sort(&mut tree, 0)?;
     let (metadata, value) = {
         let mut names = Vec::new();
         collect_names(&tree, &mut names);
@@ -97,14 +97,19 @@ fn double<'a>(number: f64) -> Tree<'a> {
     if number.is_finite() { Tree::Double(number) } else { Tree::Null }
 }
 
-/// Sorts every object by name and keeps the last of equal names.
-fn sort(tree: &mut Tree<'_>) {
+/// Sorts every object by name and keeps the last of equal names. Changes may have put values so
+/// deep that nobody could read them again.
+fn sort(tree: &mut Tree<'_>, depth: usize) -> Result<(), Error> {
+    let is_container = matches!(tree, Tree::List(_) | Tree::Object(_));
+    if is_container && depth >= DOCUMENT_DEPTH_MAX {
+        return Err(too_deep());
+    }
     match tree {
-        Tree::List(items) => items.iter_mut().for_each(sort),
+        Tree::List(items) => items.iter_mut().try_for_each(|item| sort(item, depth + 1))?,
         Tree::Object(fields) => {
-            fields.iter_mut().for_each(|(_, field)| sort(field));
+            fields.iter_mut().try_for_each(|(_, field)| sort(field, depth + 1))?;
             if fields.windows(2).all(|pair| pair[0].0 < pair[1].0) {
-                return;
+                return Ok(());
             }
             // Reversed first, so that the stable sort puts the last of equals in front.
             fields.reverse();
@@ -113,6 +118,7 @@ fn sort(tree: &mut Tree<'_>) {
         }
         _ => {}
     }
+    Ok(())
 }
 
 fn collect_names<'t>(tree: &'t Tree<'_>, names: &mut Vec<&'t str>) {

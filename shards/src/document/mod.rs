@@ -23,24 +23,34 @@
 //! | `encode` | how does a tree become bytes |
 //! | `view` | how is a part of a document found and read |
 //! | `text` | how is a document written as JSON |
-//! | `change` | how is a part of a document set or removed |
+//! | `change` | how are parts of a document changed in place |
+//! | `amend` | what do PostgreSQL's functions make of documents |
+//! | `order` | which of two documents comes first, and is one part of the other |
 //! | `lift` | which declared columns does a document of a collection fill |
 
+mod amend;
 mod change;
 mod encode;
 mod lift;
+mod order;
 mod parse;
 mod text;
 mod tree;
 mod view;
 
 #[cfg(test)]
+mod change_tests;
+#[cfg(test)]
 mod tests;
 
-pub use change::{Change, change};
+pub use amend::{
+    Amend, amend, concat, delete_keys, delete_path, list_of, object_of, pretty, strip_nulls,
+};
+pub use change::{Change, Edit, change};
 pub(crate) use encode::encode_tree as from_tree;
 pub use encode::{DOCUMENT_BYTES_MAX, encode, from_json, from_value};
 pub use lift::{join, lift, lift_json};
+pub use order::{contains, sort_key};
 pub use parse::DOCUMENT_DEPTH_MAX;
 pub use text::{to_json_text, to_json_value, write_json};
 pub(crate) use tree::Tree;

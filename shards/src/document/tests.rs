@@ -148,16 +148,16 @@ fn changes_set_and_remove_parts() {
     let (one, two) = (encoded(&json!(1)), encoded(&json!({"z": 2})));
     let before = encoded(&json!({"a": {"k": 1}, "b": 5, "l": [0]}));
     let changes = [
-        Change { path: &nested, value: Some(&one) },
-        Change { path: &gone, value: None },
-        Change { path: &item, value: Some(&two) },
-        Change { path: &[field("none"), field("x")], value: None },
+        Change { path: &nested, edit: Edit::Set(&one) },
+        Change { path: &gone, edit: Edit::Unset },
+        Change { path: &item, edit: Edit::Set(&two) },
+        Change { path: &[field("none"), field("x")], edit: Edit::Unset },
     ];
     let after = change(&before, &changes).expect("a document");
     let expected = json!({"a": {"k": 1, "new": {"x": 1}}, "l": [0, {"z": 2}]});
     assert_eq!(to_json_value(&after), expected);
     let through = [field("b"), field("x")];
-    assert!(change(&before, &[Change { path: &through, value: Some(&one) }]).is_err());
+    assert!(change(&before, &[Change { path: &through, edit: Edit::Set(&one) }]).is_err());
 }
 
 fn collection() -> Table {

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use parquet_variant::Variant;
 use serde_json::Value as JsonValue;
 
+use super::tree::Tree;
 use super::view::VariantRef;
 
 /// Returns a document as JSON text; `null` when the bytes are no document.
@@ -78,7 +79,20 @@ fn write_double(out: &mut String, number: f64) {
     }
 }
 
-fn write_text(out: &mut String, text: &str) {
+/// Appends a value that is neither array nor object; those as null.
+pub(super) fn write_scalar(tree: &Tree<'_>, out: &mut String) {
+    match tree {
+        Tree::Null | Tree::List(_) | Tree::Object(_) => out.push_str("null"),
+        Tree::Bool(v) => push(out, v),
+        Tree::Integer(v) => push(out, v),
+        Tree::Unsigned(v) => push(out, v),
+        Tree::Double(v) => write_double(out, *v),
+        Tree::Text(v) => write_text(out, v),
+    }
+}
+
+/// Appends a text with its quotes.
+pub(super) fn write_text(out: &mut String, text: &str) {
     out.push('"');
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {

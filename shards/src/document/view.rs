@@ -194,6 +194,26 @@ impl<'a> VariantRef<'a> {
         }
     }
 
+    /// Returns an integer of any size; `None` for anything else, doubles among it.
+    pub fn as_i128(&self) -> Option<i128> {
+        match &self.variant {
+            Variant::Int8(v) => Some(i128::from(*v)),
+            Variant::Int16(v) => Some(i128::from(*v)),
+            Variant::Int32(v) => Some(i128::from(*v)),
+            Variant::Int64(v) => Some(i128::from(*v)),
+            Variant::Decimal16(v) if v.scale() == 0 => Some(v.integer()),
+            _ => None,
+        }
+    }
+
+    /// Returns how many elements an array has; `None` for anything else.
+    pub fn element_count(&self) -> Option<usize> {
+        match &self.variant {
+            Variant::List(list) => Some(list.len()),
+            _ => None,
+        }
+    }
+
     /// Returns any number as a double; `None` for anything else.
     pub fn as_f64(&self) -> Option<f64> {
         match &self.variant {
