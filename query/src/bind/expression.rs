@@ -8,6 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     WindowFrameBound, WindowSpec, WindowType,
 };
 
+use pieskieo_shards::value::ColumnType;
+
 use super::engine_function::{arguments, function_name, meaning};
 use super::json;
 use super::json::{Wanted, kind_of, needs_order, wanted_by, wrap};
@@ -287,18 +289,18 @@ impl Binder<'_> {
             return Ok(matches!(data_type, DataType::JSON | DataType::JSONB));
         }
         match data_type {
-            DataType::JSON | DataType::JSONB => Ok(true),
-            // The planner's own types, which are no column types.
-            DataType::SmallInt(_)
-            | DataType::Int2(_)
-            | DataType::Interval { .. }
-            | DataType::Time(..)
-            | DataType::Char(_)
-            | DataType::Character(_)
-            | DataType::Array(_)
-            | DataType::Regclass => Ok(false),
-            other => column_type(other).map(|_| false).map_err(|error| error.at(at)),
+            DataType::JSON | DataType::JSONB => return Ok(true),
+            // The planner's own type, which is no column type.
+            DataType::Regclass => return Ok(false),
+            _ => {}
         }
+        // A cast to a length cuts off what is longer, where storing refuses it.
+        if let ColumnType::Varchar(length) = column_type(data_type).map_err(|error| error.at(at))? {
+            *data_type = DataType::Text;
+            let whole = std::mem::replace(expr, build::literal(Value::Null));
+            *expr = build::call("left", vec![whole, build::number(u64::from(length))]);
+        }
+        Ok(false)
     }
 
     fn bind_case(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {

@@ -49,7 +49,9 @@ impl From<pieskieo_shards::Error> for Error {
 
 /// Chooses the data exception that a shard's sentence describes.
 fn invalid_value(text: String) -> Error {
-    let code = if text.contains("null") && text.contains("column") {
+    let code = if text.contains("value too long") {
+        code::VALUE_TOO_LONG
+    } else if text.contains("null") && text.contains("column") {
         code::NOT_NULL_VIOLATION
     } else if text.contains("out of range") || text.contains("overflow") {
         code::NUMERIC_OUT_OF_RANGE
