@@ -16,9 +16,9 @@ use super::json::{Wanted, kind_of, needs_order, wanted_by, wrap};
 use super::path::position;
 use super::query::Binder;
 use super::scope::Scope;
-use super::{build, subquery, text_search};
+use super::{build, interval, subquery, text_search};
 use crate::error::{Error, Result, code};
-use crate::functions::MATCHES_UNSTEMMED;
+use crate::functions::{ARRAY_ALL, ARRAY_ANY, MATCHES_UNSTEMMED};
 use crate::syntax::column_type;
 
 /// Stack that must be left before an expression is bound on a new piece of stack.
@@ -80,7 +80,8 @@ impl Binder<'_> {
             Expr::CompoundIdentifier(_) => self.bind_compound(expr, scope),
             Expr::CompoundFieldAccess { .. } => self.bind_access(expr, scope),
             Expr::Nested(inner) => self.bind_expr(inner, scope),
-            Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => Ok(false),
+            Expr::Value(_) | Expr::TypedString(_) => Ok(false),
+            Expr::Interval(_) => interval::bind(expr).map(|()| false),
             Expr::BinaryOp { .. } => self.bind_binary(expr, scope),
             Expr::UnaryOp { op, expr: inner } => {
                 if self.bind_expr(inner, scope)? {
@@ -157,9 +158,17 @@ impl Binder<'_> {
                 self.bind_text(expr, scope)?;
                 self.bind_text(pattern, scope)
             }
-            Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
+            Expr::AnyOp { left, right, compare_op, .. } => {
                 self.bind_expr(left, scope)?;
-                self.bind_expr(right, scope).map(|_| ())
+                self.bind_expr(right, scope)?;
+                *expr = quantified(ARRAY_ANY, left, compare_op, right);
+                Ok(())
+            }
+            Expr::AllOp { left, right, compare_op } => {
+                self.bind_expr(left, scope)?;
+                self.bind_expr(right, scope)?;
+                *expr = quantified(ARRAY_ALL, left, compare_op, right);
+                Ok(())
             }
             other => self.bind_special(other, scope),
         }
@@ -359,6 +368,7 @@ impl Binder<'_> {
             .map_or(0, |ident| crate::syntax::position_of(ident.span));
         let name = function_name(function);
         lower_name(function);
+        interval::complete(function, &name)?;
         let json = self.bind_arguments(function, scope)?;
         self.bind_clauses(function, scope)?;
         if json.contains(&true) && needs_order(&name) {
@@ -455,7 +465,10 @@ impl Binder<'_> {
             if let WindowFrameBound::Preceding(Some(expr))
             | WindowFrameBound::Following(Some(expr)) = bound
             {
-                self.bind_expr(expr, scope)?;
+                // The planner takes a span only as it is written.
+                if !matches!(expr.as_ref(), Expr::Interval(_)) {
+                    self.bind_expr(expr, scope)?;
+                }
             }
         }
         Ok(())
@@ -474,6 +487,12 @@ impl Binder<'_> {
             }
         }
     }
+}
+
+/// `x op ANY(array)` as a function; the operator is a text.
+fn quantified(name: &str, left: &mut Expr, op: &BinaryOperator, right: &mut Expr) -> Expr {
+    let taken = |expr: &mut Expr| std::mem::replace(expr, build::literal(Value::Null));
+    build::call(name, vec![build::text(&op.to_string()), taken(left), taken(right)])
 }
 
 /// Function names are case-insensitive; the planner's are lower case.

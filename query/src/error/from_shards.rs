@@ -55,6 +55,11 @@ fn invalid_value(text: String) -> Error {
         code::NOT_NULL_VIOLATION
     } else if text.contains("out of range") || text.contains("overflow") {
         code::NUMERIC_OUT_OF_RANGE
+    } else if ["TIME", "INTERVAL"]
+        .iter()
+        .any(|ty| text.contains(&format!("invalid input syntax for type {ty}:")))
+    {
+        code::INVALID_DATETIME
     } else if text.contains("invalid JSON")
         || text.contains("cannot be read")
         || text.contains("invalid input syntax")

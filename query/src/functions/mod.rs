@@ -5,22 +5,28 @@
 //! | `function` | what is a function of ours, and how does the planner see it |
 //! | `vector` | how far apart are two vectors |
 //! | `json` | what can be asked of a JSON value |
+//! | `moment` | what can be computed with dates, times and spans of time |
+//! | `array` | what can be asked of an array |
 //! | `convert` | how do values of our own types become others |
 //! | `registry` | which functions are there, by name |
 //! | `text` | does a text match a text query, without an index |
 //! | `system` | what can a statement ask of the server itself |
 //! | `operators` | which function does an operator stand for |
 
+mod array;
 mod convert;
 mod function;
 mod json;
+mod moment;
 mod operators;
 mod registry;
 mod system;
 mod text;
 pub mod vector;
 
-pub use convert::{TO_TEXT, TO_UUID, TO_VECTOR};
+pub use array::{ARRAY_ALL, ARRAY_ANY, ARRAY_COMPARE, ARRAY_GET, ARRAY_PART};
+pub use convert::{CONVERT_TO, TO_TEXT, TO_UUID, TO_VECTOR};
+pub use moment::{JUSTIFY_INTERVAL, order_of};
 pub use operators::Operators;
 pub use registry::registry;
 pub use text::{MATCHES_UNSTEMMED, stems};

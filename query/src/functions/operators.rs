@@ -6,6 +6,8 @@
 //! | `->` `->>` | `json_get`, `json_get_text` |
 //! | `#>` `#>>` | `json_get_path`, `json_get_path_text` |
 //! | `@>` `<@` `?` | `json_contains` both ways, `json_exists` |
+//! | `@>` `<@` `&&` `<` … of arrays | `array_has_all` both ways, `array_has_any`, `array_compare` |
+//! | `+` `-` `*` `/` of dates and times | see `moment` |
 //!
 //! A comparison of a JSON value with a number, a boolean or a text compares what the JSON value
 //! holds: it is null when that is something else.
@@ -13,10 +15,11 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::{Expr, ExprSchemable, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::{TO_UUID, registry};
+use super::{ARRAY_COMPARE, TO_UUID, moment, registry};
+use crate::plan::{aligned, item_of};
 
 /// Plans our operators.
 #[derive(Debug)]
@@ -28,8 +31,15 @@ impl ExprPlanner for Operators {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let expr = match plan_array(expr, schema) {
+            Ok(planned) => return Ok(PlannerResult::Planned(planned)),
+            Err(expr) => expr,
+        };
         let Some((name, swapped)) = function_of(&expr.op) else {
-            return with_json_operands(expr, schema).map(PlannerResult::Original);
+            return match moment::plan_binary(expr, schema)? {
+                Ok(planned) => Ok(PlannerResult::Planned(planned)),
+                Err(expr) => with_json_operands(expr, schema).map(PlannerResult::Original),
+            };
         };
         if name.starts_with("json") {
             let document = if swapped { &expr.right } else { &expr.left };
@@ -44,6 +54,58 @@ impl ExprPlanner for Operators {
         let RawBinaryExpr { left, right, .. } = expr;
         let args = if swapped { vec![right, left] } else { vec![left, right] };
         Ok(PlannerResult::Planned(function.call(args)))
+    }
+}
+
+/// Plans the operators of arrays; gives back what is none.
+fn plan_array(expr: RawBinaryExpr, schema: &DFSchema) -> std::result::Result<Expr, RawBinaryExpr> {
+    use BinaryOperator::{
+        ArrowAt, AtArrow, Eq, Gt, GtEq, Lt, LtEq, NotEq, PGOverlap, StringConcat,
+    };
+    let RawBinaryExpr { op, left, right } = expr;
+    let known = matches!(
+        op,
+        AtArrow | ArrowAt | PGOverlap | Eq | NotEq | Lt | LtEq | Gt | GtEq | StringConcat
+    );
+    let is_array = |expr: &Expr| expr.get_type(schema).is_ok_and(|ty| item_of(&ty).is_some());
+    if !known || !(is_array(&left) || is_array(&right)) {
+        return Err(RawBinaryExpr { op, left, right });
+    }
+    // `array || element`: which of the two it is decides the planner's own function.
+    let appends = op == StringConcat && !(is_array(&left) && is_array(&right));
+    if appends {
+        return Err(RawBinaryExpr { op, left, right });
+    }
+    let (left, right) = match aligned(left, right, schema) {
+        Ok(pair) => pair,
+        Err((left, right)) => return Err(RawBinaryExpr { op, left, right }),
+    };
+    // A null is contained nowhere and overlaps with nothing.
+    let (name, args) = match op {
+        AtArrow => ("array_has_all", [compact(left), right]),
+        ArrowAt => ("array_has_all", [compact(right), left]),
+        PGOverlap => ("array_has_any", [compact(left), right]),
+        Lt | LtEq | Gt | GtEq => (ARRAY_COMPARE, [left, right]),
+        op => return Err(RawBinaryExpr { op, left, right }),
+    };
+    let Some(function) = registry().scalar(name) else {
+        let [left, right] = args;
+        return Err(RawBinaryExpr { op, left, right });
+    };
+    let call = function.call(args.to_vec());
+    Ok(match op {
+        Lt => call.lt(lit(0_i32)),
+        LtEq => call.lt_eq(lit(0_i32)),
+        Gt => call.gt(lit(0_i32)),
+        GtEq => call.gt_eq(lit(0_i32)),
+        _ => call,
+    })
+}
+
+fn compact(array: Expr) -> Expr {
+    match registry().scalar("array_compact") {
+        Some(function) => function.call(vec![array]),
+        None => array,
     }
 }
 

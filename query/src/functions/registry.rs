@@ -7,7 +7,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
-use super::{Operators, convert, json, system, text, vector};
+use super::{Operators, array, convert, json, moment, system, text, vector};
 
 /// Every function a statement may call. Made once per process.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ impl Registry {
             json::functions(),
             text::functions(),
             convert::functions(),
+            moment::functions(),
+            array::functions(),
             system::functions(),
         ];
         let ours = ours.into_iter().flatten().map(|function| Arc::new(function.build()));
@@ -49,6 +51,14 @@ impl Registry {
         }
         if let Some(signum) = scalar.get("signum").cloned() {
             scalar.insert("sign".to_owned(), signum);
+        }
+        // Of DataFusion's, the ones that do as PostgreSQL does.
+        for (name, meant) in
+            [("array_remove", "array_remove_all"), ("array_replace", "array_replace_all")]
+        {
+            if let Some(function) = scalar.get(meant).cloned() {
+                scalar.insert(name.to_owned(), function);
+            }
         }
         let mut aggregate = HashMap::new();
         for function in SessionStateDefaults::default_aggregate_functions() {

@@ -107,7 +107,8 @@ pub(super) fn write_timestamp(out: &mut String, micros: i64) {
     write_clock(out, micros.rem_euclid(DAY_MICROS).unsigned_abs());
 }
 
-fn month_days(year: i64, month: u32) -> u32 {
+/// Returns the days of a month.
+pub(super) fn month_days(year: i64, month: u32) -> u32 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,

@@ -22,6 +22,7 @@
 //! | `kind` | what is a value, and what type does it have |
 //! | `order` | which of two values comes first |
 //! | `interval` | how long is a span of time, and how is it read and written |
+//! | `moment` | which moment is a span away from another, and which span lies between two |
 //! | `array` | how is an array read and written as text |
 //! | `calendar` | which day and time is a number, and how is it written |
 //! | `decimal` | how is an exact decimal read, rounded and written |
@@ -39,6 +40,7 @@ mod decimal;
 mod interval;
 mod json;
 mod kind;
+mod moment;
 mod order;
 mod parse;
 mod render;
