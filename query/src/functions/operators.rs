@@ -72,8 +72,8 @@ fn plan_array(expr: RawBinaryExpr, schema: &DFSchema) -> std::result::Result<Exp
         return Err(RawBinaryExpr { op, left, right });
     }
     // `array || element`: which of the two it is decides the planner's own function.
-    let appends = op == StringConcat && !(is_array(&left) && is_array(&right));
-    if appends {
+    let both = |a: &Expr, b: &Expr| (is_array(a) || is_array_text(a)) && is_array(b);
+    if op == StringConcat && !both(&left, &right) && !both(&right, &left) {
         return Err(RawBinaryExpr { op, left, right });
     }
     let (left, right) = match aligned(left, right, schema) {
@@ -100,6 +100,12 @@ fn plan_array(expr: RawBinaryExpr, schema: &DFSchema) -> std::result::Result<Exp
         GtEq => call.gt_eq(lit(0_i32)),
         _ => call,
     })
+}
+
+/// Whether a literal is an array's text, as far as its first character says.
+fn is_array_text(expr: &Expr) -> bool {
+    let text = expr.as_literal().and_then(|literal| literal.try_as_str().flatten());
+    text.is_some_and(|text| text.trim_start().starts_with('{'))
 }
 
 fn compact(array: Expr) -> Expr {
