@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, TableWithJoins, Value,
 };
 
-use super::path::lowered;
+use super::path::{lowered, position};
 use super::query::Binder;
 use super::scope::{Relation, Scope, ScopeColumn};
 use super::{build, pattern};
@@ -141,9 +141,12 @@ impl Binder<'_> {
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 self.bind_joined(table_with_joins, scope, filters)
             }
+            TableFactor::UNNEST { with_ordinality: true, .. } => {
+                Err(Error::unsupported("WITH ORDINALITY"))
+            }
             TableFactor::UNNEST { alias, array_exprs, .. } => {
                 for expr in array_exprs {
-                    self.bind_expr(expr, scope)?;
+                    self.bind_unnested(expr, scope)?;
                 }
                 let relation = Relation::unknown(alias_name(alias.as_ref()));
                 lower_alias(alias);
@@ -158,6 +161,20 @@ impl Binder<'_> {
             }
             other => Err(Error::unsupported(format!("\"{other}\" in a FROM clause"))),
         }
+    }
+
+    /// Binds an array that a FROM list takes apart. The planner cannot take it from a column there.
+    fn bind_unnested(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
+        let at = position(expr);
+        let mut alone = expr.clone();
+        if self.bind_expr(&mut alone, &Scope::default()).is_ok() {
+            *expr = alone;
+            return Ok(());
+        }
+        self.bind_expr(expr, scope)?;
+        Err(Error::unsupported("unnest() of a column in a FROM clause")
+            .with_hint("Put it into a SELECT list: (SELECT id, unnest(tags) AS tag FROM t) AS u.")
+            .at(at))
     }
 
     fn bind_table(&mut self, factor: &mut TableFactor, scope: &mut Scope<'_>) -> Result<()> {

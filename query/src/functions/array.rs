@@ -35,6 +35,11 @@ pub const ARRAY_PART: &str = "array_part";
 /// Name of the function that orders two arrays.
 pub const ARRAY_COMPARE: &str = "array_compare";
 
+/// Name of the function behind `array @> array`.
+pub const ARRAY_CONTAINS: &str = "array_contains";
+/// Name of the function behind `array && array`.
+pub const ARRAY_OVERLAPS: &str = "array_overlaps";
+
 /// Most elements of a constant array that `= ANY` is planned as a list of values for.
 const LIST_MAX: usize = 10_000;
 
@@ -48,6 +53,12 @@ pub fn functions() -> Vec<Function> {
         Function::new(ARRAY_ANY, Arity::Exactly(3), bool_type, |call| quantified(call, true))
             .simplified(as_list),
         Function::new(ARRAY_ALL, Arity::Exactly(3), bool_type, |call| quantified(call, false)),
+        Function::new(ARRAY_CONTAINS, Arity::Exactly(2), bool_type, |call| {
+            sets(call, |all, few| few.iter().all(|item| holds(all, item)))
+        }),
+        Function::new(ARRAY_OVERLAPS, Arity::Exactly(2), bool_type, |call| {
+            sets(call, |all, few| few.iter().any(|item| holds(all, item)))
+        }),
         Function::new("array_length", Arity::Some, length_type, |call| length(call, None))
             .aliases(&["list_length", "array_upper"]),
         Function::new("array_lower", Arity::Some, length_type, |call| length(call, Some(1))),
@@ -159,6 +170,49 @@ fn compare(call: &Call) -> Result<ArrayRef> {
         }
     }
     Ok(Arc::new(out.finish()))
+}
+
+/// Asks something of two arrays of one type, the first one without nulls and sorted.
+fn sets(call: &Call, asks: fn(&[Value], &[Value]) -> bool) -> Result<ArrayRef> {
+    let types = [0, 1].map(|arg: usize| column_type(call.args[arg].data_type()));
+    let mut out = BooleanBuilder::with_capacity(call.rows);
+    let [Some(left), Some(right)] = types else {
+        return exec_err!("no function matches: arrays are wanted");
+    };
+    let items = |arg: usize, row: usize, ty| {
+        let array = call.args[arg].as_ref();
+        match Value::from_array(array, call.at(arg, row), ty).map_err(external)? {
+            Value::Array(items) => Ok(items),
+            _ => exec_err!("no function matches: arrays are wanted"),
+        }
+    };
+    let sorted = |row: usize| -> Result<Vec<Value>> {
+        let mut all = items(0, row, &left)?.to_vec();
+        all.retain(|item| !item.is_null());
+        all.sort_by(|a, b| a.compare(b).unwrap_or(Ordering::Equal));
+        Ok(all)
+    };
+    let mut constant: Option<Vec<Value>> = None;
+    for row in 0..call.rows {
+        if call.is_null(0, row) || call.is_null(1, row) {
+            out.append_null();
+            continue;
+        }
+        let few = items(1, row, &right)?;
+        let all = match constant.take() {
+            Some(all) if call.args[0].len() == 1 => all,
+            _ => sorted(row)?,
+        };
+        out.append_value(asks(&all, &few));
+        constant = Some(all);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// Whether sorted values hold one; a null is held nowhere.
+fn holds(all: &[Value], item: &Value) -> bool {
+    !item.is_null()
+        && all.binary_search_by(|have| have.compare(item).unwrap_or(Ordering::Less)).is_ok()
 }
 
 fn length(call: &Call, instead: Option<i32>) -> Result<ArrayRef> {

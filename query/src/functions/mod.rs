@@ -7,6 +7,7 @@
 //! | `json` | what can be asked of a JSON value |
 //! | `moment` | what can be computed with dates, times and spans of time |
 //! | `array` | what can be asked of an array |
+//! | `series` | which values lie between two, a step apart |
 //! | `convert` | how do values of our own types become others |
 //! | `registry` | which functions are there, by name |
 //! | `text` | does a text match a text query, without an index |
@@ -20,13 +21,16 @@ mod json;
 mod moment;
 mod operators;
 mod registry;
+mod series;
 mod system;
 mod text;
 pub mod vector;
 
-pub use array::{ARRAY_ALL, ARRAY_ANY, ARRAY_COMPARE, ARRAY_GET, ARRAY_PART};
+pub use array::{
+    ARRAY_ALL, ARRAY_ANY, ARRAY_COMPARE, ARRAY_CONTAINS, ARRAY_GET, ARRAY_OVERLAPS, ARRAY_PART,
+};
 pub use convert::{CONVERT_TO, TO_TEXT, TO_UUID, TO_VECTOR};
-pub use moment::{JUSTIFY_INTERVAL, order_of};
+pub use moment::{JUSTIFY_INTERVAL, SECONDS_OF, order_of};
 pub use operators::Operators;
 pub use registry::registry;
 pub use text::{MATCHES_UNSTEMMED, stems};

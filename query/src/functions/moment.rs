@@ -34,6 +34,9 @@ pub const INTERVAL_ORDER: &str = "interval_order";
 /// Name of the function that makes equal spans look the same.
 pub const JUSTIFY_INTERVAL: &str = "justify_interval";
 
+/// Name of the function that gives the seconds of a minute, with their fraction.
+pub const SECONDS_OF: &str = "seconds_of";
+
 /// The type of what spans are compared by.
 const ORDER: ColumnType = ColumnType::Numeric { precision: 38, scale: 0 };
 
@@ -105,6 +108,7 @@ pub fn functions() -> Vec<Function> {
             |_| Ok(ORDER.arrow()),
             |call| each(call, |[span]| as_span(&span).map(|span| Value::Numeric(span.total()))),
         ),
+        Function::new(SECONDS_OF, one, |_| Ok(DataType::Float64), |call| each(call, seconds)),
         justify(JUSTIFY_INTERVAL, |call| justified(call, Interval::justified)),
         justify("justify_days", |call| justified(call, Interval::justify_days)),
         justify("justify_hours", |call| justified(call, Interval::justify_hours)),
@@ -240,6 +244,18 @@ fn make_time([hours, minutes, seconds]: [Value; 3]) -> Result<Value> {
     }
     let micros = (hours * 60 + minutes) * 60_000_000 + (seconds * 1e6).round() as i64;
     Ok(Value::Time(micros))
+}
+
+/// `extract(second FROM ...)`: with the fraction, of a span with its sign.
+fn seconds([value]: [Value; 1]) -> Result<Value> {
+    let micros = match value {
+        Value::Timestamp(micros) | Value::TimestampTz(micros) => micros.rem_euclid(60_000_000),
+        Value::Time(micros) => micros % 60_000_000,
+        Value::Interval(span) => span.micros % 60_000_000,
+        Value::Date(_) => 0,
+        _ => return plan_err!("no function matches: a date, time or interval is wanted"),
+    };
+    Ok(Value::Double(micros as f64 / 1e6))
 }
 
 fn out_of_range() -> datafusion::error::DataFusionError {

@@ -6,7 +6,7 @@
 //! | `->` `->>` | `json_get`, `json_get_text` |
 //! | `#>` `#>>` | `json_get_path`, `json_get_path_text` |
 //! | `@>` `<@` `?` | `json_contains` both ways, `json_exists` |
-//! | `@>` `<@` `&&` `<` … of arrays | `array_has_all` both ways, `array_has_any`, `array_compare` |
+//! | `@>` `<@` `&&` `<` … of arrays | `array_contains` both ways, `array_overlaps`, `array_compare` |
 //! | `+` `-` `*` `/` of dates and times | see `moment` |
 //!
 //! A comparison of a JSON value with a number, a boolean or a text compares what the JSON value
@@ -18,7 +18,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Expr, ExprSchemable, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::{ARRAY_COMPARE, TO_UUID, moment, registry};
+use super::{ARRAY_COMPARE, ARRAY_CONTAINS, ARRAY_OVERLAPS, TO_UUID, moment, registry};
 use crate::plan::{aligned, item_of};
 
 /// Plans our operators.
@@ -80,11 +80,10 @@ fn plan_array(expr: RawBinaryExpr, schema: &DFSchema) -> std::result::Result<Exp
         Ok(pair) => pair,
         Err((left, right)) => return Err(RawBinaryExpr { op, left, right }),
     };
-    // A null is contained nowhere and overlaps with nothing.
     let (name, args) = match op {
-        AtArrow => ("array_has_all", [compact(left), right]),
-        ArrowAt => ("array_has_all", [compact(right), left]),
-        PGOverlap => ("array_has_any", [compact(left), right]),
+        AtArrow => (ARRAY_CONTAINS, [left, right]),
+        ArrowAt => (ARRAY_CONTAINS, [right, left]),
+        PGOverlap => (ARRAY_OVERLAPS, [left, right]),
         Lt | LtEq | Gt | GtEq => (ARRAY_COMPARE, [left, right]),
         op => return Err(RawBinaryExpr { op, left, right }),
     };
@@ -106,13 +105,6 @@ fn plan_array(expr: RawBinaryExpr, schema: &DFSchema) -> std::result::Result<Exp
 fn is_array_text(expr: &Expr) -> bool {
     let text = expr.as_literal().and_then(|literal| literal.try_as_str().flatten());
     text.is_some_and(|text| text.trim_start().starts_with('{'))
-}
-
-fn compact(array: Expr) -> Expr {
-    match registry().scalar("array_compact") {
-        Some(function) => function.call(vec![array]),
-        None => array,
-    }
 }
 
 fn expr_is_placeholder(expr: &Expr) -> bool {

@@ -7,7 +7,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
-use super::{Operators, array, convert, json, moment, system, text, vector};
+use super::{Operators, array, convert, json, moment, series, system, text, vector};
 
 /// Every function a statement may call. Made once per process.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ impl Registry {
             convert::functions(),
             moment::functions(),
             array::functions(),
+            series::functions(),
             system::functions(),
         ];
         let ours = ours.into_iter().flatten().map(|function| Arc::new(function.build()));
@@ -51,6 +52,10 @@ impl Registry {
         }
         if let Some(signum) = scalar.get("signum").cloned() {
             scalar.insert("sign".to_owned(), signum);
+        }
+        // These make arrays of any length in memory that no budget counts.
+        for name in ["array_repeat", "list_repeat", "array_resize", "list_resize", "range"] {
+            scalar.remove(name);
         }
         // Of DataFusion's, the ones that do as PostgreSQL does.
         for (name, meant) in

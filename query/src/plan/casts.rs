@@ -19,7 +19,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 
 use super::arrays::quantified;
-use crate::functions::{CONVERT_TO, TO_TEXT, TO_UUID, TO_VECTOR, registry};
+use crate::functions::{CONVERT_TO, SECONDS_OF, TO_TEXT, TO_UUID, TO_VECTOR, registry};
 
 /// Rewrites the casts of a whole plan.
 ///
@@ -52,9 +52,34 @@ pub fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     expr.transform_up(|expr| rewritten(expr, schema)).data()
 }
 
+/// The seconds of the planner's `date_part` have no fraction.
+fn seconds(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
+    let Expr::ScalarFunction(call) = &expr else { return Ok(Transformed::no(expr)) };
+    let ([part, of], "date_part") = (call.args.as_slice(), call.func.name()) else {
+        return Ok(Transformed::no(expr));
+    };
+    let part = part.as_literal().and_then(|part| part.try_as_str().flatten());
+    let wanted = part.is_some_and(|part| {
+        ["second", "seconds"].iter().any(|name| name.eq_ignore_ascii_case(part))
+    });
+    let of_moment = matches!(
+        of.get_type(schema),
+        Ok(DataType::Timestamp(..)
+            | DataType::Time64(_)
+            | DataType::Interval(_)
+            | DataType::Duration(_))
+    );
+    match registry().scalar(SECONDS_OF) {
+        Some(function) if wanted && of_moment => {
+            Ok(Transformed::yes(function.call(vec![of.clone()])))
+        }
+        _ => Ok(Transformed::no(expr)),
+    }
+}
+
 /// Gives operands of arrays their types, and casts, those just made included.
 fn rewritten(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
-    let typed = quantified(expr, schema)?;
+    let typed = seconds(expr, schema)?.transform_data(|expr| quantified(expr, schema))?;
     if typed.transformed {
         return typed.transform_data(|expr| expr.map_children(|expr| cast(expr, schema)));
     }

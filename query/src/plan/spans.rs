@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use arrow_schema::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, ExprSchema, Result, not_impl_err};
-use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, Sort};
+use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue, not_impl_err};
+use datafusion::logical_expr::expr::{AggregateFunction, NullTreatment, ScalarFunction, Sort};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Between, BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
-    cast,
+    cast, lit, when,
 };
 use pieskieo_shards::value::ColumnType;
 
@@ -127,6 +127,19 @@ fn inside(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let order = |expr: Box<Expr>| Box::new(order_of(as_span(*expr, schema)));
             Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(order(left), op, order(right))))
         }
+        Expr::InSubquery(within) if is_span(&within.expr, schema) => {
+            return not_impl_err!("an interval IN a query");
+        }
+        Expr::Case(mut case) if case.expr.as_ref().is_some_and(|of| is_span(of, schema)) => {
+            case.expr = case.expr.map(|of| Box::new(order_of(*of)));
+            for (when, _) in &mut case.when_then_expr {
+                **when = order_of(as_span(std::mem::take(when.as_mut()), schema));
+            }
+            Transformed::yes(Expr::Case(case))
+        }
+        Expr::ScalarFunction(call) if call.args.iter().any(|arg| is_span(arg, schema)) => {
+            chosen(call, schema)?
+        }
         Expr::AggregateFunction(function) => aggregate(function, schema)?,
         Expr::WindowFunction(mut window) => {
             let smallest = ["min", "max"].contains(&window.fun.name());
@@ -144,6 +157,21 @@ fn inside(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         expr => Transformed::no(expr),
     })
+}
+
+/// Functions that compare their arguments.
+fn chosen(call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match (call.func.name(), call.args.as_slice()) {
+        ("greatest" | "least", _) => not_impl_err!("greatest and least of intervals"),
+        ("nullif", [value, other]) => {
+            let order = |expr: &Expr| order_of(as_span(expr.clone(), schema));
+            let none = lit(ScalarValue::try_from(&ColumnType::Interval.arrow())?);
+            let same = order(value).eq(order(other));
+            let value = as_span(value.clone(), schema);
+            Ok(Transformed::yes(when(same, none).otherwise(value)?))
+        }
+        _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
+    }
 }
 
 fn order_keys(keys: &mut [Sort], schema: &DFSchema) -> bool {
