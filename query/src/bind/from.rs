@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, TableAlias,
-    TableFactor, TableWithJoins, Value,
+    TableAliasColumnDef, TableFactor, TableWithJoins, Value,
 };
 
 use super::path::{lowered, position};
@@ -145,9 +145,10 @@ impl Binder<'_> {
                 Err(Error::unsupported("WITH ORDINALITY"))
             }
             TableFactor::UNNEST { alias, array_exprs, .. } => {
-                for expr in array_exprs {
+                for expr in array_exprs.iter_mut() {
                     self.bind_unnested(expr, scope)?;
                 }
+                name_unnested(alias, array_exprs.len());
                 let relation = Relation::unknown(alias_name(alias.as_ref()));
                 lower_alias(alias);
                 scope.add(relation, 0)
@@ -163,17 +164,18 @@ impl Binder<'_> {
         }
     }
 
-    /// Binds an array that a FROM list takes apart. The planner cannot take it from a column there.
+    /// Binds an array that a FROM list takes apart: of constants, or of columns of items before it.
     fn bind_unnested(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
         let at = position(expr);
+        let here = Scope { relations: scope.relations.clone(), ..Scope::default() };
         let mut alone = expr.clone();
-        if self.bind_expr(&mut alone, &Scope::default()).is_ok() {
+        if self.bind_expr(&mut alone, &here).is_ok() {
             *expr = alone;
             return Ok(());
         }
         self.bind_expr(expr, scope)?;
-        Err(Error::unsupported("unnest() of a column in a FROM clause")
-            .with_hint("Put it into a SELECT list: (SELECT id, unnest(tags) AS tag FROM t) AS u.")
+        Err(Error::unsupported("unnest() of a column of the query around it")
+            .with_hint("Put the table into the same FROM list.")
             .at(at))
     }
 
@@ -268,10 +270,7 @@ fn derived_relation(
     if !alias.columns.is_empty() && known {
         alias.columns = columns
             .iter()
-            .map(|column| datafusion::sql::sqlparser::ast::TableAliasColumnDef {
-                name: build::ident(&column.name),
-                data_type: None,
-            })
+            .map(|column| TableAliasColumnDef { name: build::ident(&column.name), data_type: None })
             .collect();
     }
     Ok(Relation { known, ..Relation::derived(Some(name.text), columns) })
@@ -299,6 +298,15 @@ pub(super) fn rename(columns: &mut [ScopeColumn], alias: &TableAlias) -> Result<
 
 fn alias_name(alias: Option<&TableAlias>) -> Option<String> {
     alias.map(|alias| name_of(&alias.name).text)
+}
+
+/// `unnest(a) AS e` names its one column as well, as in PostgreSQL.
+fn name_unnested(alias: &mut Option<TableAlias>, count: usize) {
+    let alias = alias.get_or_insert_with(|| build::table_alias("unnest"));
+    if alias.columns.is_empty() && count == 1 {
+        let name = alias.name.clone();
+        alias.columns.push(TableAliasColumnDef { name, data_type: None });
+    }
 }
 
 fn lower_alias(alias: &mut Option<TableAlias>) {

@@ -43,7 +43,6 @@ const ORDER: ColumnType = ColumnType::Numeric { precision: 38, scale: 0 };
 /// Returns the functions of this file.
 pub fn functions() -> Vec<Function> {
     let two = Arity::Exactly(2);
-    let one = Arity::Exactly(1);
     vec![
         Function::new(
             "date_plus_interval",
@@ -102,6 +101,16 @@ pub fn functions() -> Vec<Function> {
                 divisor => times(&span, 1.0 / divisor),
             })
         }),
+    ]
+    .into_iter()
+    .chain(of_spans())
+    .collect()
+}
+
+/// The functions of spans, and of parts of times.
+fn of_spans() -> Vec<Function> {
+    let one = Arity::Exactly(1);
+    vec![
         Function::new(
             INTERVAL_ORDER,
             one,

@@ -32,7 +32,7 @@ use pieskieo_shards::catalog::Catalog;
 use super::casts;
 use super::extension::Planner;
 use super::names::Names;
-use super::spans;
+use super::{spans, unnest};
 use crate::exec::counts::Counts;
 use crate::exec::here::external;
 use crate::exec::nodes::BATCH_ROWS;
@@ -125,7 +125,10 @@ impl Engine {
         let names = Names::new(catalog.clone(), self.options());
         let planner = SqlToRel::new_with_options(&names, parser_options());
         let statement = ast::Statement::Query(Box::new(query));
-        guarded(|| casts::rewrite(spans::rewrite(planner.sql_statement_to_plan(statement)?)?))
+        guarded(|| {
+            let plan = unnest::rewrite(planner.sql_statement_to_plan(statement)?)?;
+            casts::rewrite(spans::rewrite(plan)?)
+        })
     }
 
     /// Plans an expression over the columns of a schema.

@@ -7,6 +7,7 @@
 //! | `casts` | which casts does Arrow not know |
 //! | `spans` | where must a plan compare spans of time as PostgreSQL does |
 //! | `arrays` | which types do the operands of an array's operators have |
+//! | `unnest` | how are arrays of one item of a FROM list taken apart by the next |
 //! | `params` | how do parameters get into a plan |
 //! | `constant` | which value does an expression without columns have |
 //! | `relation` | how do patterns and traversals in a FROM list become plans |
@@ -27,6 +28,7 @@ mod names;
 pub mod params;
 mod relation;
 mod spans;
+mod unnest;
 
 pub use arrays::{aligned, item_of};
 pub use engine::{Engine, Means};

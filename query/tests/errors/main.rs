@@ -245,6 +245,7 @@ fn statements_that_are_not_offered_name_the_nearest_way() {
     let catalog = catalog();
     for (text, message, hint) in [
         ("ALTER TABLE person ADD COLUMN x INT", "ALTER TABLE is not supported", "new table"),
+        ("CREATE TYPE mood AS ENUM ('sad', 'ok')", "CREATE TYPE is not supported", "CHECK"),
         ("CREATE VIEW v AS SELECT 1", "CREATE VIEW is not supported", "WITH"),
         ("CREATE EXTENSION vector", "CREATE EXTENSION", "built in"),
         ("COPY person FROM STDIN", "COPY", "POST /v1/tables"),

@@ -22,7 +22,8 @@ impl Value {
             Self::Timestamp(micros) => moved(*micros, span).map(Self::Timestamp),
             Self::TimestampTz(micros) => moved(*micros, span).map(Self::TimestampTz),
             Self::Time(micros) => {
-                let sum = (micros + span.micros % DAY_MICROS).rem_euclid(DAY_MICROS);
+                let of_day = micros.rem_euclid(DAY_MICROS) + span.micros % DAY_MICROS;
+                let sum = of_day.rem_euclid(DAY_MICROS);
                 Some(Self::Time(sum))
             }
             _ => None,
