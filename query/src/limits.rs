@@ -57,6 +57,9 @@ pub const SEQUENCE_CACHE_MAX: u32 = 1 << 20;
 /// of searches on all shards.
 pub const CASCADE_DEPTH_MAX: usize = 1_000;
 
+/// Characters of a VARCHAR.
+pub const VARCHAR_LENGTH_MAX: u32 = 10_485_760;
+
 /// Components of a vector.
 pub const VECTOR_DIMENSION_MAX: u32 = 16_384;
 

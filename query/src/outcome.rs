@@ -185,8 +185,8 @@ pub fn type_name(ty: &DataType) -> String {
     match ty {
         DataType::Null => "TEXT".into(),
         DataType::Boolean => "BOOL".into(),
-        DataType::Int8 | DataType::Int16 | DataType::Int32 => "INT".into(),
-        DataType::UInt8 | DataType::UInt16 => "INT".into(),
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "SMALLINT".into(),
+        DataType::Int32 | DataType::UInt16 => "INT".into(),
         DataType::Int64 | DataType::UInt32 | DataType::UInt64 => "BIGINT".into(),
         DataType::Float16 | DataType::Float32 => "FLOAT".into(),
         DataType::Float64 => "DOUBLE".into(),

@@ -88,7 +88,7 @@ fn tables_keep_their_columns_types_and_keys() {
          g DOUBLE, h FLOAT8, i VARCHAR(10), j BYTEA, k DATE, l TIMESTAMP, m TIMESTAMPTZ, \
          n TIMESTAMP WITH TIME ZONE, o JSON, p JSONB, q VECTOR(3), r NUMERIC, s NUMERIC(10,2), \
          t DECIMAL(5))",
-        "table t (a Bool, b Bool, c Int, d Float, e Float, f Double, g Double, h Double, i Text, \
+        "table t (a Bool, b Bool, c Int, d Float, e Float, f Double, g Double, h Double, i Varchar(10), \
          j Bytea, k Date, l Timestamp, m TimestampTz, n TimestampTz, o Json, p Json, q Vector(3), \
          r Numeric { precision: 38, scale: 9 }, s Numeric { precision: 10, scale: 2 }, \
          t Numeric { precision: 5, scale: 0 }) key ()",

@@ -62,7 +62,7 @@ fn rendered(answer: &Answer) -> DBOutput<DefaultColumnType> {
         .columns
         .iter()
         .map(|column| match column.type_name.as_str() {
-            "INT" | "BIGINT" => DefaultColumnType::Integer,
+            "SMALLINT" | "INT" | "BIGINT" => DefaultColumnType::Integer,
             "FLOAT" | "DOUBLE" => DefaultColumnType::FloatingPoint,
             name if name.starts_with("NUMERIC") => DefaultColumnType::FloatingPoint,
             "TEXT" => DefaultColumnType::Text,

@@ -5,12 +5,17 @@
 //! ```text
 //! BOOL                     1 byte, 0 or 1
 //! INT, DATE                4 bytes big-endian, sign bit flipped
-//! BIGINT, TIMESTAMP(TZ)    8 bytes big-endian, sign bit flipped
+//! SMALLINT                 2 bytes big-endian, sign bit flipped
+//! BIGINT, TIMESTAMP(TZ),
+//! TIME                     8 bytes big-endian, sign bit flipped
 //! NUMERIC                  16 bytes big-endian of value * 10^scale, sign bit flipped
 //! FLOAT, DOUBLE            4 or 8 bytes big-endian; negative: all bits flipped, else the sign
 //!                          bit; -0 is written as +0, every NaN as one NaN above all numbers
 //! TEXT, BYTEA              the bytes, 00 written as 00 FF, then 00 01
 //! UUID                     16 bytes
+//! INTERVAL                 16 bytes big-endian of the microseconds it is compared by, sign bit
+//!                          flipped
+//! arrays                   per element 01 and its form, or 02 for a null; then 00
 //! ```
 //!
 //! Primary keys hold no nulls. The same encoding with a leading byte per column (01 = a value
@@ -28,7 +33,7 @@ use smallvec::SmallVec;
 use crate::catalog::Table;
 use crate::error::Error;
 use crate::ids::{SLOT_COUNT, Slot};
-use crate::value::{ColumnType, Value};
+use crate::value::{ColumnType, Interval, Value};
 
 /// Most bytes an encoded key may have: a key is copied into every index entry.
 pub const KEY_BYTES_MAX: usize = 8 * 1024;
@@ -37,8 +42,10 @@ pub const KEY_BYTES_MAX: usize = 8 * 1024;
 /// compares without following a pointer per key.
 pub(crate) type MapKey = SmallVec<[u8; 24]>;
 
+const END: u8 = 0;
 const PRESENT: u8 = 1;
 const NULL: u8 = 2;
+const SIGN_16: u16 = 1 << 15;
 const SIGN_32: u32 = 1 << 31;
 const SIGN_64: u64 = 1 << 63;
 const SIGN_128: u128 = 1 << 127;
@@ -359,12 +366,16 @@ fn push_formed(
 fn push(out: &mut Vec<u8>, value: &Value, ty: &ColumnType) -> Result<(), Error> {
     match (value, ty) {
         (Value::Bool(v), ColumnType::Bool) => out.push(u8::from(*v)),
+        (Value::SmallInt(v), ColumnType::SmallInt) => {
+            out.extend_from_slice(&(*v as u16 ^ SIGN_16).to_be_bytes());
+        }
         (Value::Int(v), ColumnType::Int) | (Value::Date(v), ColumnType::Date) => {
             out.extend_from_slice(&(*v as u32 ^ SIGN_32).to_be_bytes());
         }
         (Value::BigInt(v), ColumnType::BigInt)
         | (Value::Timestamp(v), ColumnType::Timestamp)
-        | (Value::TimestampTz(v), ColumnType::TimestampTz) => {
+        | (Value::TimestampTz(v), ColumnType::TimestampTz)
+        | (Value::Time(v), ColumnType::Time) => {
             out.extend_from_slice(&(*v as u64 ^ SIGN_64).to_be_bytes());
         }
         (Value::Numeric(v), ColumnType::Numeric { .. }) => {
@@ -376,7 +387,18 @@ fn push(out: &mut Vec<u8>, value: &Value, ty: &ColumnType) -> Result<(), Error> 
         (Value::Double(v), ColumnType::Double) => {
             out.extend_from_slice(&double_bits(*v).to_be_bytes());
         }
-        (Value::Text(v), ColumnType::Text) => push_escaped(out, v.as_bytes()),
+        (Value::Interval(v), ColumnType::Interval) => {
+            out.extend_from_slice(&(v.total() as u128 ^ SIGN_128).to_be_bytes());
+        }
+        (Value::Array(items), ColumnType::Array(element)) => {
+            for item in items.iter() {
+                push_indexed(out, item, element)?;
+            }
+            out.push(END);
+        }
+        (Value::Text(v), ColumnType::Text | ColumnType::Varchar(_)) => {
+            push_escaped(out, v.as_bytes())
+        }
         (Value::Bytea(v), ColumnType::Bytea) => push_escaped(out, v),
         (Value::Uuid(v), ColumnType::Uuid) => out.extend_from_slice(v),
         (Value::Null, _) => {
@@ -425,12 +447,17 @@ fn pull<'a>(bytes: &'a [u8], ty: &ColumnType) -> Result<(Value, &'a [u8]), Error
             let is_date = *ty == ColumnType::Date;
             (if is_date { Value::Date(number) } else { Value::Int(number) }, rest)
         }
-        ColumnType::BigInt | ColumnType::Timestamp | ColumnType::TimestampTz => {
+        ColumnType::SmallInt => {
+            let (raw, rest) = take(bytes)?;
+            (Value::SmallInt((u16::from_be_bytes(raw) ^ SIGN_16) as i16), rest)
+        }
+        ColumnType::BigInt | ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Time => {
             let (raw, rest) = take(bytes)?;
             let number = (u64::from_be_bytes(raw) ^ SIGN_64) as i64;
             let value = match ty {
                 ColumnType::Timestamp => Value::Timestamp(number),
                 ColumnType::TimestampTz => Value::TimestampTz(number),
+                ColumnType::Time => Value::Time(number),
                 _ => Value::BigInt(number),
             };
             (value, rest)
@@ -451,7 +478,14 @@ fn pull<'a>(bytes: &'a [u8], ty: &ColumnType) -> Result<(Value, &'a [u8]), Error
             let bits = if bits & SIGN_64 == 0 { !bits } else { bits ^ SIGN_64 };
             (Value::Double(f64::from_bits(bits)), rest)
         }
-        ColumnType::Text => {
+        ColumnType::Interval => {
+            let (raw, rest) = take(bytes)?;
+            let total = (u128::from_be_bytes(raw) ^ SIGN_128) as i128;
+            let span = Interval::of_total(total).ok_or_else(|| corrupt("a span too long"))?;
+            (Value::Interval(span), rest)
+        }
+        ColumnType::Array(element) => return pull_array(bytes, element),
+        ColumnType::Text | ColumnType::Varchar(_) => {
             let (raw, rest) = pull_escaped(bytes)?;
             let text = String::from_utf8(raw).map_err(|_| corrupt("text that is not UTF-8"))?;
             (Value::Text(text.into()), rest)
@@ -468,6 +502,25 @@ fn pull<'a>(bytes: &'a [u8], ty: &ColumnType) -> Result<(Value, &'a [u8]), Error
             return Err(corrupt("a column type that cannot be in a key"));
         }
     })
+}
+
+fn pull_array<'a>(bytes: &'a [u8], element: &ColumnType) -> Result<(Value, &'a [u8]), Error> {
+    let mut items = Vec::new();
+    let mut rest = bytes;
+    loop {
+        let (mark, after) = rest.split_first().ok_or_else(|| corrupt("an array without an end"))?;
+        rest = after;
+        match *mark {
+            END => return Ok((Value::Array(items.into()), rest)),
+            NULL => items.push(Value::Null),
+            PRESENT => {
+                let (item, after) = pull(rest, element)?;
+                items.push(item);
+                rest = after;
+            }
+            _ => return Err(corrupt("an unknown mark within an array")),
+        }
+    }
 }
 
 fn take<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), Error> {

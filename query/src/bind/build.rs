@@ -32,6 +32,11 @@ pub(super) fn text(value: &str) -> Expr {
     literal(Value::SingleQuotedString(value.to_owned()))
 }
 
+/// A whole number.
+pub(super) fn number(value: u64) -> Expr {
+    literal(Value::Number(value.to_string(), false))
+}
+
 /// A literal.
 pub(super) fn literal(value: Value) -> Expr {
     Expr::Value(ValueWithSpan { value, span: Span::empty() })

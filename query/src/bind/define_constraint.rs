@@ -259,7 +259,7 @@ fn foreign_key(
     for &part in key {
         let at = wanted.iter().position(|column| *column == part).unwrap_or_default();
         let (from, to) = (&table.columns[columns[at]], &target.columns[part]);
-        if from.ty != to.ty {
+        if from.ty.plain() != to.ty.plain() {
             let message =
                 format!("column \"{}\" cannot refer to \"{}\" of \"{shown}\"", from.name, to.name);
             return Err(Error::new(code::DATATYPE_MISMATCH, message)

@@ -151,7 +151,9 @@ fn text_field(table: &Table, field: &IndexField) -> Result<TextField> {
         return column(table, first).map(|column| TextField { column, path: path(rest) });
     };
     match (&table.columns[position].ty, rest.is_empty()) {
-        (ColumnType::Text, true) => Ok(TextField { column: position, path: Vec::new() }),
+        (ColumnType::Text | ColumnType::Varchar(_), true) => {
+            Ok(TextField { column: position, path: Vec::new() })
+        }
         (ColumnType::Json, false) => Ok(TextField { column: position, path: path(rest) }),
         (ColumnType::Json, true) => Err(Error::new(
             code::INVALID_OBJECT_DEFINITION,

@@ -145,9 +145,10 @@ pub(super) fn add_identities(
     for definition in definitions {
         let Some(identity) = &definition.identity else { continue };
         let at = definition.name.position;
-        if !matches!(definition.ty, ColumnType::Int | ColumnType::BigInt) {
-            let message =
-                format!("identity column \"{}\" must be INT or BIGINT", definition.name.text);
+        let whole = [ColumnType::SmallInt, ColumnType::Int, ColumnType::BigInt];
+        if !whole.contains(&definition.ty) {
+            let name = &definition.name.text;
+            let message = format!("identity column \"{name}\" must be SMALLINT, INT or BIGINT");
             return Err(Error::new(code::DATATYPE_MISMATCH, message).at(at));
         }
         let ty = Some(definition.ty.clone());
@@ -220,6 +221,7 @@ fn shape(options: &SequenceOptions, owner: Option<TableId>) -> Result<SequenceSh
         return invalid("INCREMENT must not be 0".to_owned());
     }
     let (low, high) = match options.ty {
+        Some(ColumnType::SmallInt) => (i64::from(i16::MIN), i64::from(i16::MAX)),
         Some(ColumnType::Int) => (i64::from(i32::MIN), i64::from(i32::MAX)),
         _ => (i64::MIN, i64::MAX),
     };

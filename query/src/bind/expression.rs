@@ -8,15 +8,17 @@ use datafusion::sql::sqlparser::ast::{
     WindowFrameBound, WindowSpec, WindowType,
 };
 
+use pieskieo_shards::value::ColumnType;
+
 use super::engine_function::{arguments, function_name, meaning};
 use super::json;
 use super::json::{Wanted, kind_of, needs_order, wanted_by, wrap};
 use super::path::position;
 use super::query::Binder;
 use super::scope::Scope;
-use super::{build, subquery, text_search};
+use super::{build, interval, subquery, text_search};
 use crate::error::{Error, Result, code};
-use crate::functions::MATCHES_UNSTEMMED;
+use crate::functions::{ARRAY_ALL, ARRAY_ANY, MATCHES_UNSTEMMED};
 use crate::syntax::column_type;
 
 /// Stack that must be left before an expression is bound on a new piece of stack.
@@ -78,7 +80,8 @@ impl Binder<'_> {
             Expr::CompoundIdentifier(_) => self.bind_compound(expr, scope),
             Expr::CompoundFieldAccess { .. } => self.bind_access(expr, scope),
             Expr::Nested(inner) => self.bind_expr(inner, scope),
-            Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => Ok(false),
+            Expr::Value(_) | Expr::TypedString(_) => Ok(false),
+            Expr::Interval(_) => interval::bind(expr).map(|()| false),
             Expr::BinaryOp { .. } => self.bind_binary(expr, scope),
             Expr::UnaryOp { op, expr: inner } => {
                 if self.bind_expr(inner, scope)? {
@@ -155,9 +158,17 @@ impl Binder<'_> {
                 self.bind_text(expr, scope)?;
                 self.bind_text(pattern, scope)
             }
-            Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => {
+            Expr::AnyOp { left, right, compare_op, .. } => {
                 self.bind_expr(left, scope)?;
-                self.bind_expr(right, scope).map(|_| ())
+                self.bind_expr(right, scope)?;
+                *expr = quantified(ARRAY_ANY, left, compare_op, right);
+                Ok(())
+            }
+            Expr::AllOp { left, right, compare_op } => {
+                self.bind_expr(left, scope)?;
+                self.bind_expr(right, scope)?;
+                *expr = quantified(ARRAY_ALL, left, compare_op, right);
+                Ok(())
             }
             other => self.bind_special(other, scope),
         }
@@ -304,18 +315,18 @@ impl Binder<'_> {
             return Ok(matches!(data_type, DataType::JSON | DataType::JSONB));
         }
         match data_type {
-            DataType::JSON | DataType::JSONB => Ok(true),
-            // The planner's own types, which are no column types.
-            DataType::SmallInt(_)
-            | DataType::Int2(_)
-            | DataType::Interval { .. }
-            | DataType::Time(..)
-            | DataType::Char(_)
-            | DataType::Character(_)
-            | DataType::Array(_)
-            | DataType::Regclass => Ok(false),
-            other => column_type(other).map(|_| false).map_err(|error| error.at(at)),
+            DataType::JSON | DataType::JSONB => return Ok(true),
+            // The planner's own type, which is no column type.
+            DataType::Regclass => return Ok(false),
+            _ => {}
         }
+        // A cast to a length cuts off what is longer, where storing refuses it.
+        if let ColumnType::Varchar(length) = column_type(data_type).map_err(|error| error.at(at))? {
+            *data_type = DataType::Text;
+            let whole = std::mem::replace(expr, build::literal(Value::Null));
+            *expr = build::call("left", vec![whole, build::number(u64::from(length))]);
+        }
+        Ok(false)
     }
 
     fn bind_case(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
@@ -374,6 +385,7 @@ impl Binder<'_> {
             .map_or(0, |ident| crate::syntax::position_of(ident.span));
         let name = function_name(function);
         lower_name(function);
+        interval::complete(function, &name)?;
         let json = self.bind_arguments(function, scope)?;
         self.bind_clauses(function, scope)?;
         if matches!(json::twin(&name).as_ref(), "json_agg" | "json_object_agg") {
@@ -471,7 +483,10 @@ impl Binder<'_> {
             if let WindowFrameBound::Preceding(Some(expr))
             | WindowFrameBound::Following(Some(expr)) = bound
             {
-                self.bind_expr(expr, scope)?;
+                // The planner takes a span only as it is written.
+                if !matches!(expr.as_ref(), Expr::Interval(_)) {
+                    self.bind_expr(expr, scope)?;
+                }
             }
         }
         Ok(())
@@ -502,6 +517,12 @@ fn check_aggregate(function: &Function, name: &str) -> Result<()> {
             Err(Error::new(code::UNDEFINED_FUNCTION, message))
         }
     }
+}
+
+/// `x op ANY(array)` as a function; the operator is a text.
+fn quantified(name: &str, left: &mut Expr, op: &BinaryOperator, right: &mut Expr) -> Expr {
+    let taken = |expr: &mut Expr| std::mem::replace(expr, build::literal(Value::Null));
+    build::call(name, vec![build::text(&op.to_string()), taken(left), taken(right)])
 }
 
 /// Function names are case-insensitive; the planner's are lower case.

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, TableAlias,
-    TableFactor, TableWithJoins, Value,
+    TableAliasColumnDef, TableFactor, TableWithJoins, Value,
 };
 
 use super::path::lowered;
@@ -290,10 +290,7 @@ fn derived_relation(
     if !alias.columns.is_empty() && known {
         alias.columns = columns
             .iter()
-            .map(|column| datafusion::sql::sqlparser::ast::TableAliasColumnDef {
-                name: build::ident(&column.name),
-                data_type: None,
-            })
+            .map(|column| TableAliasColumnDef { name: build::ident(&column.name), data_type: None })
             .collect();
     }
     Ok(Relation { known, ..Relation::derived(Some(name.text), columns) })

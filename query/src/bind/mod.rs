@@ -48,6 +48,7 @@
 //! | `path` | what does a name or path mean |
 //! | `json` | where does a JSON value need another type |
 //! | `engine_function` | what do SCORE(), DISTANCE() and DEPTH() mean |
+//! | `interval` | what does a span of time mean, and which arguments do its functions have |
 //! | `scope` | which names can an expression use here |
 //! | `pattern` | what does a MATCH pattern mean |
 //! | `pipeline` | what does a QUERY pipeline mean |
@@ -75,6 +76,7 @@ mod define_sequence;
 mod engine_function;
 mod expression;
 mod from;
+mod interval;
 mod json;
 mod merge;
 mod path;

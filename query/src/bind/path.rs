@@ -9,7 +9,11 @@ use super::build;
 use super::query::Binder;
 use super::scope::{DOCUMENT, Found, Relation, Scope};
 use crate::error::{Error, Result, code};
+use crate::functions::{ARRAY_GET, ARRAY_PART};
 use crate::syntax::{Name, name_of, position_of};
+
+/// An index behind the last one of every array.
+const ARRAY_END: u64 = 2_147_483_647;
 
 /// What a path of names turned out to be.
 struct Target {
@@ -69,38 +73,40 @@ impl Binder<'_> {
         Ok(true)
     }
 
-    /// Subscripts of a value that is not JSON are the planner's.
+    /// Subscripts of a value that is not JSON are those of an array.
     fn bind_array_access(
         &mut self,
         expr: &mut Expr,
         chain: Vec<AccessExpr>,
         scope: &Scope<'_>,
     ) -> Result<bool> {
-        let Expr::CompoundFieldAccess { root, access_chain } = expr else { return Ok(false) };
-        if chain.is_empty() {
-            let value = std::mem::replace(root.as_mut(), build::literal(Value::Null));
-            *expr = value;
-            return Ok(false);
-        }
-        *access_chain = chain;
-        for access in access_chain {
-            match access {
+        let Expr::CompoundFieldAccess { root, .. } = expr else { return Ok(false) };
+        let mut value = std::mem::replace(root.as_mut(), build::literal(Value::Null));
+        for access in chain {
+            value = match access {
                 AccessExpr::Dot(name) => {
                     return Err(Error::new(
                         code::WRONG_OBJECT_TYPE,
-                        format!("\"{root}\" is not a document, it has no field {name}"),
+                        format!("\"{value}\" is not a document, it has no field {name}"),
                     ));
                 }
-                AccessExpr::Subscript(Subscript::Index { index }) => {
-                    self.bind_expr(index, scope)?;
+                AccessExpr::Subscript(Subscript::Index { mut index }) => {
+                    self.bind_expr(&mut index, scope)?;
+                    build::call(ARRAY_GET, vec![value, index])
                 }
-                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
-                    for bound in [lower_bound, upper_bound, stride].into_iter().flatten() {
-                        self.bind_expr(bound, scope)?;
-                    }
+                AccessExpr::Subscript(Subscript::Slice { stride: Some(_), .. }) => {
+                    return Err(Error::unsupported("a slice with a step"));
                 }
-            }
+                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) => {
+                    let mut from = lower_bound.unwrap_or_else(|| build::number(1));
+                    let mut to = upper_bound.unwrap_or_else(|| build::number(ARRAY_END));
+                    self.bind_expr(&mut from, scope)?;
+                    self.bind_expr(&mut to, scope)?;
+                    build::call(ARRAY_PART, vec![value, from, to])
+                }
+            };
         }
+        *expr = value;
         Ok(false)
     }
 

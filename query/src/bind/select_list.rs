@@ -40,13 +40,7 @@ struct Output {
 pub(super) fn wanted_for(ty: Option<&ColumnType>) -> Wanted {
     match ty {
         Some(ColumnType::Bool) => Wanted::Bool,
-        Some(
-            ColumnType::Int
-            | ColumnType::BigInt
-            | ColumnType::Float
-            | ColumnType::Double
-            | ColumnType::Numeric { .. },
-        ) => Wanted::Number,
+        Some(ty) if ty.is_number() => Wanted::Number,
         _ => Wanted::Text,
     }
 }

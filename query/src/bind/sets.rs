@@ -72,12 +72,14 @@ const FUNCTIONS: &[(&str, &[SetColumn])] = &[
         ],
     ),
     ("json_path_query", &[json_column("json_path_items", None)]),
+    ("generate_series", &[text_column("generate_series", None)]),
 ];
 
 const fn json_column(list: &'static str, name: Option<&'static str>) -> SetColumn {
     SetColumn { list, name, json: true }
 }
 
+/// A column of texts, or of whatever else is not JSON.
 const fn text_column(list: &'static str, name: Option<&'static str>) -> SetColumn {
     SetColumn { list, name, json: false }
 }

@@ -14,7 +14,7 @@ use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Table, Unique};
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::{Expect, ReadView, Write, WriteOp};
-use pieskieo_shards::value::{ColumnType, Value};
+use pieskieo_shards::value::{ColumnType, Interval, Value};
 
 use super::pages::read_all;
 use super::settle::Ground;
@@ -154,15 +154,21 @@ fn check_distinct(catalog: &Catalog, entries: &Table, writes: &mut [Write]) -> R
 fn probe(entries: &Table) -> Result<Write> {
     let zero = |ty: ColumnType| match ty {
         ColumnType::Bool => Value::Bool(false),
+        ColumnType::SmallInt => Value::SmallInt(0),
         ColumnType::Int => Value::Int(0),
         ColumnType::Float => Value::Float(0.0),
         ColumnType::Double => Value::Double(0.0),
         ColumnType::Numeric { .. } => Value::Numeric(0),
-        ColumnType::Text | ColumnType::Json | ColumnType::Vector(_) => Value::Text("".into()),
+        ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Json | ColumnType::Vector(_) => {
+            Value::Text("".into())
+        }
         ColumnType::Bytea => Value::Bytea(Arc::from([])),
         ColumnType::Date => Value::Date(0),
         ColumnType::Timestamp => Value::Timestamp(0),
         ColumnType::TimestampTz => Value::TimestampTz(0),
+        ColumnType::Time => Value::Time(0),
+        ColumnType::Interval => Value::Interval(Interval { months: 0, days: 0, micros: 0 }),
+        ColumnType::Array(_) => Value::Array(Arc::from([])),
         ColumnType::Uuid => Value::Uuid([0; 16]),
         ColumnType::BigInt => Value::BigInt(0),
     };

@@ -78,7 +78,7 @@ fn table_listing(catalog: &Catalog, table: &Table) -> TableListing {
         TableKind::Entries { .. } | TableKind::Sequence(_) | TableKind::Answers => ("hidden", None),
     };
     let columns = table.columns.iter().filter(|column| !column.hidden).map(|column| {
-        let type_name = crate::outcome::type_name(&column.ty.arrow());
+        let type_name = column.ty.to_string().replace(", ", ",");
         ColumnListing {
             name: column.name.clone(),
             type_name,

@@ -96,6 +96,7 @@ fn key_value(operand: &Operand, params: &[Param], ty: &ColumnType) -> Result<Opt
         Operand::Literal(ScalarValue::Int64(Some(number))) => Ok(match ty {
             ColumnType::BigInt => Some(Value::BigInt(*number)),
             ColumnType::Int => i32::try_from(*number).ok().map(Value::Int),
+            ColumnType::SmallInt => i16::try_from(*number).ok().map(Value::SmallInt),
             _ => None,
         }),
         Operand::Literal(literal) => Ok(literal_value(literal, ty)),
@@ -106,7 +107,13 @@ fn key_value(operand: &Operand, params: &[Param], ty: &ColumnType) -> Result<Opt
                 (Json::Number(number), ColumnType::Int) => {
                     number.as_i64().and_then(|number| i32::try_from(number).ok()).map(Value::Int)
                 }
-                (Json::String(text), ColumnType::Text) => Some(Value::Text(text.as_str().into())),
+                (Json::Number(number), ColumnType::SmallInt) => number
+                    .as_i64()
+                    .and_then(|number| i16::try_from(number).ok())
+                    .map(Value::SmallInt),
+                (Json::String(text), ColumnType::Text | ColumnType::Varchar(_)) => {
+                    Some(Value::Text(text.as_str().into()))
+                }
                 (Json::String(text), ColumnType::Uuid) => Some(Value::parse(text, ty)?),
                 _ => None,
             })

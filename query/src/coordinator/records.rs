@@ -135,7 +135,7 @@ fn resolve(request: &Request<'_>, address: Address<'_>) -> Result<(Arc<Table>, V
     }
     let values = table.key.iter().zip(address.key);
     let values = values.map(|(column, text)| match &table.columns[*column].ty {
-        ColumnType::Text => Ok(Value::Text(text.as_str().into())),
+        ColumnType::Text | ColumnType::Varchar(_) => Ok(Value::Text(text.as_str().into())),
         ty => Value::parse(text, ty),
     });
     let values: Vec<Value> = values.collect::<std::result::Result<_, _>>()?;

@@ -205,6 +205,11 @@ fn from_plan(text: &str) -> Error {
         return Error::new(code::UNDEFINED_FUNCTION, format!("function {name}() does not exist"))
             .with_suggestion(suggestion.as_deref());
     }
+    if let Some(name) = between(&lower, "function '", "' failed to match any signature") {
+        let message = format!("function {name}() does not take arguments of these types");
+        return Error::new(code::UNDEFINED_FUNCTION, message)
+            .with_hint("Cast them to types it takes.");
+    }
     for (needles, code) in PLAN_RULES {
         if needles.iter().any(|needle| lower.contains(needle)) {
             return Error::new(code, text);

@@ -49,10 +49,17 @@ impl From<pieskieo_shards::Error> for Error {
 
 /// Chooses the data exception that a shard's sentence describes.
 fn invalid_value(text: String) -> Error {
-    let code = if text.contains("null") && text.contains("column") {
+    let code = if text.contains("value too long") {
+        code::VALUE_TOO_LONG
+    } else if text.contains("null") && text.contains("column") {
         code::NOT_NULL_VIOLATION
     } else if text.contains("out of range") || text.contains("overflow") {
         code::NUMERIC_OUT_OF_RANGE
+    } else if ["TIME", "INTERVAL"]
+        .iter()
+        .any(|ty| text.contains(&format!("invalid input syntax for type {ty}:")))
+    {
+        code::INVALID_DATETIME
     } else if text.contains("invalid JSON")
         || text.contains("cannot be read")
         || text.contains("invalid input syntax")

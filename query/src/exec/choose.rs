@@ -116,7 +116,8 @@ pub fn exact_range(table: &Table, filters: &[Expr]) -> Option<KeyRange> {
     let columns = equal + next.iter().count();
     // Floating-point numbers have values that compare in odd ways.
     let is_plain = |column: &usize| {
-        !matches!(table.columns[*column].ty, ColumnType::Float | ColumnType::Double)
+        let ty = &table.columns[*column].ty;
+        !matches!(ty, ColumnType::Float | ColumnType::Double | ColumnType::Array(_))
     };
     if left != traces || columns != asked.len() || !table.key[..columns].iter().all(is_plain) {
         return None;
@@ -151,7 +152,12 @@ pub fn literal_value(literal: &ScalarValue, ty: &ColumnType) -> Option<Value> {
     if literal.is_null() || !same {
         return None;
     }
-    Value::from_array(literal.to_array().ok()?.as_ref(), 0, ty).ok()
+    // What is compared is not stored: no limit of a length may change it.
+    let plain = match ty {
+        ColumnType::Array(_) => ColumnType::of_arrow(&ty.arrow())?,
+        ty => ty.plain().clone(),
+    };
+    Value::from_array(literal.to_array().ok()?.as_ref(), 0, &plain).ok()
 }
 
 fn collect(table: &Table, filters: &[Expr]) -> HashMap<usize, Asked> {

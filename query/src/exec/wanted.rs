@@ -42,6 +42,9 @@ fn bound(table: &TableColumns, part: &Expr) -> Option<Wanted> {
 /// Returns the rank of a constant of a column's own type.
 fn rank(ty: &ColumnType, constant: &ScalarValue) -> Option<u64> {
     match (ty, constant) {
+        (ColumnType::SmallInt, ScalarValue::Int16(Some(value))) => {
+            Some(rank_of_integer((*value).into()))
+        }
         (ColumnType::Int, ScalarValue::Int32(Some(value)))
         | (ColumnType::Date, ScalarValue::Date32(Some(value))) => {
             Some(rank_of_integer((*value).into()))
@@ -50,7 +53,10 @@ fn rank(ty: &ColumnType, constant: &ScalarValue) -> Option<u64> {
         | (
             ColumnType::Timestamp | ColumnType::TimestampTz,
             ScalarValue::TimestampMicrosecond(Some(value), _),
-        ) => Some(rank_of_integer(*value)),
+        )
+        | (ColumnType::Time, ScalarValue::Time64Microsecond(Some(value))) => {
+            Some(rank_of_integer(*value))
+        }
         (ColumnType::Float, ScalarValue::Float32(Some(value))) => rank_of_float((*value).into()),
         (ColumnType::Double, ScalarValue::Float64(Some(value))) => rank_of_float(*value),
         _ => None,

@@ -17,6 +17,8 @@ use crate::result::column_type;
 pub const TO_TEXT: &str = "to_text";
 /// Name of the function that makes a UUID.
 pub const TO_UUID: &str = "to_uuid";
+/// Name of the function that makes a value of the type of its second argument.
+pub const CONVERT_TO: &str = "convert_to";
 /// Name of the function that makes a vector of a known dimension.
 pub const TO_VECTOR: &str = "to_vector";
 
@@ -35,9 +37,23 @@ pub fn functions() -> Vec<Function> {
             |_| Ok(ColumnType::Uuid.arrow()),
             |call| convert(call, &ColumnType::Uuid),
         ),
+        // The wanted type is that of the second argument, a literal.
+        Function::new(CONVERT_TO, Arity::Exactly(2), second_type, |call| {
+            match column_type(&call.returns) {
+                Some(to) => convert(call, &to),
+                None => plan_err!("no function matches: there is no such type"),
+            }
+        }),
         // The dimension is that of the second argument's type: a literal of the wanted type.
         Function::new(TO_VECTOR, Arity::Exactly(2), vector_type, vector),
     ]
+}
+
+fn second_type(types: &[DataType]) -> Result<DataType> {
+    match types {
+        [_, to] => Ok(to.clone()),
+        _ => plan_err!("no function matches: a value and a type are wanted"),
+    }
 }
 
 fn vector_type(types: &[DataType]) -> Result<DataType> {

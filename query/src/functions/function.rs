@@ -5,13 +5,17 @@ use std::hash::{Hash, Hasher};
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     Volatility,
 };
 
 /// Chooses the result type from the argument types, or refuses them.
 pub type Returns = fn(&[DataType]) -> Result<DataType>;
+
+/// Finds a simpler expression for a call.
+pub type Simplify = fn(Vec<Expr>) -> Result<ExprSimplifyResult>;
 
 /// Computes the result of a call.
 pub type Invoke = fn(&Call) -> Result<ArrayRef>;
@@ -61,6 +65,7 @@ pub struct Function {
     signature: Signature,
     returns: Returns,
     invoke: Invoke,
+    simplify: Option<Simplify>,
 }
 
 impl Function {
@@ -78,13 +83,20 @@ impl Function {
             }
         };
         let signature = Signature::new(types, Volatility::Immutable);
-        Self { name, aliases: Vec::new(), signature, returns, invoke }
+        Self { name, aliases: Vec::new(), signature, returns, invoke, simplify: None }
     }
 
     /// Adds other names.
     #[must_use]
     pub fn aliases(mut self, names: &[&str]) -> Self {
         self.aliases = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// Lets calls become simpler expressions.
+    #[must_use]
+    pub fn simplified(mut self, simplify: Simplify) -> Self {
+        self.simplify = Some(simplify);
         self
     }
 
@@ -130,6 +142,13 @@ impl ScalarUDFImpl for Function {
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
         (self.returns)(arg_types)
+    }
+
+    fn simplify(&self, args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        match self.simplify {
+            Some(simplify) => simplify(args),
+            None => Ok(ExprSimplifyResult::Original(args)),
+        }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

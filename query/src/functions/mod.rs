@@ -9,6 +9,9 @@
 //! | `json_build` | which JSON values are made of values of other types |
 //! | `json_change` | which JSON values are made of others by changing them |
 //! | `json_path` | what does a path of SQL/JSON find |
+//! | `moment` | what can be computed with dates, times and spans of time |
+//! | `array` | what can be asked of an array |
+//! | `series` | which values lie between two, a step apart |
 //! | `convert` | how do values of our own types become others |
 //! | `registry` | which functions are there, by name |
 //! | `text` | does a text match a text query, without an index |
@@ -16,6 +19,7 @@
 //! | `system` | what can a statement ask of the server itself |
 //! | `operators` | which function does an operator stand for |
 
+mod array;
 mod convert;
 mod function;
 mod json;
@@ -23,16 +27,22 @@ mod json_arguments;
 mod json_build;
 mod json_change;
 pub(crate) mod json_path;
+mod moment;
 mod operators;
 mod registry;
+mod series;
 mod single;
 mod system;
 mod text;
 pub mod vector;
 
-pub use convert::{TO_TEXT, TO_UUID, TO_VECTOR};
+pub use array::{
+    ARRAY_ALL, ARRAY_ANY, ARRAY_COMPARE, ARRAY_CONTAINS, ARRAY_GET, ARRAY_OVERLAPS, ARRAY_PART,
+};
+pub use convert::{CONVERT_TO, TO_TEXT, TO_UUID, TO_VECTOR};
 pub use json::{ORDINALS, SORT_KEY};
 pub use json_build::OBJECT_OF_PAIRS;
+pub use moment::{JUSTIFY_INTERVAL, SECONDS_OF, order_of};
 pub use operators::Operators;
 pub use registry::registry;
 pub use single::single_value;

@@ -10,6 +10,8 @@
 //! | `@?` `@@` | `json_path_found`, `json_path_holds` |
 //! | `#-` | `json_delete_path` |
 //! | `\|\|` `-` of JSON values | `json_concat`; `json_delete_keys` if the right side is text |
+//! | `@>` `<@` `&&` `<` … of arrays | `array_contains` both ways, `array_overlaps`, `array_compare` |
+//! | `+` `-` `*` `/` of dates and times | see `moment` |
 //!
 //! A comparison of a JSON value with a number, a boolean or a text compares what the JSON value
 //! holds: it is null when that is something else. Two JSON values compare by their sort keys.
@@ -17,10 +19,11 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::{Expr, ExprSchemable, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::{SORT_KEY, TO_UUID, registry};
+use super::{ARRAY_COMPARE, ARRAY_CONTAINS, ARRAY_OVERLAPS, SORT_KEY, TO_UUID, moment, registry};
+use crate::plan::{aligned, item_of};
 
 /// Plans our operators.
 #[derive(Debug)]
@@ -32,10 +35,17 @@ impl ExprPlanner for Operators {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let expr = match plan_array(expr, schema) {
+            Ok(planned) => return Ok(PlannerResult::Planned(planned)),
+            Err(expr) => expr,
+        };
         let Some((name, swapped)) = function_of(&expr.op) else {
-            return match json_made_of(&expr, schema) {
-                Some(made) => Ok(PlannerResult::Planned(made)),
-                None => with_json_operands(expr, schema).map(PlannerResult::Original),
+            if let Some(made) = json_made_of(&expr, schema) {
+                return Ok(PlannerResult::Planned(made));
+            }
+            return match moment::plan_binary(expr, schema)? {
+                Ok(planned) => Ok(PlannerResult::Planned(planned)),
+                Err(expr) => with_json_operands(expr, schema).map(PlannerResult::Original),
             };
         };
         if name.starts_with("json") {
@@ -52,6 +62,56 @@ impl ExprPlanner for Operators {
         let args = if swapped { vec![right, left] } else { vec![left, right] };
         Ok(PlannerResult::Planned(function.call(args)))
     }
+}
+
+/// Plans the operators of arrays; gives back what is none.
+fn plan_array(expr: RawBinaryExpr, schema: &DFSchema) -> std::result::Result<Expr, RawBinaryExpr> {
+    use BinaryOperator::{
+        ArrowAt, AtArrow, Eq, Gt, GtEq, Lt, LtEq, NotEq, PGOverlap, StringConcat,
+    };
+    let RawBinaryExpr { op, left, right } = expr;
+    let known = matches!(
+        op,
+        AtArrow | ArrowAt | PGOverlap | Eq | NotEq | Lt | LtEq | Gt | GtEq | StringConcat
+    );
+    let is_array = |expr: &Expr| expr.get_type(schema).is_ok_and(|ty| item_of(&ty).is_some());
+    if !known || !(is_array(&left) || is_array(&right)) {
+        return Err(RawBinaryExpr { op, left, right });
+    }
+    // `array || element`: which of the two it is decides the planner's own function.
+    let both = |a: &Expr, b: &Expr| (is_array(a) || is_array_text(a)) && is_array(b);
+    if op == StringConcat && !both(&left, &right) && !both(&right, &left) {
+        return Err(RawBinaryExpr { op, left, right });
+    }
+    let (left, right) = match aligned(left, right, schema) {
+        Ok(pair) => pair,
+        Err((left, right)) => return Err(RawBinaryExpr { op, left, right }),
+    };
+    let (name, args) = match op {
+        AtArrow => (ARRAY_CONTAINS, [left, right]),
+        ArrowAt => (ARRAY_CONTAINS, [right, left]),
+        PGOverlap => (ARRAY_OVERLAPS, [left, right]),
+        Lt | LtEq | Gt | GtEq => (ARRAY_COMPARE, [left, right]),
+        op => return Err(RawBinaryExpr { op, left, right }),
+    };
+    let Some(function) = registry().scalar(name) else {
+        let [left, right] = args;
+        return Err(RawBinaryExpr { op, left, right });
+    };
+    let call = function.call(args.to_vec());
+    Ok(match op {
+        Lt => call.lt(lit(0_i32)),
+        LtEq => call.lt_eq(lit(0_i32)),
+        Gt => call.gt(lit(0_i32)),
+        GtEq => call.gt_eq(lit(0_i32)),
+        _ => call,
+    })
+}
+
+/// Whether a literal is an array's text, as far as its first character says.
+fn is_array_text(expr: &Expr) -> bool {
+    let text = expr.as_literal().and_then(|literal| literal.try_as_str().flatten());
+    text.is_some_and(|text| text.trim_start().starts_with('{'))
 }
 
 fn expr_is_placeholder(expr: &Expr) -> bool {

@@ -7,7 +7,10 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
-use super::{Operators, convert, json, json_build, json_change, json_path, system, text, vector};
+use super::{
+    Operators, array, convert, json, json_build, json_change, json_path, moment, series, system,
+    text, vector,
+};
 
 /// Every function a statement may call. Made once per process.
 #[derive(Debug)]
@@ -41,6 +44,9 @@ impl Registry {
             json_path::functions(),
             text::functions(),
             convert::functions(),
+            moment::functions(),
+            array::functions(),
+            series::functions(),
             system::functions(),
         ];
         let ours = ours.into_iter().flatten().map(|function| Arc::new(function.build()));
@@ -52,6 +58,18 @@ impl Registry {
         }
         if let Some(signum) = scalar.get("signum").cloned() {
             scalar.insert("sign".to_owned(), signum);
+        }
+        // These make arrays of any length in memory that no budget counts.
+        for name in ["array_repeat", "list_repeat", "array_resize", "list_resize", "range"] {
+            scalar.remove(name);
+        }
+        // Of DataFusion's, the ones that do as PostgreSQL does.
+        for (name, meant) in
+            [("array_remove", "array_remove_all"), ("array_replace", "array_replace_all")]
+        {
+            if let Some(function) = scalar.get(meant).cloned() {
+                scalar.insert(name.to_owned(), function);
+            }
         }
         let mut aggregate = HashMap::new();
         for function in SessionStateDefaults::default_aggregate_functions() {

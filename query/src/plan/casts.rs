@@ -7,7 +7,9 @@
 //! | JSON | BIGINT, DOUBLE, BOOL, TEXT and what these cast to | `json_as_...` |
 //! | anything | VECTOR(n) | `to_vector` |
 //! | TEXT | UUID | `to_uuid` |
-//! | UUID, VECTOR(n), BYTEA | TEXT | `to_text` |
+//! | TEXT | TIME, INTERVAL, arrays | `convert_to` |
+//! | TIME, INTERVAL, VECTOR(n), JSON, arrays | each other, where that can be | `convert_to` |
+//! | UUID, VECTOR(n), BYTEA, TIME, INTERVAL, arrays | TEXT | `to_text` |
 
 use arrow_schema::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -16,7 +18,8 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 
-use crate::functions::{TO_TEXT, TO_UUID, TO_VECTOR, registry};
+use super::arrays::quantified;
+use crate::functions::{CONVERT_TO, SECONDS_OF, TO_TEXT, TO_UUID, TO_VECTOR, registry};
 
 /// Rewrites the casts of a whole plan.
 ///
@@ -30,7 +33,7 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
         let names = NamePreserver::new(&node);
         let rewritten = node.map_expressions(|expr| {
             let name = names.save(&expr);
-            let expr = expr.transform_up(|expr| cast(expr, &schema))?;
+            let expr = expr.transform_up(|expr| rewritten(expr, &schema))?;
             Ok(expr.update_data(|expr| name.restore(expr)))
         })?;
         if rewritten.transformed {
@@ -46,7 +49,41 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
 ///
 /// **Errors**: none of its own.
 pub fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    expr.transform_up(|expr| cast(expr, schema)).data()
+    expr.transform_up(|expr| rewritten(expr, schema)).data()
+}
+
+/// The seconds of the planner's `date_part` have no fraction.
+fn seconds(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
+    let Expr::ScalarFunction(call) = &expr else { return Ok(Transformed::no(expr)) };
+    let ([part, of], "date_part") = (call.args.as_slice(), call.func.name()) else {
+        return Ok(Transformed::no(expr));
+    };
+    let part = part.as_literal().and_then(|part| part.try_as_str().flatten());
+    let wanted = part.is_some_and(|part| {
+        ["second", "seconds"].iter().any(|name| name.eq_ignore_ascii_case(part))
+    });
+    let of_moment = matches!(
+        of.get_type(schema),
+        Ok(DataType::Timestamp(..)
+            | DataType::Time64(_)
+            | DataType::Interval(_)
+            | DataType::Duration(_))
+    );
+    match registry().scalar(SECONDS_OF) {
+        Some(function) if wanted && of_moment => {
+            Ok(Transformed::yes(function.call(vec![of.clone()])))
+        }
+        _ => Ok(Transformed::no(expr)),
+    }
+}
+
+/// Gives operands of arrays their types, and casts, those just made included.
+fn rewritten(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
+    let typed = seconds(expr, schema)?.transform_data(|expr| quantified(expr, schema))?;
+    if typed.transformed {
+        return typed.transform_data(|expr| expr.map_children(|expr| cast(expr, schema)));
+    }
+    typed.transform_data(|expr| cast(expr, schema))
 }
 
 fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
@@ -69,23 +106,42 @@ fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
                 DataType::Boolean => "json_as_bool",
                 DataType::Utf8 => "json_as_text",
                 DataType::FixedSizeList(..) => TO_VECTOR,
+                DataType::List(_) => CONVERT_TO,
                 to if to.is_integer() => "json_as_bigint",
                 to if to.is_numeric() => "json_as_double",
                 _ => "json_as_text",
             };
-            if name == TO_VECTOR {
-                call(name, vec![inner, vector_of(to)?])
+            if name == TO_VECTOR || name == CONVERT_TO {
+                call(name, vec![inner, of_type(to)?])
             } else {
                 let value = call(name, vec![inner]);
                 value.map(|value| Expr::Cast(Cast::new(Box::new(value), to.clone())))
             }
         }
         (_, DataType::FixedSizeList(item, _)) if item.data_type() == &DataType::Float32 => {
-            call(TO_VECTOR, vec![inner, vector_of(to)?])
+            call(TO_VECTOR, vec![inner, of_type(to)?])
+        }
+        (DataType::Null, _) => return Ok(Transformed::no(expr)),
+        (_, DataType::Interval(_) | DataType::Time64(_) | DataType::List(_)) if is_text => {
+            call(CONVERT_TO, vec![inner, of_type(to)?])
+        }
+        (DataType::Time64(_), DataType::Interval(_))
+        | (DataType::Interval(_), DataType::Time64(_))
+        | (DataType::FixedSizeList(..), DataType::List(_)) => {
+            call(CONVERT_TO, vec![inner, of_type(to)?])
+        }
+        (DataType::List(_), DataType::List(item)) if !item.data_type().is_numeric() => {
+            call(CONVERT_TO, vec![inner, of_type(to)?])
         }
         (_, DataType::FixedSizeBinary(16)) if is_text => call(TO_UUID, vec![inner]),
         (
-            DataType::FixedSizeBinary(16) | DataType::FixedSizeList(..) | DataType::Binary,
+            DataType::FixedSizeBinary(16)
+            | DataType::FixedSizeList(..)
+            | DataType::Binary
+            | DataType::Interval(_)
+            | DataType::Duration(_)
+            | DataType::Time64(_)
+            | DataType::List(_),
             DataType::Utf8,
         ) => call(TO_TEXT, vec![inner]),
         _ => None,
@@ -96,7 +152,7 @@ fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
     })
 }
 
-/// A literal whose type says which vector is wanted.
-fn vector_of(ty: &DataType) -> Result<Expr> {
+/// A literal whose type says what is wanted.
+fn of_type(ty: &DataType) -> Result<Expr> {
     Ok(Expr::Literal(ScalarValue::try_from(ty)?, None))
 }

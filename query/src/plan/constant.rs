@@ -181,16 +181,20 @@ pub fn param_value(param: &Param, ty: &ColumnType) -> Result<Value> {
 fn number(digits: &str, ty: &ColumnType) -> Result<Value> {
     match ty {
         // A number literal with a fraction is rounded by the type it is stored as.
-        ColumnType::Int | ColumnType::BigInt if digits.contains(['.', 'e', 'E']) => {
+        ColumnType::SmallInt | ColumnType::Int | ColumnType::BigInt
+            if digits.contains(['.', 'e', 'E']) =>
+        {
             let value = Value::parse(digits, &ColumnType::Double)?;
             Ok(value.coerce_from(&ColumnType::Double, ty)?)
         }
-        ColumnType::Int
+        ColumnType::SmallInt
+        | ColumnType::Int
         | ColumnType::BigInt
         | ColumnType::Float
         | ColumnType::Double
         | ColumnType::Numeric { .. }
         | ColumnType::Text
+        | ColumnType::Varchar(_)
         | ColumnType::Json => Ok(Value::parse(digits, ty)?),
         _ => {
             let value = Value::parse(digits, &ColumnType::Double)?;

@@ -30,9 +30,10 @@ use pieskieo_io::time;
 use pieskieo_shards::catalog::Catalog;
 
 use super::casts;
+use super::decorrelate::UnnestSubqueries;
 use super::extension::Planner;
 use super::names::Names;
-use super::unnest::UnnestSubqueries;
+use super::spans;
 use crate::exec::counts::Counts;
 use crate::exec::here::external;
 use crate::exec::nodes::BATCH_ROWS;
@@ -125,7 +126,10 @@ impl Engine {
         let names = Names::new(catalog.clone(), self.options());
         let planner = SqlToRel::new_with_options(&names, parser_options());
         let statement = ast::Statement::Query(Box::new(query));
-        guarded(|| casts::rewrite(planner.sql_statement_to_plan(statement)?))
+        guarded(|| {
+            let plan = planner.sql_statement_to_plan(statement)?;
+            casts::rewrite(spans::rewrite(plan)?)
+        })
     }
 
     /// Plans an expression over the columns of a schema.
@@ -141,7 +145,7 @@ impl Engine {
         let planner = SqlToRel::new_with_options(&names, parser_options());
         guarded(|| {
             let expr = planner.sql_to_expr(expr, schema, &mut PlannerContext::new())?;
-            casts::rewrite_expr(expr, schema)
+            casts::rewrite_expr(spans::rewrite_expr(expr, schema)?, schema)
         })
     }
 

@@ -5,8 +5,10 @@
 //! | `engine` | how is DataFusion set up, and how does it plan |
 //! | `names` | what do the names in a statement mean to the planner |
 //! | `casts` | which casts does Arrow not know |
-//! | `unnest` | which queries depend on the row around them in a way DataFusion's rules do not know |
+//! | `decorrelate` | which queries depend on the row around them in a way DataFusion's rules do not know |
 //! | `dependent` | how does such a query become one that is run once for all rows |
+//! | `spans` | where must a plan compare spans of time as PostgreSQL does |
+//! | `arrays` | which types do the operands of an array's operators have |
 //! | `params` | how do parameters get into a plan |
 //! | `constant` | which value does an expression without columns have |
 //! | `sets` | how do functions that give several rows become plans |
@@ -16,8 +18,10 @@
 //! | `lookup` | what is fetching a record by key, before it is known how |
 //! | `extension` | how do our logical nodes become operators |
 
+mod arrays;
 mod casts;
 pub mod constant;
+mod decorrelate;
 mod dependent;
 mod engine;
 mod expand;
@@ -28,6 +32,7 @@ mod names;
 pub mod params;
 mod relation;
 mod sets;
-mod unnest;
+mod spans;
 
+pub use arrays::{aligned, item_of};
 pub use engine::{Engine, Means};

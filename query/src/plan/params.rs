@@ -54,20 +54,9 @@ pub fn scalar(param: &Param, ty: Option<&DataType>) -> Result<ScalarValue> {
     match Value::from_json(json, &wanted) {
         Ok(value) => literal(&value, &wanted),
         // `id = 1.5` compares; it does not round.
-        Err(_) if json.is_number() && is_number(&wanted) => natural(json),
+        Err(_) if json.is_number() && wanted.is_number() => natural(json),
         Err(error) => Err(error.into()),
     }
-}
-
-fn is_number(ty: &ColumnType) -> bool {
-    matches!(
-        ty,
-        ColumnType::Int
-            | ColumnType::BigInt
-            | ColumnType::Float
-            | ColumnType::Double
-            | ColumnType::Numeric { .. }
-    )
 }
 
 /// Returns a value as a literal.

@@ -8,8 +8,9 @@
 //! | TEXT, UUID | text |
 //! | BYTEA | text `\x0a0b` |
 //! | DATE, TIMESTAMP, TIMESTAMPTZ | text `2024-01-31`, `2024-01-31T12:34:56.789`, the last with `Z` |
+//! | TIME, INTERVAL | text `12:34:56.789`, `1 year 2 mons 3 days 04:05:06` |
 //! | JSON | the value itself |
-//! | VECTOR, lists | an array |
+//! | VECTOR, arrays | an array |
 //! | records of columns | an object |
 //! | anything else | its text |
 
@@ -195,6 +196,15 @@ fn rendered(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Arrow
         DataType::Timestamp(_, zone) => {
             let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
             rendered(&arrow_cast::cast(&array.slice(row, 1), &micros)?, 0, out)?;
+        }
+        DataType::Time32(_)
+        | DataType::Time64(_)
+        | DataType::Interval(_)
+        | DataType::Duration(_) => {
+            let ty = ColumnType::of_arrow(array.data_type()).unwrap_or(ColumnType::Text);
+            let value = Value::from_array(array.as_ref(), row, &ty)
+                .map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+            write_text(&value.render(&ty), out);
         }
         DataType::FixedSizeBinary(16) => {
             let mut id = [0; 16];

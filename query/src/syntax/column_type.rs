@@ -1,11 +1,13 @@
 //! Which type does a type name mean?
 
-use datafusion::sql::sqlparser::ast::{DataType, ExactNumberInfo, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, CharLengthUnits, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo,
+};
 use pieskieo_shards::value::ColumnType;
 
 use super::names::single_name;
 use crate::error::{Error, Result, code};
-use crate::limits::VECTOR_DIMENSION_MAX;
+use crate::limits::{VARCHAR_LENGTH_MAX, VECTOR_DIMENSION_MAX};
 use crate::suggest;
 
 /// Type names for "did you mean".
@@ -19,11 +21,14 @@ const TYPE_NAMES: &[&str] = &[
     "FLOAT",
     "INT",
     "INTEGER",
+    "INTERVAL",
     "JSON",
     "JSONB",
     "NUMERIC",
     "REAL",
+    "SMALLINT",
     "TEXT",
+    "TIME",
     "TIMESTAMP",
     "TIMESTAMPTZ",
     "UUID",
@@ -44,9 +49,7 @@ pub fn column_type(ty: &DataType) -> Result<ColumnType> {
         DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) | DataType::Int32 => {
             Ok(ColumnType::Int)
         }
-        DataType::SmallInt(_) | DataType::Int2(_) => {
-            Err(Error::unsupported("type SMALLINT").with_hint("Use INT."))
-        }
+        DataType::SmallInt(_) | DataType::Int2(_) | DataType::Int16 => Ok(ColumnType::SmallInt),
         DataType::BigInt(_) | DataType::Int8(_) | DataType::Int64 => Ok(ColumnType::BigInt),
         DataType::Real | DataType::Float4 | DataType::Float32 => Ok(ColumnType::Float),
         DataType::Float(info) => float(info),
@@ -54,24 +57,34 @@ pub fn column_type(ty: &DataType) -> Result<ColumnType> {
             Ok(ColumnType::Double)
         }
         DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => numeric(info),
-        DataType::Text
-        | DataType::Varchar(_)
-        | DataType::CharacterVarying(_)
-        | DataType::CharVarying(_)
-        | DataType::String(_) => Ok(ColumnType::Text),
-        DataType::Char(_) | DataType::Character(_) => {
-            Err(Error::unsupported("type CHAR").with_hint("Use TEXT."))
-        }
+        DataType::Text | DataType::String(None) => Ok(ColumnType::Text),
+        DataType::Varchar(length)
+        | DataType::CharacterVarying(length)
+        | DataType::CharVarying(length) => varchar(length.as_ref()),
+        DataType::Char(_) | DataType::Character(_) => Err(Error::unsupported("type CHAR")
+            .with_hint("Use VARCHAR(n) or TEXT: blanks at the end are kept and compared.")),
         DataType::Bytea => Ok(ColumnType::Bytea),
         DataType::Date => Ok(ColumnType::Date),
         DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
             Ok(ColumnType::Timestamp)
         }
         DataType::Timestamp(_, _) => Ok(ColumnType::TimestampTz),
+        DataType::Time(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            match precision {
+                None | Some(6) => Ok(ColumnType::Time),
+                Some(_) => Err(Error::unsupported("a precision of TIME")
+                    .with_hint("Leave it out: times have microseconds.")),
+            }
+        }
+        DataType::Time(_, _) => {
+            Err(Error::unsupported("type TIME WITH TIME ZONE").with_hint("Use TIMESTAMPTZ."))
+        }
+        DataType::Interval { fields: None, precision: None | Some(6) } => Ok(ColumnType::Interval),
+        DataType::Interval { .. } => Err(Error::unsupported("fields or a precision of INTERVAL")
+            .with_hint("Use INTERVAL alone.")),
         DataType::Uuid => Ok(ColumnType::Uuid),
         DataType::JSON | DataType::JSONB => Ok(ColumnType::Json),
-        DataType::Array(_) => Err(Error::unsupported("an array column")
-            .with_hint("Use VECTOR(n) for numbers or JSON for anything else.")),
+        DataType::Array(element) => array(element),
         DataType::Custom(name, arguments) => custom(name, arguments),
         DataType::Unspecified => Err(Error::new(code::SYNTAX_ERROR, "a column needs a type")),
         other => Err(Error::unsupported(format!("type {other}"))
@@ -111,6 +124,42 @@ fn numeric(info: &ExactNumberInfo) -> Result<ColumnType> {
     }
 }
 
+fn varchar(length: Option<&CharacterLength>) -> Result<ColumnType> {
+    let length = match length {
+        None | Some(CharacterLength::Max) => return Ok(ColumnType::Text),
+        Some(CharacterLength::IntegerLength { unit: Some(CharLengthUnits::Octets), .. }) => {
+            return Err(Error::unsupported("a length in bytes").with_hint("Use VARCHAR(n)."));
+        }
+        Some(CharacterLength::IntegerLength { length, .. }) => *length,
+    };
+    match u32::try_from(length) {
+        Ok(length) if (1..=VARCHAR_LENGTH_MAX).contains(&length) => Ok(ColumnType::Varchar(length)),
+        _ => Err(Error::new(
+            code::INVALID_PARAMETER_VALUE,
+            format!("VARCHAR({length}) is out of range"),
+        )
+        .with_detail(format!("The limit varchar_length_max is {VARCHAR_LENGTH_MAX}."))),
+    }
+}
+
+fn array(element: &ArrayElemTypeDef) -> Result<ColumnType> {
+    let ty = match element {
+        ArrayElemTypeDef::SquareBracket(ty, None) | ArrayElemTypeDef::AngleBracket(ty) => ty,
+        ArrayElemTypeDef::SquareBracket(_, Some(_)) => {
+            return Err(Error::unsupported("an array type with a length")
+                .with_hint("Leave the length out: arrays are as long as their values."));
+        }
+        ArrayElemTypeDef::Parenthesis(_) | ArrayElemTypeDef::None => {
+            return Err(Error::new(code::SYNTAX_ERROR, "an array type needs a type of elements")
+                .with_hint("Write, for example, INT[]."));
+        }
+    };
+    column_type(ty)?.array_of().ok_or_else(|| {
+        Error::unsupported(format!("an array of {ty}"))
+            .with_hint("Use JSON for arrays of arrays or documents, VECTOR(n) for numbers.")
+    })
+}
+
 fn custom(
     name: &datafusion::sql::sqlparser::ast::ObjectName,
     arguments: &[String],
@@ -120,14 +169,14 @@ fn custom(
     match upper.as_str() {
         "VECTOR" => vector(arguments, name.position),
         "TIMESTAMPTZ" => Ok(ColumnType::TimestampTz),
-        "SERIAL" | "BIGSERIAL" => {
+        "BPCHAR" => Err(Error::unsupported("type BPCHAR")
+            .with_hint("Use VARCHAR(n) or TEXT.")
+            .at(name.position)),
+        "SERIAL" | "BIGSERIAL" | "SMALLSERIAL" => {
             Err(Error::unsupported(format!("type {upper} outside of CREATE"))
-                .with_hint("Use INT or BIGINT.")
+                .with_hint("Use SMALLINT, INT or BIGINT.")
                 .at(name.position))
         }
-        "SMALLSERIAL" => Err(Error::unsupported(format!("type {upper}"))
-            .with_hint("Use SERIAL.")
-            .at(name.position)),
         "HALFVEC" | "SPARSEVEC" | "BIT" => Err(Error::unsupported(format!("type {upper}"))
             .with_hint("Use VECTOR(n).")
             .at(name.position)),

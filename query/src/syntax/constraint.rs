@@ -142,11 +142,12 @@ fn made_identity(
     Ok(Identity { always, options: identity_options(options.unwrap_or_default())? })
 }
 
-/// Returns the type of a column of type SERIAL or BIGSERIAL.
+/// Returns the type of a column of type SMALLSERIAL, SERIAL or BIGSERIAL.
 fn serial_type(ty: &DataType) -> Option<ColumnType> {
     let DataType::Custom(name, arguments) = ty else { return None };
     let name = single_name(name).ok().filter(|_| arguments.is_empty())?;
     match name.text.as_str() {
+        "smallserial" | "serial2" => Some(ColumnType::SmallInt),
         "serial" | "serial4" => Some(ColumnType::Int),
         "bigserial" | "serial8" => Some(ColumnType::BigInt),
         _ => None,

@@ -287,6 +287,7 @@ fn unsupported(words: &[String]) -> Error {
         ("ALTER", 2, "Drop it and create it again."),
         ("CREATE VIEW", 2, "Put the query into a WITH clause of each statement."),
         ("CREATE MATERIALIZED", 3, "Create a table and fill it with INSERT INTO ... SELECT."),
+        ("CREATE TYPE", 2, "Use TEXT with CHECK (c IN ('a', 'b')) for a list of values."),
         ("CREATE EXTENSION", 2, "Vectors and text search are built in; leave the statement out."),
         ("CREATE SCHEMA", 2, "Use table names without a schema."),
         ("CREATE", 2, "CREATE makes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."),

@@ -30,12 +30,12 @@ pub(super) fn parse_sequence(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
 fn parse_option(parser: &mut Parser<'_>, options: &mut SequenceOptions) -> Result<bool> {
     if parser.parse_keyword(Keyword::AS) {
         let ty = column_type(&parser.parse_data_type().map_err(parser_error)?)?;
-        if !matches!(ty, ColumnType::Int | ColumnType::BigInt) {
+        if !matches!(ty, ColumnType::SmallInt | ColumnType::Int | ColumnType::BigInt) {
             return Err(Error::new(
                 code::INVALID_PARAMETER_VALUE,
                 "a sequence counts whole numbers",
             )
-            .with_hint("Use AS INT or AS BIGINT."));
+            .with_hint("Use AS SMALLINT, AS INT or AS BIGINT."));
         }
         options.ty = Some(ty);
     } else if parser.parse_keyword(Keyword::INCREMENT) {

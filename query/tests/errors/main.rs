@@ -225,7 +225,14 @@ fn definitions_are_checked() {
         ("CREATE TABLE t (a INT, ^a TEXT)", "42701", "declared twice", ""),
         ("CREATE TABLE t (a INT, PRIMARY KEY (^b))", "42703", "\"b\" of the key", ""),
         ("CREATE TABLE t (a ^INTT)", "42704", "type \"intt\"", "Did you mean INT?"),
-        ("CREATE TABLE t (a ^SMALLSERIAL)", "0A000", "SMALLSERIAL", "SERIAL"),
+        ("CREATE TABLE t (a CHAR(3))", "0A000", "type CHAR is", "VARCHAR(n)"),
+        ("CREATE TABLE t (a VARCHAR(0))", "22023", "VARCHAR(0)", ""),
+        ("CREATE TABLE t (a VARCHAR(10485761))", "22023", "VARCHAR(10485761)", ""),
+        ("CREATE TABLE t (a TIMETZ)", "0A000", "TIME WITH TIME ZONE", "TIMESTAMPTZ"),
+        ("CREATE TABLE t (a TIME(3))", "0A000", "precision of TIME", "microseconds"),
+        ("CREATE TABLE t (a INT[3])", "0A000", "with a length", "Leave the length out"),
+        ("CREATE TABLE t (a INT[][])", "0A000", "array of INT[]", "JSON"),
+        ("CREATE TABLE t (a JSON[])", "0A000", "array of JSON", "JSON"),
         ("CREATE TABLE t (a ^VECTOR)", "42601", "dimension", "VECTOR(n)"),
         ("CREATE TABLE t (a ^VECTOR(20000))", "22023", "VECTOR(20000)", ""),
         ("CREATE TABLE t (a JSON, PRIMARY KEY (^a))", "42P17", "JSON", ""),
@@ -264,6 +271,7 @@ fn statements_that_are_not_offered_name_the_nearest_way() {
     let catalog = catalog();
     for (text, message, hint) in [
         ("ALTER TABLE person ALTER x TYPE INT", "ALTER COLUMN TYPE", "Add a column"),
+        ("CREATE TYPE mood AS ENUM ('sad', 'ok')", "CREATE TYPE is not supported", "CHECK"),
         ("CREATE VIEW v AS SELECT 1", "CREATE VIEW is not supported", "WITH"),
         ("CREATE EXTENSION vector", "CREATE EXTENSION", "built in"),
         ("COPY person FROM STDIN", "COPY", "POST /v1/tables"),

@@ -15,6 +15,7 @@
 //!          64 dropped, 128 older snapshots may see nulls)
 //!          | [text default] | [bytes, the field as rows have it]
 //! type     u8 tag | numeric: u8 precision, u8 scale as i8 | vector: u32 dimension
+//!                 | varchar: u32 length | array: the type of its elements
 //! index    u32 id | text name | u8 1 ordered: positions
 //!                             | u8 2 vector: u32 column, u8 metric, u32 m, u32 ef_construction,
 //!                                            u32 ef_search
@@ -58,6 +59,8 @@ const KIND_ANSWERS: u8 = 6;
 const INDEX_ORDERED: u8 = 1;
 const INDEX_VECTOR: u8 = 2;
 const INDEX_TEXT: u8 = 3;
+
+const TYPE_ARRAY: u8 = 19;
 
 const FLAG_NOT_NULL: u8 = 1;
 const FLAG_HIDDEN: u8 = 2;
@@ -268,11 +271,32 @@ fn put_type(out: &mut Writer, ty: &ColumnType) {
             out.u8(14);
             out.u32(*dimension);
         }
+        ColumnType::SmallInt => out.u8(15),
+        ColumnType::Varchar(length) => {
+            out.u8(16);
+            out.u32(*length);
+        }
+        ColumnType::Time => out.u8(17),
+        ColumnType::Interval => out.u8(18),
+        ColumnType::Array(element) => {
+            out.u8(TYPE_ARRAY);
+            put_type(out, element);
+        }
     }
 }
 
 fn take_type(input: &mut Reader<'_>) -> Result<ColumnType, Error> {
-    Ok(match input.u8("column type")? {
+    match input.u8("column type")? {
+        TYPE_ARRAY => {
+            let tag = input.u8("element type")?;
+            take_scalar(input, tag)?.array_of().ok_or_else(|| input.corrupt("element type"))
+        }
+        tag => take_scalar(input, tag),
+    }
+}
+
+fn take_scalar(input: &mut Reader<'_>, tag: u8) -> Result<ColumnType, Error> {
+    Ok(match tag {
         1 => ColumnType::Bool,
         2 => ColumnType::Int,
         3 => ColumnType::BigInt,
@@ -290,6 +314,10 @@ fn take_type(input: &mut Reader<'_>) -> Result<ColumnType, Error> {
         12 => ColumnType::Uuid,
         13 => ColumnType::Json,
         14 => ColumnType::Vector(input.u32("dimension")?),
+        15 => ColumnType::SmallInt,
+        16 => ColumnType::Varchar(input.u32("length")?),
+        17 => ColumnType::Time,
+        18 => ColumnType::Interval,
         _ => return Err(input.corrupt("column type")),
     })
 }

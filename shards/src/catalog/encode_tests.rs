@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::{Action, Constraint, ConstraintKind, Foreign, SequenceShape, Unique};
 
-fn any_type() -> impl Strategy<Value = ColumnType> {
+fn any_scalar() -> impl Strategy<Value = ColumnType> {
     prop_oneof![
         Just(ColumnType::Bool),
         Just(ColumnType::Int),
@@ -20,8 +20,19 @@ fn any_type() -> impl Strategy<Value = ColumnType> {
         Just(ColumnType::Timestamp),
         Just(ColumnType::TimestampTz),
         Just(ColumnType::Uuid),
-        Just(ColumnType::Json),
-        any::<u32>().prop_map(ColumnType::Vector),
+        Just(ColumnType::SmallInt),
+        any::<u32>().prop_map(ColumnType::Varchar),
+        Just(ColumnType::Time),
+        Just(ColumnType::Interval),
+    ]
+}
+
+fn any_type() -> impl Strategy<Value = ColumnType> {
+    prop_oneof![
+        4 => any_scalar(),
+        1 => Just(ColumnType::Json),
+        1 => any::<u32>().prop_map(ColumnType::Vector),
+        1 => any_scalar().prop_filter_map("an array", ColumnType::array_of),
     ]
 }
 

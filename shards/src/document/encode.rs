@@ -32,7 +32,7 @@ pub fn from_json(json: &JsonValue) -> Result<Arc<[u8]>, Error> {
     encode_tree(Tree::of_json(json)?)
 }
 
-/// Encodes a value as JSON has it: numbers as numbers, vectors as arrays, the rest as text.
+/// Encodes a value as JSON has it: numbers as numbers, vectors and arrays as arrays, the rest as text.
 ///
 /// **Errors**: `InvalidValue` above [`DOCUMENT_BYTES_MAX`].
 pub fn from_value(value: &Value, ty: &ColumnType) -> Result<Arc<[u8]>, Error> {
@@ -47,6 +47,7 @@ pub(super) fn tree_of_value<'a>(value: &'a Value, ty: &ColumnType) -> Tree<'a> {
     match value {
         Value::Null => Tree::Null,
         Value::Bool(v) => Tree::Bool(*v),
+        Value::SmallInt(v) => Tree::Integer(i64::from(*v)),
         Value::Int(v) => Tree::Integer(i64::from(*v)),
         Value::BigInt(v) => Tree::Integer(*v),
         Value::Float(v) => double(v.to_string().parse().unwrap_or(f64::NAN)),
@@ -62,6 +63,10 @@ pub(super) fn tree_of_value<'a>(value: &'a Value, ty: &ColumnType) -> Tree<'a> {
         Value::Vector(v) => Tree::List(
             v.iter().map(|item| double(item.to_string().parse().unwrap_or(f64::NAN))).collect(),
         ),
+        Value::Array(items) => {
+            let element = if let ColumnType::Array(element) = ty { element } else { ty };
+            Tree::List(items.iter().map(|item| tree_of_value(item, element)).collect())
+        }
         Value::Json(bytes) => super::view::tree_of(bytes),
         _ => Tree::Text(Cow::Owned(value.render(ty))),
     }

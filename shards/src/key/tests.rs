@@ -8,10 +8,20 @@ use proptest::prelude::*;
 
 use super::{Key, KeyBounds, KeyForm, KeyRange, successor};
 use crate::ids::Slot;
-use crate::value::{ColumnType, Value};
+use crate::value::{ColumnType, INTERVAL_MICROS_MAX, Interval, Value};
 
 fn key(values: &[Value], types: &[ColumnType]) -> Key {
     Key::encode(values, types, types.len()).expect("a key of these types")
+}
+
+fn span() -> impl Strategy<Value = Interval> {
+    let any_parts = (any::<i32>(), any::<i32>(), -INTERVAL_MICROS_MAX..=INTERVAL_MICROS_MAX);
+    let near = (-2..3_i32, -60..60_i32, -3..4_i64).prop_map(|(m, d, h)| (m, d, h * 43_200_000_000));
+    prop_oneof![any_parts, near].prop_map(|(months, days, micros)| Interval {
+        months,
+        days,
+        micros,
+    })
 }
 
 fn typed() -> impl Strategy<Value = (ColumnType, Value, Value)> {
@@ -21,12 +31,19 @@ fn typed() -> impl Strategy<Value = (ColumnType, Value, Value)> {
     let bytes =
         prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(255), any::<u8>()], 0..5);
     let text = prop_oneof!["[a-c\0\u{1}é]{0,4}", ".{0,4}"];
+    let text_array = ColumnType::Array(Arc::new(ColumnType::Text));
+    let item = prop_oneof![
+        3 => "[a\0\u{1}]{0,2}".prop_map(|v| Value::Text(v.into())),
+        1 => Just(Value::Null),
+    ];
+    let texts = prop::collection::vec(item, 0..4);
     let double = prop_oneof![
         any::<f64>(),
         prop_oneof![Just(0.0), Just(-0.0), Just(f64::NAN), Just(f64::INFINITY), Just(-1.5)]
     ];
     prop_oneof![
         pair(ColumnType::Bool, any::<bool>().prop_map(Value::Bool).boxed()),
+        pair(ColumnType::SmallInt, any::<i16>().prop_map(Value::SmallInt).boxed()),
         pair(ColumnType::Int, any::<i32>().prop_map(Value::Int).boxed()),
         pair(ColumnType::BigInt, any::<i64>().prop_map(Value::BigInt).boxed()),
         pair(ColumnType::Float, any::<f32>().prop_map(Value::Float).boxed()),
@@ -35,10 +52,14 @@ fn typed() -> impl Strategy<Value = (ColumnType, Value, Value)> {
             ColumnType::Numeric { precision: 38, scale: 2 },
             any::<i128>().prop_map(Value::Numeric).boxed()
         ),
+        pair(ColumnType::Varchar(4), text.clone().prop_map(|v| Value::Text(v.into())).boxed()),
+        pair(text_array, texts.prop_map(|v| Value::Array(v.into())).boxed()),
         pair(ColumnType::Text, text.prop_map(|v| Value::Text(v.into())).boxed()),
         pair(ColumnType::Bytea, bytes.prop_map(|v| Value::Bytea(v.into())).boxed()),
         pair(ColumnType::Date, any::<i32>().prop_map(Value::Date).boxed()),
         pair(ColumnType::Timestamp, any::<i64>().prop_map(Value::Timestamp).boxed()),
+        pair(ColumnType::Time, (0..=86_400_000_000_i64).prop_map(Value::Time).boxed()),
+        pair(ColumnType::Interval, span().prop_map(Value::Interval).boxed()),
         pair(ColumnType::Uuid, any::<[u8; 16]>().prop_map(Value::Uuid).boxed()),
     ]
 }
@@ -80,6 +101,8 @@ proptest! {
     fn damaged_keys_are_errors(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
         let types = [ColumnType::Text, ColumnType::BigInt, ColumnType::Bool];
         let _ = super::decode(&bytes, &types);
+        let texts = ColumnType::Array(Arc::new(ColumnType::Text));
+        let _ = super::decode(&bytes, &[texts, ColumnType::Interval, ColumnType::SmallInt]);
     }
 
     #[test]

@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, BinaryViewBuilder, StringBuilder};
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type,
-    TimestampMicrosecondType,
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
 use arrow_array::{ArrayRef, BooleanArray, FixedSizeBinaryArray, PrimitiveArray};
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder};
 
+use super::array::Elements;
 use super::layout::RowLayout;
 use super::page::Page;
-use super::view::{RowView, corrupt, text};
+use super::view::{RowView, corrupt, exact, span, text};
 use crate::error::Error;
-use crate::value::ColumnType;
+use crate::value::{ColumnType, carried, list_array, vector_array};
 
 /// Columns of neighbouring rows.
 pub trait Pages {
@@ -64,6 +65,7 @@ pub fn column_array(
     let source = Source { rows, layout, column, count };
     Ok(match &field.ty {
         ColumnType::Bool => source.booleans()?,
+        ColumnType::SmallInt => Arc::new(source.numbers::<Int16Type, 2>(i16::from_le_bytes)?),
         ColumnType::Int => Arc::new(source.numbers::<Int32Type, 4>(i32::from_le_bytes)?),
         ColumnType::Date => Arc::new(source.numbers::<Date32Type, 4>(i32::from_le_bytes)?),
         ColumnType::Float => Arc::new(source.numbers::<Float32Type, 4>(f32::from_le_bytes)?),
@@ -79,11 +81,18 @@ pub fn column_array(
                 .numbers::<Decimal128Type, 16>(i128::from_le_bytes)?
                 .with_data_type(field.ty.arrow()),
         ),
+        ColumnType::Time => {
+            Arc::new(source.numbers::<Time64MicrosecondType, 8>(i64::from_le_bytes)?)
+        }
+        ColumnType::Interval => {
+            Arc::new(source.numbers::<IntervalMonthDayNanoType, 16>(|field| carried(&span(field)))?)
+        }
         ColumnType::Uuid => source.uuids()?,
-        ColumnType::Text => source.texts()?,
+        ColumnType::Text | ColumnType::Varchar(_) => source.texts()?,
         ColumnType::Bytea => source.byte_strings()?,
         ColumnType::Json => source.documents()?,
         ColumnType::Vector(dim) => source.vectors(*dim as usize)?,
+        ColumnType::Array(element) => source.arrays(element)?,
     })
 }
 
@@ -135,7 +144,7 @@ impl Source<'_> {
                     values.push(if is_null {
                         zero
                     } else {
-                        read(fixed::<N>(row.raw(self.layout, self.column)?)?)
+                        read(exact::<N>(row.raw(self.layout, self.column)?)?)
                     });
                 }
                 Stretch::Packed { pages, from, to } => match self.page(*pages) {
@@ -147,7 +156,7 @@ impl Source<'_> {
                     }
                     page => {
                         for row in *from..*to {
-                            let field = page.cell(row).map(fixed::<N>).transpose()?;
+                            let field = page.cell(row).map(exact::<N>).transpose()?;
                             nulls.append(field.is_some());
                             values.push(field.map_or(zero, &read));
                         }
@@ -163,7 +172,7 @@ impl Source<'_> {
         let mut values = BooleanBufferBuilder::new(self.count);
         self.each(|field| {
             nulls.append(field.is_some());
-            let field = field.map(fixed::<1>).transpose()?;
+            let field = field.map(exact::<1>).transpose()?;
             values.append(field.is_some_and(|field| field != [0]));
             Ok(())
         })?;
@@ -175,7 +184,7 @@ impl Source<'_> {
         let mut values = Vec::with_capacity(self.count * 16);
         self.each(|field| {
             nulls.append(field.is_some());
-            let field = field.map(fixed::<16>).transpose()?;
+            let field = field.map(exact::<16>).transpose()?;
             values.extend_from_slice(&field.unwrap_or([0; 16]));
             Ok(())
         })?;
@@ -227,7 +236,46 @@ impl Source<'_> {
             }
             Ok(())
         })?;
-        Ok(Arc::new(crate::value::vector_array(elements, nulls.finish(), dim)?))
+        Ok(Arc::new(vector_array(elements, nulls.finish(), dim)?))
+    }
+
+    /// The elements of all rows are one column whose rows lie in pages, a page per array.
+    fn arrays(&self, element: &ColumnType) -> Result<ArrayRef, Error> {
+        let mut nulls = NullBufferBuilder::new(self.count);
+        let mut ends = vec![0_i32];
+        let mut total = 0;
+        let mut pages = Vec::with_capacity(self.count);
+        for stretch in self.rows {
+            let packed = match stretch {
+                Stretch::Packed { pages, .. } => self.page(*pages),
+                Stretch::Row(_) => Page::Null,
+            };
+            let (from, to) = match stretch {
+                Stretch::Packed { from, to, .. } => (*from, *to),
+                Stretch::Row(_) => (0, 1),
+            };
+            for row in from..to {
+                let field = match stretch {
+                    Stretch::Row(row) if row.is_null(self.column) => None,
+                    Stretch::Row(row) => Some(row.raw(self.layout, self.column)?),
+                    Stretch::Packed { .. } => packed.cell(row),
+                };
+                nulls.append(field.is_some());
+                if let Some(field) = field {
+                    let elements = Elements::read(field, element)?;
+                    total += elements.count;
+                    pages.push(elements);
+                }
+                ends.push(i32::try_from(total).map_err(|_| {
+                    Error::TooLarge("a batch of rows holds more than 2^31 elements".into())
+                })?);
+            }
+        }
+        let layout = RowLayout::of_types(std::iter::once(element));
+        let stretches: Vec<Stretch<'_>> =
+            pages.iter().map(|pages| Stretch::Packed { pages, from: 0, to: pages.count }).collect();
+        let elements = column_array(&stretches, &layout, 0)?;
+        list_array(elements, ends, nulls.finish())
     }
 
     /// Sums the column's bytes, so that the buffer is allocated once and never above the 2 GiB
@@ -243,8 +291,4 @@ impl Source<'_> {
         }
         Ok(total)
     }
-}
-
-fn fixed<const N: usize>(field: &[u8]) -> Result<[u8; N], Error> {
-    field.try_into().map_err(|_| corrupt("a field of another width"))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::layout::{HEADER_BYTES, RowLayout, VERSION, bitmap_bytes};
 use crate::catalog::{Column, Table};
 use crate::error::Error;
-use crate::value::{ColumnType, Value};
+use crate::value::{ARRAY_ELEMENTS_MAX, ColumnType, Value};
 
 /// Most bytes of one row: a row is copied whole into the log and must fit one of its records.
 pub const ROW_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -78,7 +78,7 @@ pub(super) fn encode_with(
             } else {
                 Some(value.clone().coerce(&field.ty).map_err(|error| named(column, error))?)
             };
-            put(&mut out, at, fitting.as_ref().unwrap_or(value));
+            put(&mut out, at, fitting.as_ref().unwrap_or(value), &field.ty);
         }
         if field.variable {
             let end = out.len() - variable_at;
@@ -102,17 +102,23 @@ fn too_large(bytes: usize) -> Error {
 }
 
 /// Writes a value: into its field, or at the end of the variable part.
-fn put(out: &mut Vec<u8>, at: usize, value: &Value) {
+pub(super) fn put(out: &mut Vec<u8>, at: usize, value: &Value, ty: &ColumnType) {
     match value {
         Value::Null => {}
         Value::Bool(v) => out[at] = u8::from(*v),
+        Value::SmallInt(v) => out[at..at + 2].copy_from_slice(&v.to_le_bytes()),
         Value::Int(v) | Value::Date(v) => out[at..at + 4].copy_from_slice(&v.to_le_bytes()),
         Value::Float(v) => out[at..at + 4].copy_from_slice(&v.to_le_bytes()),
-        Value::BigInt(v) | Value::Timestamp(v) | Value::TimestampTz(v) => {
+        Value::BigInt(v) | Value::Timestamp(v) | Value::TimestampTz(v) | Value::Time(v) => {
             out[at..at + 8].copy_from_slice(&v.to_le_bytes());
         }
         Value::Double(v) => out[at..at + 8].copy_from_slice(&v.to_le_bytes()),
         Value::Numeric(v) => out[at..at + 16].copy_from_slice(&v.to_le_bytes()),
+        Value::Interval(v) => {
+            out[at..at + 4].copy_from_slice(&v.months.to_le_bytes());
+            out[at + 4..at + 8].copy_from_slice(&v.days.to_le_bytes());
+            out[at + 8..at + 16].copy_from_slice(&v.micros.to_le_bytes());
+        }
         Value::Uuid(v) => out[at..at + 16].copy_from_slice(v),
         Value::Text(v) => out.extend_from_slice(v.as_bytes()),
         Value::Bytea(v) | Value::Json(v) => out.extend_from_slice(v),
@@ -122,13 +128,25 @@ fn put(out: &mut Vec<u8>, at: usize, value: &Value) {
                 out.extend_from_slice(&element.to_le_bytes());
             }
         }
+        Value::Array(items) => {
+            let element = if let ColumnType::Array(element) = ty { element } else { ty };
+            super::array::put(out, items, element);
+        }
     }
 }
 
 fn fits(value: &Value, ty: &ColumnType) -> bool {
     match (value, ty) {
         (Value::Vector(v), ColumnType::Vector(dim)) => v.len() == *dim as usize,
+        (Value::Text(v), ColumnType::Varchar(length)) => {
+            v.len() <= *length as usize || v.chars().count() <= *length as usize
+        }
+        (Value::Array(items), ColumnType::Array(element)) => {
+            items.len() <= ARRAY_ELEMENTS_MAX
+                && items.iter().all(|item| item.is_null() || fits(item, element))
+        }
         (Value::Bool(_), ColumnType::Bool)
+        | (Value::SmallInt(_), ColumnType::SmallInt)
         | (Value::Int(_), ColumnType::Int)
         | (Value::BigInt(_), ColumnType::BigInt)
         | (Value::Float(_), ColumnType::Float)
@@ -139,6 +157,8 @@ fn fits(value: &Value, ty: &ColumnType) -> bool {
         | (Value::Date(_), ColumnType::Date)
         | (Value::Timestamp(_), ColumnType::Timestamp)
         | (Value::TimestampTz(_), ColumnType::TimestampTz)
+        | (Value::Time(_), ColumnType::Time)
+        | (Value::Interval(_), ColumnType::Interval)
         | (Value::Uuid(_), ColumnType::Uuid)
         | (Value::Json(_), ColumnType::Json) => true,
         _ => false,

@@ -92,18 +92,23 @@ impl RowLayout {
 }
 
 /// Returns the width of a type's field and whether it points into the variable part.
-fn width_of(ty: &ColumnType) -> (usize, bool) {
+pub(super) fn width_of(ty: &ColumnType) -> (usize, bool) {
     match ty {
         ColumnType::Bool => (1, false),
+        ColumnType::SmallInt => (2, false),
         ColumnType::Int | ColumnType::Float | ColumnType::Date => (4, false),
         ColumnType::BigInt
         | ColumnType::Double
         | ColumnType::Timestamp
-        | ColumnType::TimestampTz => (8, false),
-        ColumnType::Numeric { .. } | ColumnType::Uuid => (16, false),
-        ColumnType::Text | ColumnType::Bytea | ColumnType::Json | ColumnType::Vector(_) => {
-            (4, true)
-        }
+        | ColumnType::TimestampTz
+        | ColumnType::Time => (8, false),
+        ColumnType::Numeric { .. } | ColumnType::Uuid | ColumnType::Interval => (16, false),
+        ColumnType::Text
+        | ColumnType::Varchar(_)
+        | ColumnType::Bytea
+        | ColumnType::Json
+        | ColumnType::Vector(_)
+        | ColumnType::Array(_) => (4, true),
     }
 }
 

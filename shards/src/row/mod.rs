@@ -7,13 +7,16 @@
 //! 2          2                column count n, u16 little-endian
 //! 4          ceil(n / 8)      null bitmap: bit c % 8 of byte c / 8 is set when column c is null
 //! ..         sum of widths    fixed part, one field per column in order:
-//!                               BOOL 1, INT FLOAT DATE 4, BIGINT DOUBLE TIMESTAMP(TZ) 8,
-//!                               NUMERIC UUID 16, all little-endian (UUID as it is);
-//!                               TEXT BYTEA JSON VECTOR 4: the end of the column's bytes in the
+//!                               BOOL 1, SMALLINT 2, INT FLOAT DATE 4, BIGINT DOUBLE
+//!                               TIMESTAMP(TZ) TIME 8, NUMERIC UUID INTERVAL 16, all
+//!                               little-endian (UUID as it is; INTERVAL: months 4, days 4,
+//!                               microseconds 8);
+//!                               TEXT VARCHAR BYTEA JSON VECTOR arrays 4: the end of the column's bytes in the
 //!                               variable part; they start where those of the variable column
 //!                               before it end
 //! ..         the last end     variable part: text as UTF-8, bytes, one Variant
-//!                               (`document::encode`), vector elements as f32 little-endian
+//!                               (`document::encode`), vector elements as f32 little-endian,
+//!                             arrays as `array` lays them out
 //! ```
 //!
 //! A null has a field of zeros, or of the preceding end. A row written before a column was added
@@ -26,10 +29,12 @@
 //! | `encode` | how do values become a row |
 //! | `view` | how is one column of a row read |
 //! | `field` | what is one column's part of a row, on its own |
+//! | `array` | how do the elements of an array lie in its bytes |
 //! | `page` | how does a column of many rows lie in one piece |
 //! | `rank` | which number grows with a value |
 //! | `column` | how does one column of many rows become an Arrow array |
 
+mod array;
 mod column;
 mod encode;
 mod field;

@@ -9,11 +9,13 @@ use crate::value::ColumnType;
 pub fn has_rank(ty: &ColumnType) -> bool {
     matches!(
         ty,
-        ColumnType::Int
+        ColumnType::SmallInt
+            | ColumnType::Int
             | ColumnType::BigInt
             | ColumnType::Date
             | ColumnType::Timestamp
             | ColumnType::TimestampTz
+            | ColumnType::Time
             | ColumnType::Float
             | ColumnType::Double
     )
@@ -23,10 +25,13 @@ pub fn has_rank(ty: &ColumnType) -> bool {
 /// are no field of the type.
 pub fn rank_of_field(ty: &ColumnType, field: &[u8]) -> Option<u64> {
     match ty {
+        ColumnType::SmallInt => {
+            Some(rank_of_integer(i16::from_le_bytes(field.try_into().ok()?).into()))
+        }
         ColumnType::Int | ColumnType::Date => {
             Some(rank_of_integer(i32::from_le_bytes(field.try_into().ok()?).into()))
         }
-        ColumnType::BigInt | ColumnType::Timestamp | ColumnType::TimestampTz => {
+        ColumnType::BigInt | ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Time => {
             Some(rank_of_integer(i64::from_le_bytes(field.try_into().ok()?)))
         }
         ColumnType::Float => rank_of_float(f32::from_le_bytes(field.try_into().ok()?).into()),

@@ -1,9 +1,8 @@
 //! How is one column of a row read?
 
-use super::field::value_of_field;
 use super::layout::{Field, HEADER_BYTES, RowLayout, VERSION, bitmap_bytes};
 use crate::error::Error;
-use crate::value::{ColumnType, Value};
+use crate::value::{ColumnType, Interval, Value};
 
 /// A row whose header has been checked. Every access is O(1) and checked.
 #[derive(Clone, Copy)]
@@ -57,32 +56,7 @@ impl<'a> RowView<'a> {
         if self.is_null(column) {
             return Ok(Value::Null);
         }
-        let field = &layout.fields[column];
-        if column >= self.count {
-            return value_of_field(&field.ty, self.raw(layout, column)?);
-        }
-        Ok(match &field.ty {
-            ColumnType::Bool => Value::Bool(self.fixed::<1>(field)? != [0]),
-            ColumnType::Int => Value::Int(i32::from_le_bytes(self.fixed(field)?)),
-            ColumnType::Date => Value::Date(i32::from_le_bytes(self.fixed(field)?)),
-            ColumnType::Float => Value::Float(f32::from_le_bytes(self.fixed(field)?)),
-            ColumnType::BigInt => Value::BigInt(i64::from_le_bytes(self.fixed(field)?)),
-            ColumnType::Timestamp => Value::Timestamp(i64::from_le_bytes(self.fixed(field)?)),
-            ColumnType::TimestampTz => Value::TimestampTz(i64::from_le_bytes(self.fixed(field)?)),
-            ColumnType::Double => Value::Double(f64::from_le_bytes(self.fixed(field)?)),
-            ColumnType::Numeric { .. } => Value::Numeric(i128::from_le_bytes(self.fixed(field)?)),
-            ColumnType::Uuid => Value::Uuid(self.fixed(field)?),
-            ColumnType::Text => Value::Text(text(self.variable(field)?)?.into()),
-            ColumnType::Bytea => Value::Bytea(self.variable(field)?.into()),
-            ColumnType::Json => Value::Json(self.variable(field)?.into()),
-            ColumnType::Vector(dim) => {
-                let bytes = self.variable(field)?;
-                if bytes.len() != *dim as usize * 4 {
-                    return Err(corrupt("a vector of another dimension"));
-                }
-                Value::Vector(floats(bytes).collect())
-            }
-        })
+        value_of(&layout.fields[column].ty, self.raw(layout, column)?)
     }
 
     /// Returns all values.
@@ -99,8 +73,11 @@ impl<'a> RowView<'a> {
         for column in (0..self.count).filter(|column| !self.is_null(*column)) {
             let bytes = self.raw(layout, column)?;
             match layout.column_type(column) {
-                ColumnType::Text => {
+                ColumnType::Text | ColumnType::Varchar(_) => {
                     text(bytes)?;
+                }
+                ty @ ColumnType::Array(_) => {
+                    value_of(ty, bytes)?;
                 }
                 ColumnType::Vector(dim) if bytes.len() != *dim as usize * 4 => {
                     return Err(corrupt("a vector of another dimension"));
@@ -162,16 +139,6 @@ impl<'a> RowView<'a> {
         Ok(true)
     }
 
-    /// Returns the bytes of a fixed-width field.
-    #[inline]
-    fn fixed<const N: usize>(&self, field: &Field) -> Result<[u8; N], Error> {
-        let at = self.fixed_at + field.offset;
-        match self.bytes.get(at..).and_then(|rest| rest.first_chunk::<N>()) {
-            Some(chunk) => Ok(*chunk),
-            None => Err(corrupt("a field outside the row")),
-        }
-    }
-
     /// Returns the bytes of a variable column.
     #[inline]
     fn variable(&self, field: &Field) -> Result<&'a [u8], Error> {
@@ -192,6 +159,52 @@ impl<'a> RowView<'a> {
             None => Err(corrupt("a field outside the row")),
         }
     }
+}
+
+/// Returns the value that a field's bytes hold.
+///
+/// **Errors**: `Corrupt` when they are not of its type.
+pub(super) fn value_of(ty: &ColumnType, bytes: &[u8]) -> Result<Value, Error> {
+    Ok(match ty {
+        ColumnType::Bool => Value::Bool(exact::<1>(bytes)? != [0]),
+        ColumnType::SmallInt => Value::SmallInt(i16::from_le_bytes(exact(bytes)?)),
+        ColumnType::Int => Value::Int(i32::from_le_bytes(exact(bytes)?)),
+        ColumnType::Date => Value::Date(i32::from_le_bytes(exact(bytes)?)),
+        ColumnType::Float => Value::Float(f32::from_le_bytes(exact(bytes)?)),
+        ColumnType::BigInt => Value::BigInt(i64::from_le_bytes(exact(bytes)?)),
+        ColumnType::Timestamp => Value::Timestamp(i64::from_le_bytes(exact(bytes)?)),
+        ColumnType::TimestampTz => Value::TimestampTz(i64::from_le_bytes(exact(bytes)?)),
+        ColumnType::Time => Value::Time(i64::from_le_bytes(exact(bytes)?)),
+        ColumnType::Double => Value::Double(f64::from_le_bytes(exact(bytes)?)),
+        ColumnType::Numeric { .. } => Value::Numeric(i128::from_le_bytes(exact(bytes)?)),
+        ColumnType::Interval => Value::Interval(span(exact(bytes)?)),
+        ColumnType::Uuid => Value::Uuid(exact(bytes)?),
+        ColumnType::Text | ColumnType::Varchar(_) => Value::Text(text(bytes)?.into()),
+        ColumnType::Bytea => Value::Bytea(bytes.into()),
+        ColumnType::Json => Value::Json(bytes.into()),
+        ColumnType::Vector(dim) => {
+            if bytes.len() != *dim as usize * 4 {
+                return Err(corrupt("a vector of another dimension"));
+            }
+            Value::Vector(floats(bytes).collect())
+        }
+        ColumnType::Array(element) => Value::Array(super::array::values(bytes, element)?),
+    })
+}
+
+/// Returns the span that a field holds.
+pub(super) fn span(field: [u8; 16]) -> Interval {
+    let [a, b, c, d, e, f, g, h, micros @ ..] = field;
+    Interval {
+        months: i32::from_le_bytes([a, b, c, d]),
+        days: i32::from_le_bytes([e, f, g, h]),
+        micros: i64::from_le_bytes(micros),
+    }
+}
+
+/// Returns the bytes of a field of so many.
+pub(super) fn exact<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Error> {
+    bytes.try_into().map_err(|_| corrupt("a field of another width"))
 }
 
 /// Returns the elements of stored vector bytes.

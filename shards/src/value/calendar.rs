@@ -79,14 +79,20 @@ pub(super) fn write_date(out: &mut String, days: i64) {
     }
 }
 
-/// Appends `2024-01-31 12:34:56.789`, without trailing zeros in the fraction.
-pub(super) fn write_timestamp(out: &mut String, micros: i64) {
-    write_date(out, micros.div_euclid(DAY_MICROS));
-    let of_day = micros.rem_euclid(DAY_MICROS);
-    let seconds = of_day / 1_000_000;
+/// Reads a time of day such as `12:34`, `04:05:06.789`, up to `24:00`. Returns microseconds.
+pub(super) fn parse_time(text: &str) -> Option<i64> {
+    match scan_time(text.trim())? {
+        (micros, None) => (micros <= DAY_MICROS).then_some(micros),
+        (_, Some(_)) => None,
+    }
+}
+
+/// Appends `12:34:56.789` with as many hours as it takes, without trailing zeros in the fraction.
+pub(super) fn write_clock(out: &mut String, micros: u64) {
+    let seconds = micros / 1_000_000;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let _ = write!(out, " {hour:02}:{minute:02}:{second:02}");
-    let fraction = of_day % 1_000_000;
+    let _ = write!(out, "{hour:02}:{minute:02}:{second:02}");
+    let fraction = micros % 1_000_000;
     if fraction != 0 {
         let digits = format!("{fraction:06}");
         out.push('.');
@@ -94,7 +100,15 @@ pub(super) fn write_timestamp(out: &mut String, micros: i64) {
     }
 }
 
-fn month_days(year: i64, month: u32) -> u32 {
+/// Appends `2024-01-31 12:34:56.789`, without trailing zeros in the fraction.
+pub(super) fn write_timestamp(out: &mut String, micros: i64) {
+    write_date(out, micros.div_euclid(DAY_MICROS));
+    out.push(' ');
+    write_clock(out, micros.rem_euclid(DAY_MICROS).unsigned_abs());
+}
+
+/// Returns the days of a month.
+pub(super) fn month_days(year: i64, month: u32) -> u32 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,

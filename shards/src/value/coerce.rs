@@ -1,11 +1,15 @@
 //! Which value is stored when a value of another type is assigned?
 //!
 //! PostgreSQL's assignment casts: numbers into any number type with a range check, anything into
-//! text, text into anything through its input form, dates and timestamps into each other, a JSON
-//! array of numbers into a vector.
+//! text, text into anything through its input form, dates and timestamps into each other, times and
+//! spans into each other, arrays element by element, a JSON array of numbers into a vector.
 
+use std::sync::Arc;
+
+use super::array::check_count;
 use super::calendar::DAY_MICROS;
 use super::decimal;
+use super::interval::Interval;
 use super::kind::{ColumnType, Value};
 use super::parse::{numeric_overflow, out_of_range, vector};
 use crate::document;
@@ -18,6 +22,7 @@ impl Value {
         Some(match self {
             Self::Null => return None,
             Self::Bool(_) => ColumnType::Bool,
+            Self::SmallInt(_) => ColumnType::SmallInt,
             Self::Int(_) => ColumnType::Int,
             Self::BigInt(_) => ColumnType::BigInt,
             Self::Float(_) => ColumnType::Float,
@@ -28,9 +33,15 @@ impl Value {
             Self::Date(_) => ColumnType::Date,
             Self::Timestamp(_) => ColumnType::Timestamp,
             Self::TimestampTz(_) => ColumnType::TimestampTz,
+            Self::Time(_) => ColumnType::Time,
+            Self::Interval(_) => ColumnType::Interval,
             Self::Uuid(_) => ColumnType::Uuid,
             Self::Json(_) => ColumnType::Json,
             Self::Vector(v) => ColumnType::Vector(v.len() as u32),
+            Self::Array(items) => {
+                let element = items.iter().find_map(|item| item.natural_type(scale));
+                ColumnType::Array(Arc::new(element.unwrap_or(ColumnType::Text)))
+            }
         })
     }
 
@@ -40,7 +51,8 @@ impl Value {
     ///
     /// **Errors**: `InvalidValue` when there is no such cast or the value does not fit.
     pub fn coerce(self, to: &ColumnType) -> Result<Self, Error> {
-        let scale = if let ColumnType::Numeric { scale, .. } = to { *scale } else { 0 };
+        let of = if let ColumnType::Array(element) = to { element } else { to };
+        let scale = if let ColumnType::Numeric { scale, .. } = of { *scale } else { 0 };
         match self.natural_type(scale) {
             None => Ok(Self::Null),
             Some(from) => self.coerce_from(&from, to),
@@ -60,12 +72,20 @@ impl Value {
             (Self::Json(document), ColumnType::Vector(dim)) => {
                 return vector(document::to_vector(document)?, *dim);
             }
+            (Self::Json(document), ColumnType::Array(_)) => {
+                return Self::from_json(&document::to_json_value(document), to);
+            }
+            (Self::Array(items), _) => return from_array(items, from, to),
             (Self::Numeric(scaled), _) => return from_numeric(*scaled, from, to),
-            _ if from == to => return Ok(self),
+            _ if from == to && !matches!(to, ColumnType::Varchar(_)) => return Ok(self),
             _ => {}
         }
         match to {
             ColumnType::Text => Ok(Self::Text(self.render(from).into())),
+            ColumnType::Varchar(_) => Self::parse(&self.render(from), to),
+            ColumnType::SmallInt => self.to_integer(from, to).and_then(|number| {
+                i16::try_from(number).map(Self::SmallInt).map_err(|_| out_of_range(&number, to))
+            }),
             ColumnType::Int => self.to_integer(from, to).and_then(|number| {
                 i32::try_from(number).map(Self::Int).map_err(|_| out_of_range(&number, to))
             }),
@@ -81,6 +101,15 @@ impl Value {
                 self.to_moment(from, to)
             }
             ColumnType::Json => document::from_value(&self, from).map(Self::Json),
+            ColumnType::Time | ColumnType::Interval => self.to_clock(from, to),
+            ColumnType::Array(element) => match &self {
+                Self::Vector(elements) => elements
+                    .iter()
+                    .map(|item| Self::Float(*item).coerce_from(&ColumnType::Float, element))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map(|items| Self::Array(items.into())),
+                _ => Err(no_cast(from, to)),
+            },
             ColumnType::Bool | ColumnType::Bytea | ColumnType::Uuid | ColumnType::Vector(_) => {
                 Err(no_cast(from, to))
             }
@@ -89,6 +118,7 @@ impl Value {
 
     fn to_integer(&self, from: &ColumnType, to: &ColumnType) -> Result<i64, Error> {
         let double = match self {
+            Self::SmallInt(v) => return Ok(i64::from(*v)),
             Self::Int(v) => return Ok(i64::from(*v)),
             Self::BigInt(v) => return Ok(*v),
             Self::Float(v) => f64::from(*v),
@@ -106,6 +136,7 @@ impl Value {
 
     fn to_double(&self, from: &ColumnType, to: &ColumnType) -> Result<f64, Error> {
         match self {
+            Self::SmallInt(v) => Ok(f64::from(*v)),
             Self::Int(v) => Ok(f64::from(*v)),
             Self::BigInt(v) => Ok(*v as f64),
             Self::Float(v) => Ok(f64::from(*v)),
@@ -118,6 +149,7 @@ impl Value {
         let overflow = || numeric_overflow(precision, scale);
         let to = ColumnType::Numeric { precision, scale };
         let whole = match self {
+            Self::SmallInt(v) => i128::from(*v),
             Self::Int(v) => i128::from(*v),
             Self::BigInt(v) => i128::from(*v),
             Self::Float(_) | Self::Double(_) => return Self::parse(&self.render(from), &to),
@@ -142,6 +174,53 @@ impl Value {
             _ => Ok(Self::TimestampTz(micros)),
         }
     }
+
+    /// A time of day of a moment or a span, a span of a time.
+    fn to_clock(&self, from: &ColumnType, to: &ColumnType) -> Result<Self, Error> {
+        let micros = match (self, to) {
+            (Self::Time(v), _) => *v,
+            (Self::Timestamp(v) | Self::TimestampTz(v), ColumnType::Time) => {
+                v.rem_euclid(DAY_MICROS)
+            }
+            (Self::Interval(v), ColumnType::Time) => v.micros.rem_euclid(DAY_MICROS),
+            (Self::Interval(v), _) => return Ok(Self::Interval(*v)),
+            _ => return Err(no_cast(from, to)),
+        };
+        match to {
+            ColumnType::Time => Ok(Self::Time(micros)),
+            _ => Ok(Self::Interval(Interval { months: 0, days: 0, micros })),
+        }
+    }
+}
+
+fn from_array(items: &[Value], from: &ColumnType, to: &ColumnType) -> Result<Value, Error> {
+    let ColumnType::Array(element) = from else {
+        return Err(Error::Internal(format!("an array of type {from}")));
+    };
+    let each = |to: &ColumnType| -> Result<Vec<Value>, Error> {
+        items.iter().map(|item| item.clone().coerce_from(element, to)).collect()
+    };
+    match to {
+        ColumnType::Array(to) => {
+            check_count(items.len())?;
+            each(to).map(|items| Value::Array(items.into()))
+        }
+        ColumnType::Vector(dim) => {
+            let floats = each(&ColumnType::Float)?;
+            let float = |item: &Value| match item {
+                Value::Float(item) => Ok(*item),
+                _ => Err(Error::InvalidValue("a vector must not contain nulls".into())),
+            };
+            vector(floats.iter().map(float).collect::<Result<_, _>>()?, *dim)
+        }
+        ColumnType::Text | ColumnType::Varchar(_) => {
+            Value::parse(&Value::Array(items.into()).render(from), to)
+        }
+        ColumnType::Json => {
+            document::from_value(&Value::Array(items.into()), from).map(Value::Json)
+        }
+        _ => Err(no_cast(from, to)),
+    }
 }
 
 fn from_numeric(scaled: i128, from: &ColumnType, to: &ColumnType) -> Result<Value, Error> {
@@ -161,13 +240,16 @@ fn from_numeric(scaled: i128, from: &ColumnType, to: &ColumnType) -> Result<Valu
                 _ => Err(numeric_overflow(*precision, *scale)),
             }
         }
+        ColumnType::SmallInt => i16::try_from(whole()?)
+            .map(Value::SmallInt)
+            .map_err(|_| out_of_range(&value.render(from), to)),
         ColumnType::Int => i32::try_from(whole()?)
             .map(Value::Int)
             .map_err(|_| out_of_range(&value.render(from), to)),
         ColumnType::BigInt => whole().map(Value::BigInt),
         ColumnType::Float => Ok(Value::Float(decimal::to_double(scaled, *from_scale) as f32)),
         ColumnType::Double => Ok(Value::Double(decimal::to_double(scaled, *from_scale))),
-        ColumnType::Text => Ok(Value::Text(value.render(from).into())),
+        ColumnType::Text | ColumnType::Varchar(_) => Value::parse(&value.render(from), to),
         ColumnType::Json => document::from_value(&value, from).map(Value::Json),
         _ => Err(no_cast(from, to)),
     }

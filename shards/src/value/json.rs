@@ -2,6 +2,7 @@
 
 use serde_json::Value as JsonValue;
 
+use super::array::check_count;
 use super::kind::{ColumnType, Value};
 use super::parse::{out_of_range, vector};
 use crate::document::{self, Tree};
@@ -9,7 +10,7 @@ use crate::error::Error;
 
 impl Value {
     /// Reads a JSON value as a value of this type: numbers as numbers, strings through the
-    /// type's input form, an array of numbers as a vector, anything as JSON.
+    /// type's input form, an array as an array or, of numbers, as a vector, anything as JSON.
     ///
     /// **Errors**: `InvalidValue` when it is not of this type's form or out of its range.
     pub fn from_json(json: &JsonValue, ty: &ColumnType) -> Result<Self, Error> {
@@ -24,17 +25,27 @@ impl Value {
         match (tree, ty) {
             (tree, ColumnType::Json) => document::from_tree(tree).map(Self::Json),
             (Tree::Null, _) => Ok(Self::Null),
+            (tree, ColumnType::Varchar(_)) => {
+                Self::from_tree(tree, &ColumnType::Text)?.coerce_from(&ColumnType::Text, ty)
+            }
+            (Tree::List(items), ColumnType::Array(element)) => {
+                check_count(items.len())?;
+                let items = items.into_iter().map(|item| Self::from_tree(item, element));
+                items.collect::<Result<Vec<_>, _>>().map(|items| Self::Array(items.into()))
+            }
             (Tree::Bool(v), ColumnType::Bool) => Ok(Self::Bool(v)),
             (Tree::Bool(v), ColumnType::Text) => Ok(Self::Text(v.to_string().into())),
             (Tree::Text(v), _) => Self::parse(&v, ty),
-            (Tree::Integer(v), _) if is_number(ty) => Self::BigInt(v).coerce(ty),
+            (Tree::Integer(v), _) if ty.is_number() => Self::BigInt(v).coerce(ty),
             (Tree::Integer(v), ColumnType::Text) => Ok(Self::Text(v.to_string().into())),
-            (Tree::Unsigned(v), ColumnType::Int | ColumnType::BigInt) => Err(out_of_range(&v, ty)),
+            (Tree::Unsigned(v), ColumnType::SmallInt | ColumnType::Int | ColumnType::BigInt) => {
+                Err(out_of_range(&v, ty))
+            }
             (Tree::Unsigned(v), ColumnType::Numeric { .. } | ColumnType::Text) => {
                 Self::parse(&v.to_string(), ty)
             }
-            (Tree::Unsigned(v), _) if is_number(ty) => Self::Double(v as f64).coerce(ty),
-            (Tree::Double(v), _) if is_number(ty) || *ty == ColumnType::Text => {
+            (Tree::Unsigned(v), _) if ty.is_number() => Self::Double(v as f64).coerce(ty),
+            (Tree::Double(v), _) if ty.is_number() || *ty == ColumnType::Text => {
                 Self::Double(v).coerce(ty)
             }
             (Tree::List(items), ColumnType::Vector(dim)) => vector(elements(&items)?, *dim),
@@ -47,32 +58,26 @@ impl Value {
         }
     }
 
-    /// Returns the value as JSON: numbers as numbers, vectors as arrays, everything JSON has no
+    /// Returns the value as JSON: numbers as numbers, vectors and arrays as arrays, everything JSON has no
     /// form for as text.
     pub fn to_json(&self, ty: &ColumnType) -> JsonValue {
         match self {
             Self::Null => JsonValue::Null,
             Self::Bool(v) => JsonValue::Bool(*v),
+            Self::SmallInt(v) => JsonValue::from(*v),
             Self::Int(v) => JsonValue::from(*v),
             Self::BigInt(v) => JsonValue::from(*v),
             Self::Float(v) => shortest(*v),
             Self::Double(v) => finite(*v),
             Self::Vector(v) => v.iter().map(|element| shortest(*element)).collect(),
+            Self::Array(v) => {
+                let element = if let ColumnType::Array(element) = ty { element } else { ty };
+                v.iter().map(|item| item.to_json(element)).collect()
+            }
             Self::Json(v) => document::to_json_value(v),
             _ => JsonValue::String(self.render(ty)),
         }
     }
-}
-
-fn is_number(ty: &ColumnType) -> bool {
-    matches!(
-        ty,
-        ColumnType::Int
-            | ColumnType::BigInt
-            | ColumnType::Float
-            | ColumnType::Double
-            | ColumnType::Numeric { .. }
-    )
 }
 
 fn finite(number: f64) -> JsonValue {

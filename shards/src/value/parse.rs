@@ -1,13 +1,14 @@
 //! Which value does a text stand for?
 //!
 //! The input forms of PostgreSQL for each type, ISO order for dates, UTC where no zone is given;
-//! vectors as pgvector reads them.
+//! vectors as pgvector reads them; arrays of one dimension.
 
 use std::sync::Arc;
 
-use super::calendar;
 use super::decimal::{self, DecimalError};
+use super::interval::{Interval, IntervalError};
 use super::kind::{ColumnType, Value};
+use super::{array, calendar};
 use crate::document;
 use crate::error::Error;
 
@@ -19,6 +20,9 @@ impl Value {
         let trimmed = text.trim();
         match ty {
             ColumnType::Bool => parse_bool(trimmed).map(Self::Bool).ok_or_else(|| syntax(ty, text)),
+            ColumnType::SmallInt => parse_integer(text, ty).and_then(|number| {
+                i16::try_from(number).map(Self::SmallInt).map_err(|_| out_of_range(&text, ty))
+            }),
             ColumnType::Int => parse_integer(text, ty).and_then(|number| {
                 i32::try_from(number).map(Self::Int).map_err(|_| out_of_range(&text, ty))
             }),
@@ -33,6 +37,9 @@ impl Value {
                 parse_numeric(text, *precision, *scale).map(Self::Numeric)
             }
             ColumnType::Text => Ok(Self::Text(text.into())),
+            ColumnType::Varchar(length) => {
+                within(text, *length).map(|text| Self::Text(text.into()))
+            }
             ColumnType::Bytea => parse_bytea(text).map(|bytes| Self::Bytea(bytes.into())),
             ColumnType::Date => {
                 calendar::parse_date(text).map(Self::Date).ok_or_else(|| syntax(ty, text))
@@ -43,12 +50,34 @@ impl Value {
             ColumnType::TimestampTz => calendar::parse_timestamp(text)
                 .map(|(micros, zone)| Self::TimestampTz(micros - zone.unwrap_or(0) * 1_000_000))
                 .ok_or_else(|| syntax(ty, text)),
+            ColumnType::Time => {
+                calendar::parse_time(text).map(Self::Time).ok_or_else(|| syntax(ty, text))
+            }
+            ColumnType::Interval => {
+                Interval::parse(text).map(Self::Interval).map_err(|error| match error {
+                    IntervalError::Syntax => syntax(ty, text),
+                    IntervalError::Overflow => out_of_range(&text, ty),
+                })
+            }
+            ColumnType::Array(element) => array::parse(text, element),
             ColumnType::Uuid => parse_uuid(trimmed).map(Self::Uuid).ok_or_else(|| syntax(ty, text)),
             ColumnType::Json => document::encode(text).map(Self::Json),
             ColumnType::Vector(dim) => {
                 parse_vector(trimmed).and_then(|elements| vector(elements, *dim))
             }
         }
+    }
+}
+
+/// Returns a text that is to be stored with a limit of characters: blanks at its end beyond the
+/// limit are dropped, as PostgreSQL drops them.
+///
+/// **Errors**: `InvalidValue` when something else is beyond the limit.
+pub(super) fn within(text: &str, length: u32) -> Result<&str, Error> {
+    match text.char_indices().nth(length as usize) {
+        None => Ok(text),
+        Some((end, _)) if text[end..].bytes().all(|byte| byte == b' ') => Ok(&text[..end]),
+        Some(_) => Err(Error::InvalidValue(format!("value too long for type VARCHAR({length})"))),
     }
 }
 

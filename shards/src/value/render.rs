@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::kind::{ColumnType, Value};
-use super::{calendar, decimal};
+use super::{array, calendar, decimal};
 use crate::document;
 
 impl Value {
@@ -22,6 +22,7 @@ impl Value {
         match self {
             Self::Null => {}
             Self::Bool(v) => out.push_str(if *v { "true" } else { "false" }),
+            Self::SmallInt(v) => push(out, v),
             Self::Int(v) => push(out, v),
             Self::BigInt(v) => push(out, v),
             Self::Float(v) => write_float(out, f64::from(*v), &format!("{v:e}"), 6),
@@ -41,9 +42,15 @@ impl Value {
                 calendar::write_timestamp(out, *v);
                 out.push_str("+00");
             }
+            Self::Time(v) => calendar::write_clock(out, v.unsigned_abs()),
+            Self::Interval(v) => v.write(out),
             Self::Uuid(v) => write_uuid(out, v),
             Self::Json(v) => out.push_str(&document::to_json_text(v)),
             Self::Vector(v) => write_vector(out, v),
+            Self::Array(v) => {
+                let element = if let ColumnType::Array(element) = ty { element } else { ty };
+                array::write(out, v, element);
+            }
         }
     }
 }
