@@ -51,7 +51,7 @@ pub fn functions() -> Vec<Function> {
         Function::new(ARRAY_PART, Arity::Exactly(3), list_type, part),
         Function::new(ARRAY_COMPARE, Arity::Exactly(2), |_| Ok(DataType::Int32), compare),
         Function::new(ARRAY_ANY, Arity::Exactly(3), bool_type, |call| quantified(call, true))
-            .simplified(as_list),
+            .simplify_with(as_list),
         Function::new(ARRAY_ALL, Arity::Exactly(3), bool_type, |call| quantified(call, false)),
         Function::new(ARRAY_CONTAINS, Arity::Exactly(2), bool_type, |call| {
             sets(call, |all, few| few.iter().all(|item| holds(all, item)))

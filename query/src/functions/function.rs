@@ -95,7 +95,7 @@ impl Function {
 
     /// Lets calls become simpler expressions.
     #[must_use]
-    pub fn simplified(mut self, simplify: Simplify) -> Self {
+    pub fn simplify_with(mut self, simplify: Simplify) -> Self {
         self.simplify = Some(simplify);
         self
     }

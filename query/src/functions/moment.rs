@@ -44,23 +44,15 @@ const ORDER: ColumnType = ColumnType::Numeric { precision: 38, scale: 0 };
 pub fn functions() -> Vec<Function> {
     let two = Arity::Exactly(2);
     vec![
-        Function::new(
-            "date_plus_interval",
-            two,
-            |types| moves(types),
-            |call| each(call, |[moment, span]| moment.plus_span(as_span(&span)?).map_err(external)),
-        ),
-        Function::new(
-            "date_minus_interval",
-            two,
-            |types| moves(types),
-            |call| {
-                each(call, |[moment, span]| {
-                    let back = as_span(&span)?.negated().ok_or_else(out_of_range)?;
-                    moment.plus_span(back).map_err(external)
-                })
-            },
-        ),
+        Function::new("date_plus_interval", two, moves, |call| {
+            each(call, |[moment, span]| moment.plus_span(as_span(&span)?).map_err(external))
+        }),
+        Function::new("date_minus_interval", two, moves, |call| {
+            each(call, |[moment, span]| {
+                let back = as_span(&span)?.negated().ok_or_else(out_of_range)?;
+                moment.plus_span(back).map_err(external)
+            })
+        }),
         Function::new(
             "date_plus_days",
             two,

@@ -36,8 +36,8 @@ impl ExprPlanner for Operators {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let expr = match plan_array(expr, schema) {
-            Ok(planned) => return Ok(PlannerResult::Planned(planned)),
-            Err(expr) => expr,
+            PlannerResult::Original(expr) => expr,
+            planned => return Ok(planned),
         };
         let Some((name, swapped)) = function_of(&expr.op) else {
             if let Some(made) = json_made_of(&expr, schema) {
@@ -65,7 +65,7 @@ impl ExprPlanner for Operators {
 }
 
 /// Plans the operators of arrays; gives back what is none.
-fn plan_array(expr: RawBinaryExpr, schema: &DFSchema) -> std::result::Result<Expr, RawBinaryExpr> {
+fn plan_array(expr: RawBinaryExpr, schema: &DFSchema) -> PlannerResult<RawBinaryExpr> {
     use BinaryOperator::{
         ArrowAt, AtArrow, Eq, Gt, GtEq, Lt, LtEq, NotEq, PGOverlap, StringConcat,
     };
@@ -76,30 +76,30 @@ fn plan_array(expr: RawBinaryExpr, schema: &DFSchema) -> std::result::Result<Exp
     );
     let is_array = |expr: &Expr| expr.get_type(schema).is_ok_and(|ty| item_of(&ty).is_some());
     if !known || !(is_array(&left) || is_array(&right)) {
-        return Err(RawBinaryExpr { op, left, right });
+        return PlannerResult::Original(RawBinaryExpr { op, left, right });
     }
     // `array || element`: which of the two it is decides the planner's own function.
     let both = |a: &Expr, b: &Expr| (is_array(a) || is_array_text(a)) && is_array(b);
     if op == StringConcat && !both(&left, &right) && !both(&right, &left) {
-        return Err(RawBinaryExpr { op, left, right });
+        return PlannerResult::Original(RawBinaryExpr { op, left, right });
     }
-    let (left, right) = match aligned(left, right, schema) {
-        Ok(pair) => pair,
-        Err((left, right)) => return Err(RawBinaryExpr { op, left, right }),
-    };
+    let (is_aligned, left, right) = aligned(left, right, schema);
+    if !is_aligned {
+        return PlannerResult::Original(RawBinaryExpr { op, left, right });
+    }
     let (name, args) = match op {
         AtArrow => (ARRAY_CONTAINS, [left, right]),
         ArrowAt => (ARRAY_CONTAINS, [right, left]),
         PGOverlap => (ARRAY_OVERLAPS, [left, right]),
         Lt | LtEq | Gt | GtEq => (ARRAY_COMPARE, [left, right]),
-        op => return Err(RawBinaryExpr { op, left, right }),
+        op => return PlannerResult::Original(RawBinaryExpr { op, left, right }),
     };
     let Some(function) = registry().scalar(name) else {
         let [left, right] = args;
-        return Err(RawBinaryExpr { op, left, right });
+        return PlannerResult::Original(RawBinaryExpr { op, left, right });
     };
     let call = function.call(args.to_vec());
-    Ok(match op {
+    PlannerResult::Planned(match op {
         Lt => call.lt(lit(0_i32)),
         LtEq => call.lt_eq(lit(0_i32)),
         Gt => call.gt(lit(0_i32)),

@@ -40,12 +40,8 @@ pub fn quantified(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Exp
     Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func: func.clone(), args })))
 }
 
-/// Gives two operands of which one is an array the same type; `None` when neither is.
-pub fn aligned(
-    left: Expr,
-    right: Expr,
-    schema: &dyn ExprSchema,
-) -> std::result::Result<(Expr, Expr), (Expr, Expr)> {
+/// Gives two operands of which one is an array the same type; `false` leaves them as they are.
+pub fn aligned(left: Expr, right: Expr, schema: &dyn ExprSchema) -> (bool, Expr, Expr) {
     let items =
         [&left, &right].map(|expr| known_type(expr, schema).map(|ty| (item_of(&ty).cloned(), ty)));
     let common = match items {
@@ -54,7 +50,7 @@ pub fn aligned(
             (a, b) if a == b => a,
             (a, b) => match comparison_coercion(&a, &b) {
                 Some(common) => common,
-                None => return Err((left, right)),
+                None => return (false, left, right),
             },
         },
         [Some((Some(item), _)), None] | [None, Some((Some(item), _))] => item,
@@ -64,10 +60,10 @@ pub fn aligned(
         {
             item
         }
-        _ => return Err((left, right)),
+        _ => return (false, left, right),
     };
     let list = list_of(&common);
-    Ok((as_type(left, &list, schema), as_type(right, &list, schema)))
+    (true, as_type(left, &list, schema), as_type(right, &list, schema))
 }
 
 /// Returns the type of an array's elements; vectors are no arrays.

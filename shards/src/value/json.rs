@@ -58,8 +58,8 @@ impl Value {
         }
     }
 
-    /// Returns the value as JSON: numbers as numbers, vectors and arrays as arrays, everything JSON has no
-    /// form for as text.
+    /// Returns the value as JSON: numbers as numbers, vectors and arrays as arrays, everything JSON
+    /// has no form for as text.
     pub fn to_json(&self, ty: &ColumnType) -> JsonValue {
         match self {
             Self::Null => JsonValue::Null,
