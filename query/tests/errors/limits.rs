@@ -226,7 +226,8 @@ const WHOLE: &[&str] = &[
      excluded.name WHERE person.age > 1 RETURNING *",
     "UPDATE film AS f SET a.b[2].c = 1, (x, y) = (2, 3) PUSH tags = 'x', log = f.year UNSET a[-1].d \
      INC n = 1 ADD TO SET tags = 'y' PULL tags = 'z' FROM city WHERE f._id = city.name RETURNING *",
-    "INSERT INTO film VALUES ('{}') ON CONFLICT (_id) DO UPDATE UNSET a[0] INC n = 1 WHERE film.n < 3",
+    "INSERT INTO film VALUES ('{}') ON CONFLICT (_id) DO UPDATE UNSET a[0] INC n = 1 \
+     WHERE film.n < 3",
     "SELECT f.title, t.value, n FROM film f CROSS JOIN LATERAL jsonb_array_elements(f.tags) WITH \
      ORDINALITY AS t (value, n) LEFT JOIN LATERAL jsonb_each(t.value) e ON true, UNNEST(f.x, f.y) u \
      WHERE doc @? '$.a[*] ? (@.b > 1 && @.c like_regex \"^x\").d' AND doc ?& ARRAY['a', 'b']",
