@@ -42,7 +42,10 @@ impl Binder<'_> {
         let first = scope.relations.len();
         let TableWithJoins { mut relation, joins } = item;
         let mut current = match set_call(&relation)? {
-            Some(call) => self.bind_rows(call, joined(std::mem::take(bound)), false, scope)?,
+            Some(call) => {
+                let left = joined(std::mem::take(bound));
+                self.bind_rows(call, left, false, scope, filters)?
+            }
             None => {
                 self.bind_factor(&mut relation, scope, filters)?;
                 build::from_item(relation)
@@ -58,7 +61,7 @@ impl Binder<'_> {
             // The function may see the items before this one.
             let mut left = std::mem::take(bound);
             left.push(current);
-            current = self.bind_rows(call, joined(left), outer, scope)?;
+            current = self.bind_rows(call, joined(left), outer, scope, filters)?;
             filters.extend(condition);
         }
         bound.push(current);

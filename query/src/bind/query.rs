@@ -58,6 +58,11 @@ impl<'c> Binder<'c> {
         })
     }
 
+    /// Returns how many queries are around the current place.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// Returns the planner's name and the columns of the WITH clause with this name.
     pub fn cte(&self, name: &str) -> Option<(&str, &[ScopeColumn])> {
         let found = self.ctes.iter().rev().find(|cte| cte.name == name)?;

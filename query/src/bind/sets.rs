@@ -9,17 +9,30 @@
 //! whose second argument holds what is to the left, null if there is nothing, and whose others give
 //! lists: one row comes of each element ([`crate::plan`] makes it so). So a function sees all tables
 //! to its left, as if it were written `LATERAL`.
+//!
+//! The planner cannot give a function columns of an outer query. Where the function is the first item
+//! of a subquery and takes columns of one table around it, that table is read again, and the records
+//! are found by their keys:
+//!
+//! ```text
+//! EXISTS (SELECT 1 FROM jsonb_object_keys(t.doc) AS k WHERE k = 'x')
+//! EXISTS (SELECT 1 FROM t AS __own, jsonb_object_keys(__own.doc) AS k
+//!             WHERE k = 'x' AND __own._key = t._key)
+//! ```
+
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, SelectItem,
-    TableAlias, TableFactor, TableWithJoins, Value,
+    AccessExpr, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint,
+    JoinOperator, SelectItem, TableAlias, TableFactor, TableWithJoins, Value, visit_expressions,
+    visit_expressions_mut,
 };
 use serde_json::json;
 
 use super::engine_function::arguments;
 use super::json::{check_path, twin};
 use super::query::Binder;
-use super::scope::{Relation, Scope, ScopeColumn};
+use super::scope::{KEY, Relation, Scope, ScopeColumn};
 use super::select_list::natural_name;
 use super::{build, engine_function};
 use crate::error::{Error, Result, code};
@@ -31,6 +44,9 @@ pub const UNNEST_FUNCTION: &str = "__unnest";
 
 /// The alias of a function of a SELECT list that was moved to FROM; `*` does not show it.
 const MOVED: &str = "__rows";
+
+/// What the alias of a table that is read again begins with.
+const OWN: &str = "__own";
 
 /// What is handed to [`UNNEST_FUNCTION`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,14 +187,25 @@ impl Binder<'_> {
     pub(super) fn bind_rows(
         &mut self,
         mut call: SetCall,
-        left: Option<TableWithJoins>,
+        mut left: Option<TableWithJoins>,
         outer: bool,
         scope: &mut Scope<'_>,
+        filters: &mut Vec<Expr>,
     ) -> Result<TableWithJoins> {
-        let mut json = Vec::with_capacity(call.args.len());
-        for arg in &mut call.args {
-            json.push(self.bind_expr(arg, scope)?);
-        }
+        let own = match left {
+            None => self.own_record(&call, scope),
+            Some(_) => None,
+        };
+        let json = match own {
+            Some(own) => {
+                call.args = own.args;
+                left = Some(own.record);
+                filters.push(own.condition);
+                scope.add(own.relation, 0)?;
+                own.json
+            }
+            None => self.bind_all(&mut call.args, scope)?,
+        };
         let alias = call.alias.as_ref().map(|alias| name_of(&alias.name).text);
         let alias = alias.unwrap_or_else(|| call.function.clone());
         let (mut lists, mut columns) = lists_of(&call, &json, &alias)?;
@@ -210,6 +237,95 @@ impl Binder<'_> {
         args.append(&mut lists);
         Ok(build::from_item(build::table_function(UNNEST_FUNCTION, args)))
     }
+}
+
+/// A record of an outer query's table, read again.
+struct OwnRecord {
+    record: TableWithJoins,
+    /// What its alias has: the key alone, so that other names still mean the outer query's.
+    relation: Relation,
+    /// That it is the outer query's record.
+    condition: Expr,
+    /// Arguments of a function over its columns, bound, and whether they are JSON.
+    args: Vec<Expr>,
+    json: Vec<bool>,
+}
+
+impl Binder<'_> {
+    fn bind_all(&mut self, args: &mut [Expr], scope: &Scope<'_>) -> Result<Vec<bool>> {
+        args.iter_mut().map(|arg| self.bind_expr(arg, scope)).collect()
+    }
+
+    /// Finds the table around a subquery whose columns a function takes that is its first item.
+    fn own_record(&mut self, call: &SetCall, scope: &Scope<'_>) -> Option<OwnRecord> {
+        let around = scope.parent.filter(|_| scope.relations.is_empty())?;
+        if self.bind_all(&mut call.args.clone(), &Scope::default()).is_ok() {
+            return None;
+        }
+        let own = format!("{OWN}{}", self.depth());
+        let taken = call.alias.as_ref().map(|alias| name_of(&alias.name).text);
+        around.relations.iter().find_map(|outer| {
+            let (table, alias) = (outer.table.as_ref()?, outer.name.as_ref()?);
+            let others = call.args.iter().any(|arg| names_others(arg, alias, around));
+            if Some(alias) == taken.as_ref() || others {
+                return None;
+            }
+            let mut args = call.args.clone();
+            args.iter_mut().for_each(|arg| rename_table(arg, alias, &own));
+            let whole = Relation::of_table(table, &own);
+            let inside = Scope { relations: vec![whole], ..Scope::default() };
+            let json = self.bind_all(&mut args, &inside).ok()?;
+            let key = |alias: &str| build::column(Some(alias), KEY);
+            Some(OwnRecord {
+                record: build::from_item(build::table(&table.name, Some(&own))),
+                relation: Relation::derived(Some(own.clone()), vec![ScopeColumn::made(KEY)]),
+                condition: build::binary(key(&own), BinaryOperator::Eq, key(alias)),
+                args,
+                json,
+            })
+        })
+    }
+}
+
+/// Returns whether an expression may mean another table around than that of an alias. A field of a
+/// document may have any name, so binding would not find out.
+fn names_others(expr: &Expr, alias: &str, around: &Scope<'_>) -> bool {
+    let others = |ident: &Ident| {
+        let name = name_of(ident).text;
+        name != alias && (around.relation(&name).is_some() || around.relations.len() > 1)
+    };
+    let found = visit_expressions(expr, |expr: &Expr| {
+        let named = match expr {
+            Expr::Identifier(ident) => Some(ident),
+            Expr::CompoundIdentifier(idents) => idents.first(),
+            _ => None,
+        };
+        match named.is_some_and(others) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    found.is_break()
+}
+
+/// Makes names that begin with one alias begin with another.
+fn rename_table(expr: &mut Expr, from: &str, to: &str) {
+    let _ = visit_expressions_mut(expr, |expr| {
+        let first = match expr {
+            Expr::CompoundIdentifier(idents) => idents.first_mut(),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                match (root.as_mut(), access_chain.first()) {
+                    (Expr::Identifier(ident), Some(AccessExpr::Dot(_))) => Some(ident),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        if let Some(first) = first.filter(|first| name_of(first).text == from) {
+            *first = Ident { span: first.span, ..build::ident(to) };
+        }
+        ControlFlow::<()>::Continue(())
+    });
 }
 
 /// The lists of a call, and the columns they give.

@@ -226,10 +226,11 @@ const WHOLE: &[&str] = &[
      excluded.name WHERE person.age > 1 RETURNING *",
     "UPDATE film AS f SET a.b[2].c = 1, (x, y) = (2, 3) PUSH tags = 'x', log = f.year UNSET a[-1].d \
      INC n = 1 ADD TO SET tags = 'y' PULL tags = 'z' FROM city WHERE f._id = city.name RETURNING *",
-    "INSERT INTO film VALUES ('{}') ON CONFLICT (_id) DO UPDATE UNSET a[0] INC n = 1 WHERE film.n < 3",
+    "INSERT INTO film VALUES ('{}') ON CONFLICT (_id) DO UPDATE UNSET a[0] INC n = 1 \
+     WHERE film.n < 3",
     "SELECT f.title, t.value, n FROM film f CROSS JOIN LATERAL jsonb_array_elements(f.tags) WITH \
-     ORDINALITY AS t (value, n) LEFT JOIN LATERAL jsonb_each(t.value) e ON true, UNNEST(f.x, f.y) u \
-     WHERE doc @? '$.a[*] ? (@.b > 1 && @.c like_regex \"^x\").d' AND doc ?& ARRAY['a', 'b']",
+     ORDINALITY AS t (value, n) LEFT JOIN LATERAL jsonb_each(t.value) e ON true, \
+     UNNEST(f.x, f.y) u WHERE doc @? '$.a[*] ? (@.b > 1 && @.c like_regex \"^x\").d' AND doc ?& ARRAY['a', 'b']",
     "SELECT title, cast[0].name, count(*) FILTER (WHERE year > 1) OVER (PARTITION BY x ORDER BY y) \
      FROM film NATURAL JOIN city WHERE plot LIKE '%x%' AND year BETWEEN 1 AND 2 OR kind IN ('a')",
     "CREATE INDEX i ON note USING hnsw (v vector_l2_ops) WITH (m = 16, ef_construction = 200)",
