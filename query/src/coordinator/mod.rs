@@ -18,6 +18,9 @@
 //! | `write` | how does a row become writes |
 //! | `returning` | what does a RETURNING list give |
 //! | `schema` | how does the schema change |
+//! | `create_as` | how is something made of a query |
+//! | `fill` | how do the rows of a query become the records of a new table |
+//! | `refresh` | how does a materialized view take in what has changed |
 //! | `setting` | what do SET and SHOW do |
 //! | `explain` | how is a plan shown |
 //! | `fuse` | how do two rankings become one |
@@ -35,9 +38,11 @@ mod bulk_checked;
 mod bulk_whole;
 mod change;
 mod conflict;
+mod create_as;
 pub(crate) mod defaults;
 mod erase;
 mod explain;
+mod fill;
 mod fuse;
 mod insert;
 mod listing;
@@ -45,6 +50,7 @@ mod native;
 mod parts;
 mod past;
 mod records;
+mod refresh;
 mod request;
 pub(crate) mod returning;
 mod schema;

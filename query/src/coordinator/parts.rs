@@ -120,7 +120,10 @@ fn schema_inside(statement: &Statement) -> Error {
         Statement::Truncate(_) => "Send it before BEGIN, or use DELETE FROM.",
         _ => "Send them before BEGIN.",
     };
-    let message = "CREATE, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT";
+    let message = match statement {
+        Statement::Refresh(_) => "REFRESH cannot run inside BEGIN ... COMMIT",
+        _ => "CREATE, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT",
+    };
     Error::new(code::ACTIVE_TRANSACTION, message).with_hint(hint)
 }
 

@@ -22,6 +22,7 @@
 //! | `tokens` | what are the tokens, where is each, and are they within the limits |
 //! | `dialect` | which grammar is underneath ours |
 //! | `definition` | what does a CREATE, DROP or TRUNCATE say |
+//! | `create_as` | what does a view, or a table made from a query, say |
 //! | `constraint` | what does a constraint of a CREATE say |
 //! | `sequence` | what does a statement about a sequence say |
 //! | `as_of` | which point in the past does a statement read |
@@ -38,6 +39,7 @@ mod as_of;
 mod change;
 mod column_type;
 mod constraint;
+mod create_as;
 mod definition;
 mod dialect;
 mod names;
@@ -54,15 +56,16 @@ mod transaction;
 pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
 pub use names::{name_of, position_of, single_name};
+pub(crate) use parse::parse_query;
 pub use parse::{parse, parse_expression};
 pub use pattern::{MATCH_FUNCTION, Pattern, PatternEdge, PatternNode};
 pub(crate) use pattern::{direction_name, direction_named};
 pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use sequence::sequence_argument;
 pub use statement::{
-    Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateCollection, CreateEdge,
-    CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain, Identity,
-    IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Parsed, Rule,
-    SequenceOptions, Setting, Show, Statement, Truncate, Update,
+    Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateAs, CreateCollection,
+    CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain,
+    Identity, IndexDefinition, IndexField, Insert, InsertSource, MadeKind, Name, OnConflict,
+    Parsed, Refresh, Rule, SequenceOptions, Setting, Show, Statement, Truncate, Update,
 };
 pub use transaction::Modes;

@@ -238,7 +238,6 @@ fn statements_that_are_not_offered_name_the_nearest_way() {
     let catalog = catalog();
     for (text, message, hint) in [
         ("ALTER TABLE person ADD COLUMN x INT", "ALTER TABLE is not supported", "new table"),
-        ("CREATE VIEW v AS SELECT 1", "CREATE VIEW is not supported", "WITH"),
         ("CREATE EXTENSION vector", "CREATE EXTENSION", "built in"),
         ("COPY person FROM STDIN", "COPY", "POST /v1/tables"),
         ("MERGE INTO person USING city ON true WHEN MATCHED THEN DELETE", "MERGE", "ON CONFLICT"),
@@ -250,7 +249,11 @@ fn statements_that_are_not_offered_name_the_nearest_way() {
         ("TRUNCATE city PARTITION (1)", "TRUNCATE of a partition", "DELETE FROM"),
         ("TRUNCATE ^city", "table joined by an edge", "Truncate table \"lives\" at the same time"),
         ("TRUNCATE lives, ^person RESTRICT", "joined by an edge", "table \"knows\" at the"),
-        ("CREATE TABLE t AS SELECT 1", "CREATE TABLE ... AS", "INSERT INTO"),
+        (
+            "CREATE TABLE t WITH (fillfactor = 70) AS SELECT 1",
+            "an option before AS",
+            "Leave it out",
+        ),
         ("SELECT * FROM s.person", "schema \"s\"", "one schema"),
         ("QUERY note SIMILAR TO $1 ON v TOP 3 WITH (recall = 0.9)", "recall", "ef_search"),
         ("CREATE INDEX i ON person (name) WHERE age > 1", "partial index", ""),
