@@ -76,7 +76,7 @@ pub fn bind_definition(catalog: &Catalog, create: &CreateAs) -> Result<Definitio
     }
     let mut binder = Binder::new(catalog);
     if kept {
-        binder.note_reads();
+        binder.note_reads(create.text.len(), create.nesting + 1)?;
     }
     let (query, _) =
         super::statement::with_stack(|| binder.bind_defined(create.query.as_ref().clone()))?;
@@ -118,7 +118,7 @@ pub fn bind_view(catalog: &Catalog, view: &Table) -> Result<Query> {
 /// **Errors**: as [`bind_view`].
 pub fn bind_view_definition(catalog: &Catalog, view: &Table) -> Result<Query> {
     let mut binder = Binder::new(catalog);
-    binder.note_reads();
+    binder.note_reads(0, 0)?;
     super::statement::with_stack(|| binder.view_query(view)).map(|(query, _)| query)
 }
 

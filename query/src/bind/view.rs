@@ -42,9 +42,17 @@ pub(super) struct Views<'c> {
 }
 
 impl<'c> Binder<'c> {
-    /// Begins to note what is read, for a query that becomes a view.
-    pub fn note_reads(&mut self) {
-        self.views.reads = Some(BTreeMap::new());
+    /// Begins to note what is read, for a query that becomes a view. Its text counts as it will
+    /// where the view is read: what can be made can be read. `nesting` counts the view itself.
+    ///
+    /// **Errors**: 54001.
+    pub fn note_reads(&mut self, bytes: usize, nesting: usize) -> Result<()> {
+        let reads = Some(BTreeMap::new());
+        self.views = Views { reads, bytes, nesting, ..Views::default() };
+        if self.views.nesting > NESTING_MAX {
+            return Err(too_much("nesting_max", NESTING_MAX));
+        }
+        Ok(())
     }
 
     /// Returns what was read, as the catalog keeps it.
@@ -164,7 +172,7 @@ impl<'c> Binder<'c> {
     ///
     /// **Errors**: 54001.
     pub fn count_in_view(&mut self) -> Result<()> {
-        if self.views.inside.is_none() {
+        if self.views.inside.is_none() && self.views.reads.is_none() {
             return Ok(());
         }
         self.views.tables += 1;

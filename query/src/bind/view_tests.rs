@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pieskieo_shards::catalog::{Catalog, Column, Table};
+use pieskieo_shards::catalog::{Catalog, Column, Table, TableKind};
 use pieskieo_shards::ids::{ColumnId, TableId};
 use pieskieo_shards::value::ColumnType;
 
@@ -57,6 +57,24 @@ fn added(id: u32, name: &str) -> Column {
         generated: false,
         always: false,
     }
+}
+
+#[test]
+fn what_another_process_has_not_finished_is_gone() {
+    let mut catalog = made(&format!("{BASE} CREATE TABLE c (a) AS SELECT a FROM t"));
+    let text = "CREATE TABLE c (a INT)";
+    let again = |catalog: &Catalog| {
+        let parsed = parse(text).expect("a text that can be read").remove(0);
+        define(catalog, &parsed.statement, IndexDefaults::default())
+    };
+    assert_eq!(again(&catalog).expect_err("it is being made").code, "42P07");
+    for table in catalog.tables.values_mut() {
+        if let TableKind::Unfinished { process, .. } = &mut Arc::make_mut(table).kind {
+            *process ^= 2;
+        }
+    }
+    let next = again(&catalog).expect("its name is free").expect("a change");
+    assert_eq!(next.tables.len(), catalog.tables.len(), "the other one is gone");
 }
 
 const BASE: &str = "CREATE TABLE t (id INT PRIMARY KEY, a INT);

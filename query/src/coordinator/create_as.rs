@@ -228,3 +228,7 @@ pub(super) fn check_views(engine: &Engine, current: &Catalog, next: &Arc<Catalog
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "create_as_tests.rs"]
+mod tests;

@@ -233,15 +233,11 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let end = tokens.last().map_or(0, |token| token.span.end.column);
     let words: Vec<String> = tokens.iter().take(3).map(|token| token.token.to_string()).collect();
     let mut tokens = pattern_parse::replace_patterns(tokens)?;
+    write_out_table(&mut tokens);
     let overriding = change::take_overriding(&mut tokens);
     let mut parser = parser_over(tokens);
-    // Which the parser below knows as a query only.
-    let is_table = words.first().is_some_and(|word| word.eq_ignore_ascii_case("TABLE"));
-    let parsed = match is_table {
-        true => parser.parse_query().map(ast::Statement::Query),
-        false => parser.parse_statement(),
-    };
-    let statement = parsed
+    let statement = parser
+        .parse_statement()
         .map_err(parser_error)
         .and_then(|statement| expect_end(&mut parser).map(|()| statement))
         .map_err(|error| error.at(usize::try_from(end).unwrap_or(0)))?;
@@ -250,6 +246,18 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         insert.overriding = overriding;
     }
     Ok(statement)
+}
+
+/// Writes `TABLE t` as `SELECT * FROM t`: the parser below reads nothing behind the name.
+fn write_out_table(tokens: &mut Vec<TokenWithSpan>) {
+    let Some(first) = tokens.first().filter(|first| word(Some(*first)).as_deref() == Some("TABLE"))
+    else {
+        return;
+    };
+    let span = first.span;
+    let written = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+    let written = written.map(|token| TokenWithSpan::new(token, span));
+    tokens.splice(..1, written);
 }
 
 fn check_first_words(tokens: &[TokenWithSpan]) -> Result<()> {
