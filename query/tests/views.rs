@@ -116,6 +116,26 @@ fn a_transaction_goes_on_seeing_what_a_refresh_replaced() {
     });
 }
 
+/// Content that came into a view from outside of transactions is not for older snapshots.
+#[test]
+fn who_began_before_a_view_was_filled_begins_again() {
+    with_database(2, |open| {
+        let (first, second) = (open(), open());
+        let text = "CREATE TABLE t (a INT); INSERT INTO t VALUES (1);
+            CREATE MATERIALIZED VIEW m AS SELECT a FROM t WITH NO DATA";
+        first.ask(text).expect("a view");
+        let commit = second.rows("SHOW commit_id")[0][0].as_str().expect("a number").to_owned();
+        first.ask("BEGIN; SELECT count(*) FROM t").expect("a transaction");
+        second.ask("REFRESH MATERIALIZED VIEW m").expect("a refresh");
+        assert_eq!(second.rows("SELECT a FROM m"), [[json!(1)]]);
+        assert_eq!(code_of(&first, "SELECT a FROM m"), "40001");
+        first.ask("ROLLBACK").expect("it is open");
+        assert_eq!(first.rows("SELECT a FROM m"), [[json!(1)]]);
+        let past = format!("SELECT a FROM m AS OF COMMIT {commit}");
+        assert_eq!(code_of(&first, &past), "72000");
+    });
+}
+
 /// Whoever comes second finds the name taken, whoever comes first all of its records.
 #[test]
 fn of_two_that_make_the_same_table_one_does() {

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{Query, visit_expressions};
 use pieskieo_shards::catalog::{
     Catalog, Column, Content, Table, TableKind, Truncation, ViewQuery, ViewRead,
 };
-use pieskieo_shards::ids::{ColumnId, TableId};
+use pieskieo_shards::ids::{ColumnId, TableId, Timestamp};
 use pieskieo_shards::value::ColumnType;
 
 use super::define::{
@@ -144,10 +144,7 @@ pub fn define_made(
             }
             return Ok(Made { catalog: next, fills: None });
         }
-        MadeKind::MaterializedView => {
-            let content = if create.with_data { Content::Whole } else { Content::Nothing };
-            TableKind::Materialized { query, content }
-        }
+        MadeKind::MaterializedView => TableKind::Materialized { query, content: Content::Nothing },
         MadeKind::Table => TableKind::Relation,
     };
     let mut columns = columns;
@@ -283,7 +280,7 @@ pub fn materialized<'c>(catalog: &'c Catalog, name: &Name) -> Result<(&'c Arc<Ta
 pub fn refilling(catalog: &Catalog, name: &Name) -> Result<(Catalog, TableId)> {
     let (table, content) = materialized(catalog, name)?;
     check_idle(table).map_err(|error| error.at(name.position))?;
-    if content == Content::Whole {
+    if let Content::Whole(_) = content {
         return Err(Error::internal("a materialized view that is whole was to be filled"));
     }
     Ok(renewed(catalog, table, Content::Filling(process())))
@@ -328,21 +325,19 @@ fn set_content(next: &mut Catalog, id: TableId, to: Content) {
     }
 }
 
-/// Returns the catalog in which what was filled is to be seen; `None` when it is not there any
-/// more.
+/// Returns the catalog in which what was filled, last by the commit `since`, is to be seen; `None`
+/// when it is not there any more.
 ///
 /// **Errors**: 42P01 when something that a materialized view reads was dropped meanwhile.
-pub fn filled(catalog: &Catalog, id: TableId) -> Result<Option<Catalog>> {
+pub fn filled(catalog: &Catalog, id: TableId, since: Timestamp) -> Result<Option<Catalog>> {
     let Some(table) = catalog.tables.get(&id) else { return Ok(None) };
     let mut next = successor(catalog);
-    match &table.kind {
-        TableKind::Unfinished { becomes, .. } => {
-            let made = Table { kind: becomes.as_ref().clone(), ..table.as_ref().clone() };
-            check_reads(catalog, &made)?;
-            next.tables.insert(id, Arc::new(made));
-        }
-        _ => set_content(&mut next, id, Content::Whole),
+    if let TableKind::Unfinished { becomes, .. } = &table.kind {
+        let made = Table { kind: becomes.as_ref().clone(), ..table.as_ref().clone() };
+        check_reads(catalog, &made)?;
+        next.tables.insert(id, Arc::new(made));
     }
+    set_content(&mut next, id, Content::Whole(since));
     Ok(Some(next))
 }
 

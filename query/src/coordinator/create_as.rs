@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::Query;
 use pieskieo_io::rt::{self, Queue};
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Table};
-use pieskieo_shards::ids::TableId;
+use pieskieo_shards::ids::{TableId, Timestamp};
 use pieskieo_shards::txn::Lease;
 use pieskieo_shards::value::ColumnType;
 
@@ -88,7 +88,7 @@ impl Maker {
         query: impl Fn(&Catalog, &Table) -> Result<Query>,
     ) -> Result<u64> {
         let done = match fill::fill(self, id, query).await {
-            Ok(count) => self.show(id).await.map(|()| count),
+            Ok((count, since)) => self.show(id, since).await.map(|()| count),
             Err(error) => Err(error),
         };
         if done.is_err() {
@@ -98,10 +98,10 @@ impl Maker {
         done
     }
 
-    async fn show(&self, id: TableId) -> Result<()> {
+    async fn show(&self, id: TableId, since: Timestamp) -> Result<()> {
         // The client is told what became of it, however long that takes.
         self.stop.set_settling(true);
-        let shown = schema::change(&self.core, |catalog| filled(catalog, id)).await;
+        let shown = schema::change(&self.core, |catalog| filled(catalog, id, since)).await;
         self.stop.set_settling(false);
         match shown? {
             Some(_) => Ok(()),

@@ -71,7 +71,7 @@ fn what_a_query_fills_is_not_seen_before() {
     let made = catalog(&engine, "CREATE MATERIALIZED VIEW m AS SELECT 1 AS one");
     assert!(made.table_named("m").is_none());
     let id = *made.tables.keys().next().expect("it is there");
-    let seen = filled(&made, id).expect("nothing was dropped").expect("it is there");
+    let seen = filled(&made, id, Timestamp(7)).expect("nothing was dropped").expect("it is there");
     assert!(matches!(seen.tables[&id].kind, TableKind::Materialized { .. }));
     assert!(emptied(&made, id).expect("it is there").tables.is_empty());
 }

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use pieskieo_io::rt;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Table};
-use pieskieo_shards::ids::{ShardId, TableId};
+use pieskieo_shards::ids::{ShardId, TableId, Timestamp};
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::Expect;
 use pieskieo_shards::txn::Isolation;
@@ -34,15 +34,17 @@ const RECORDS_PER_COMMIT: usize = 1024;
 /// How often a commit, or a query before its first row, is tried again after losing to a change.
 const ATTEMPTS_MAX: usize = 5;
 
-/// Runs a query and writes what it gives into a table. Returns the number of records.
+/// Runs a query and writes what it gives into a table. Returns the number of records, and the
+/// commit from which on they are all there.
 ///
 /// **Errors**: whatever stops the query; rows that do not fit; 42P01 when the table was dropped.
 pub(super) async fn fill(
     maker: &mut Maker,
     id: TableId,
     query: impl Fn(&Catalog, &Table) -> Result<Query>,
-) -> Result<u64> {
-    let (catalog, mut rows) = start(maker, id, query).await?;
+) -> Result<(u64, Timestamp)> {
+    let (catalog, snapshot, mut rows) = start(maker, id, query).await?;
+    let mut since = snapshot;
     let table = table_of(&catalog, id)?;
     let mut waiting = Vec::new();
     let mut count = 0;
@@ -51,13 +53,14 @@ pub(super) async fn fill(
         values_of(&maker.core, &table, &batch?, &mut waiting)?;
         if waiting.len() >= RECORDS_PER_ROUND {
             count += waiting.len() as u64;
-            write_all(maker, &table, std::mem::take(&mut waiting)).await?;
+            let last = write_all(maker, &table, std::mem::take(&mut waiting)).await?;
+            since = since.max(last);
         }
         rt::yield_if_needed().await;
     }
     count += waiting.len() as u64;
-    write_all(maker, &table, waiting).await?;
-    Ok(count)
+    let last = write_all(maker, &table, waiting).await?;
+    Ok((count, since.max(last)))
 }
 
 /// Plans and starts the query, again when the schema changes in between.
@@ -65,7 +68,7 @@ async fn start(
     maker: &mut Maker,
     id: TableId,
     query: impl Fn(&Catalog, &Table) -> Result<Query>,
-) -> Result<(Arc<Catalog>, Running)> {
+) -> Result<(Arc<Catalog>, Timestamp, Running)> {
     let Maker { core, engine, params, past, parallel_rows, ef_search, stop } = maker;
     for attempt in 1.. {
         let catalog = core.catalog();
@@ -75,6 +78,7 @@ async fn start(
             Some(past) => core.lease_of(past.view()),
             None => core.lease(),
         };
+        let snapshot = lease.snapshot();
         let scope = Scope {
             view: lease.view(),
             catalog: catalog.clone(),
@@ -83,7 +87,7 @@ async fn start(
         };
         let planning = Planning { core, engine, parallel_rows: *parallel_rows };
         match planning.start(&plan, scope, lease).await {
-            Ok((_, rows)) => return Ok((catalog, rows)),
+            Ok((_, rows)) => return Ok((catalog, snapshot, rows)),
             Err(error) if attempt < ATTEMPTS_MAX && is_lost(&error) => {}
             Err(error) => return Err(error),
         }
@@ -127,7 +131,9 @@ pub(super) fn values_of(
     Ok(())
 }
 
-async fn write_all(maker: &Maker, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<()> {
+/// Returns the last of the commits.
+async fn write_all(maker: &Maker, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> Result<Timestamp> {
+    let mut since = Timestamp(0);
     let catalog = maker.core.catalog();
     let mut owned: BTreeMap<ShardId, Vec<Vec<Value>>> = BTreeMap::new();
     for values in rows {
@@ -147,24 +153,24 @@ async fn write_all(maker: &Maker, table: &Arc<Table>, rows: Vec<Vec<Value>>) -> 
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }
-                written => written?,
+                written => since = since.max(written?),
             }
         }
     }
-    Ok(())
+    Ok(since)
 }
 
-async fn write_part(maker: &Maker, table: &Arc<Table>, rows: &[Vec<Value>]) -> Result<()> {
+async fn write_part(maker: &Maker, table: &Arc<Table>, rows: &[Vec<Value>]) -> Result<Timestamp> {
     for attempt in 1.. {
         match commit(maker, table, rows).await {
             Err(error) if attempt < ATTEMPTS_MAX && is_lost(&error) => rt::yield_now().await,
             other => return other,
         }
     }
-    Ok(())
+    Err(Error::internal("attempts do not end"))
 }
 
-async fn commit(maker: &Maker, table: &Arc<Table>, rows: &[Vec<Value>]) -> Result<()> {
+async fn commit(maker: &Maker, table: &Arc<Table>, rows: &[Vec<Value>]) -> Result<Timestamp> {
     let catalog = maker.core.catalog();
     let mut txn = maker.core.begin_with(Isolation::Snapshot);
     txn.planned_with(catalog.version);
@@ -178,6 +184,5 @@ async fn commit(maker: &Maker, table: &Arc<Table>, rows: &[Vec<Value>]) -> Resul
         let ground = Ground { core, engine, catalog, stop: maker.stop.clone() };
         Box::pin(settle(&ground, &mut txn, changes)).await?;
     }
-    txn.commit().await?;
-    Ok(())
+    Ok(txn.commit().await?)
 }

@@ -45,7 +45,7 @@ pub async fn run(request: &mut Request<'_>, refresh: &Refresh) -> Result<Outcome
         return Ok(done);
     }
     let (_, content) = materialized(&request.core().catalog(), name)?;
-    if content == Content::Whole {
+    if matches!(content, Content::Whole(_)) {
         request.committed(async |request| renew(request, name).await).await?;
         return Ok(done);
     }
@@ -78,7 +78,7 @@ async fn fill(maker: &mut Maker, name: &Name) -> Result<()> {
 async fn renew(request: &mut Request<'_>, name: &Name) -> Result<()> {
     let catalog = request.catalog().clone();
     let (table, content) = materialized(&catalog, name)?;
-    if content != Content::Whole {
+    if !matches!(content, Content::Whole(_)) {
         return Err(not_populated(table));
     }
     let table = table.clone();

@@ -279,7 +279,8 @@ fn views(catalog: &Catalog) -> Result<Outcome> {
         let Some(query) = table.view_query() else { continue };
         let (kind, populated) = match &table.kind {
             TableKind::Materialized { content, .. } => {
-                let populated = if *content == Content::Whole { "yes" } else { "no" };
+                let whole = matches!(content, Content::Whole(_));
+                let populated = if whole { "yes" } else { "no" };
                 ("materialized view", Some(populated.to_owned()))
             }
             _ => ("view", None),

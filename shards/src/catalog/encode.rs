@@ -11,7 +11,7 @@
 //!                           u8 cycle, u32 cache, u32 owner (0 none)
 //!          | u8 6 answers to requests with idempotency keys
 //!          | u8 7 view: query
-//!          | u8 8 materialized view: query, u8 1 holds nothing | u8 2 whole
+//!          | u8 8 materialized view: query, u8 1 holds nothing | u8 2 whole, u64 since
 //!                                   | u8 3 being filled, u64 process
 //!          | u8 9 unfinished: u64 process, kind (not 9)
 //! query    text | u32 n | n reads: text name, u32 table, u32 n, n columns: u32 id, text name

@@ -7,6 +7,7 @@ use crate::catalog::{
     Action, Constraint, ConstraintKind, Content, Foreign, SequenceShape, Unique, ViewQuery,
     ViewRead,
 };
+use crate::ids::Timestamp;
 
 fn any_type() -> impl Strategy<Value = ColumnType> {
     prop_oneof![
@@ -96,7 +97,7 @@ fn any_query() -> impl Strategy<Value = ViewQuery> {
 fn any_content() -> impl Strategy<Value = Content> {
     prop_oneof![
         Just(Content::Nothing),
-        Just(Content::Whole),
+        any::<u64>().prop_map(|since| Content::Whole(Timestamp(since))),
         any::<u64>().prop_map(Content::Filling),
     ]
 }

@@ -5,7 +5,7 @@
 use super::{Content, ViewQuery, ViewRead};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
-use crate::ids::{ColumnId, TableId};
+use crate::ids::{ColumnId, TableId, Timestamp};
 
 const NOTHING: u8 = 1;
 const WHOLE: u8 = 2;
@@ -45,7 +45,10 @@ pub(super) fn take_view(input: &mut Reader<'_>) -> Result<ViewQuery, Error> {
 pub(super) fn put_content(out: &mut Writer, content: Content) {
     match content {
         Content::Nothing => out.u8(NOTHING),
-        Content::Whole => out.u8(WHOLE),
+        Content::Whole(since) => {
+            out.u8(WHOLE);
+            out.u64(since.0);
+        }
         Content::Filling(process) => {
             out.u8(FILLING);
             out.u64(process);
@@ -56,7 +59,7 @@ pub(super) fn put_content(out: &mut Writer, content: Content) {
 pub(super) fn take_content(input: &mut Reader<'_>) -> Result<Content, Error> {
     Ok(match input.u8("content")? {
         NOTHING => Content::Nothing,
-        WHOLE => Content::Whole,
+        WHOLE => Content::Whole(Timestamp(input.u64("since")?)),
         FILLING => Content::Filling(input.u64("filling")?),
         _ => return Err(input.corrupt("content")),
     })

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::{Catalog, Table, TableKind};
-use crate::ids::{ColumnId, TableId};
+use crate::ids::{ColumnId, TableId, Timestamp};
 
 /// A query that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ pub struct ViewRead {
 pub enum Content {
     /// Nothing that may be read.
     Nothing,
-    /// What its query gave at one snapshot.
-    Whole,
+    /// What its query gave at one snapshot, for whoever reads at this commit or later.
+    Whole(Timestamp),
     /// A process, known by this number, is filling it; to any other it holds nothing.
     Filling(u64),
 }
