@@ -16,7 +16,8 @@ use pieskieo_shards::ids::{ColumnId, TableId, Timestamp};
 use pieskieo_shards::value::ColumnType;
 
 use super::define::{
-    generated, is_free, next_table, plain, process, refuse_names, remove_table, successor, table,
+    generated, is_free, next_table, plain, process, refuse_made_names, remove_table, successor,
+    table,
 };
 use super::define_sequence::sequence_function;
 use super::query::Binder;
@@ -148,7 +149,7 @@ pub fn define_made(
         MadeKind::Table => TableKind::Relation,
     };
     let mut columns = columns;
-    refuse_names(columns.iter().map(|column| column.name.as_str()), create.name.position)?;
+    refuse_made_names(columns.iter().map(|column| column.name.as_str()), create.name.position)?;
     columns.push(generated("_id", ColumnType::BigInt, true));
     let key = vec![columns.len() - 1];
     let kind = match create.with_data {
@@ -346,7 +347,7 @@ fn check_reads(catalog: &Catalog, made: &Table) -> Result<()> {
     for read in reads {
         let same = |column: &(ColumnId, String)| {
             let table = catalog.tables.get(&read.table);
-            table.is_some_and(|table| table.columns.iter().any(|one| one.id == column.0))
+            table.is_some_and(|table| table.live_columns().any(|one| one.id == column.0))
         };
         if !read.columns.iter().all(same) {
             let message = format!("table \"{}\" was changed or dropped meanwhile", read.name);

@@ -52,6 +52,9 @@
 //! | `pipeline` | what does a QUERY pipeline mean |
 //! | `traversal` | what is handed to `__traverse` |
 //! | `text_search` | how is text searched in records that are reached, not scanned |
+//! | `alter` | which catalog does an ALTER TABLE make |
+//! | `alter_rename` | what has another name after a RENAME |
+//! | `alter_settle` | what is left of an ALTER TABLE when existing records have been looked at |
 //! | `define` | which catalog does a CREATE, DROP or TRUNCATE make |
 //! | `define_constraint` | which constraints does a CREATE make |
 //! | `define_sequence` | which sequence does a CREATE make, and which does a default name |
@@ -61,6 +64,9 @@
 //! | `define_view` | which catalog does a view, or a table made from a query, make |
 //! | `build` | how are pieces of a syntax tree made |
 
+mod alter;
+mod alter_rename;
+mod alter_settle;
 mod build;
 mod define;
 mod define_constraint;
@@ -84,6 +90,8 @@ mod traversal;
 mod truncate;
 mod view;
 
+pub use alter::{Alter, alter_table};
+pub use alter_settle::{Pending, breaking, settled, undone};
 pub use define::{IndexDefaults, define, process, settle_unique, unfilled};
 pub(crate) use define_constraint::unique_named;
 pub use define_sequence::{called_sequence, default_sequences, names_sequence, sequence_function};

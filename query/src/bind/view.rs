@@ -60,7 +60,7 @@ impl<'c> Binder<'c> {
         let noted = self.views.reads.take().unwrap_or_default();
         let read = |(name, id): (String, TableId)| {
             let table = self.catalog.tables.get(&id)?;
-            let columns = table.columns.iter().map(|column| (column.id, column.name.clone()));
+            let columns = table.live_columns().map(|column| (column.id, column.name.clone()));
             Some(ViewRead { name, table: id, columns: columns.collect() })
         };
         noted.into_iter().filter_map(read).collect()
@@ -123,7 +123,7 @@ impl<'c> Binder<'c> {
         let (Some(query), Some(table)) = (self.views.inside, &relation.table) else { return };
         let Some(read) = query.reads.iter().find(|read| read.table == table.id) else { return };
         let unknown = |name: &str| {
-            let column = table.columns.iter().find(|column| column.name == name);
+            let column = table.live_columns().find(|column| column.name == name);
             column.is_some_and(|column| read.columns.iter().all(|(id, _)| *id != column.id))
         };
         relation.columns.retain(|column| !unknown(&column.name));
@@ -149,7 +149,7 @@ impl<'c> Binder<'c> {
     ) -> Option<(Vec<SelectItem>, Vec<ScopeColumn>)> {
         let query = self.views.inside?;
         let read = query.reads.iter().find(|read| read.table == table.id)?;
-        let now = |id| table.columns.iter().find(|column| column.id == id);
+        let now = |id| table.live_columns().find(|column| column.id == id);
         let is_renamed = |(id, name): &(_, String)| now(*id).is_some_and(|now| now.name != *name);
         if !read.columns.iter().any(is_renamed) {
             return None;

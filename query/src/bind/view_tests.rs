@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pieskieo_shards::catalog::{Catalog, Column, Table, TableKind};
+use pieskieo_shards::catalog::{Altered, Catalog, Column, Table, TableKind};
 use pieskieo_shards::ids::{ColumnId, TableId};
 use pieskieo_shards::value::ColumnType;
 
@@ -56,6 +56,7 @@ fn added(id: u32, name: &str) -> Column {
         hidden: false,
         generated: false,
         always: false,
+        altered: Altered::default(),
     }
 }
 

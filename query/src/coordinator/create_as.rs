@@ -93,7 +93,8 @@ impl Maker {
         };
         if done.is_err() {
             // What cannot be taken back is not seen, and goes with the process.
-            schema::change(&self.core, |catalog| Ok(emptied(catalog, id))).await.ok();
+            let empty = |catalog: &Catalog| Ok(emptied(catalog, id));
+            schema::change_on(&self.core, &self.engine, empty).await.ok();
         }
         done
     }
@@ -101,7 +102,8 @@ impl Maker {
     async fn show(&self, id: TableId, since: Timestamp) -> Result<()> {
         // The client is told what became of it, however long that takes.
         self.stop.set_settling(true);
-        let shown = schema::change(&self.core, |catalog| filled(catalog, id, since)).await;
+        let full = |catalog: &Catalog| filled(catalog, id, since);
+        let shown = schema::change_on(&self.core, &self.engine, full).await;
         self.stop.set_settling(false);
         match shown? {
             Some(_) => Ok(()),
@@ -129,7 +131,7 @@ pub async fn run(
 async fn make(maker: &mut Maker, create: &CreateAs) -> Result<Option<u64>> {
     let mut fills = None;
     let ground = (maker.engine.as_ref(), maker.params.as_slice());
-    let changed = schema::change(&maker.core, |catalog| {
+    let changed = schema::change_on(&maker.core, &maker.engine, |catalog| {
         if !makes_something(catalog, create)? {
             return Ok(None);
         }
@@ -152,9 +154,7 @@ fn made(
     let planned = plan(engine, &Arc::new(catalog.clone()), (definition.query, params))?;
     let columns = columns_of(engine, &planned).map_err(|error| error.at(create.name.position))?;
     let made = define_made(catalog, create, (columns, definition.reads))?;
-    let next = Arc::new(made.catalog);
-    check_views(engine, catalog, &next)?;
-    Ok((Arc::unwrap_or_clone(next), made.fills))
+    Ok((made.catalog, made.fills))
 }
 
 /// Plans a bound query with its parameters.

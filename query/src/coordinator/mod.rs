@@ -3,6 +3,8 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `request` | how are the statements of one request run, each in its transaction |
+//! | `kind` | what kind of statement is it |
+//! | `deadline` | how long may work take |
 //! | `parts` | where in a request do transactions begin and end |
 //! | `past` | which point in the past does an AS OF clause mean |
 //! | `block` | what do the statements of one transaction share |
@@ -21,6 +23,7 @@
 //! | `create_as` | how is something made of a query |
 //! | `fill` | how do the rows of a query become the records of a new table |
 //! | `refresh` | how does a materialized view take in what has changed |
+//! | `alter` | how does a table change its shape |
 //! | `setting` | what do SET and SHOW do |
 //! | `explain` | how is a plan shown |
 //! | `fuse` | how do two rankings become one |
@@ -32,6 +35,7 @@
 //! | `syntax_tree` | how is a query made of pieces of a changing statement |
 //! | `structured` | how do structured searches become statements |
 
+mod alter;
 mod block;
 mod bulk;
 mod bulk_checked;
@@ -39,12 +43,14 @@ mod bulk_whole;
 mod change;
 mod conflict;
 mod create_as;
+mod deadline;
 pub(crate) mod defaults;
 mod erase;
 mod explain;
 mod fill;
 mod fuse;
 mod insert;
+mod kind;
 mod listing;
 mod native;
 mod parts;
@@ -71,10 +77,12 @@ pub(crate) use block::Block;
 pub(crate) use bulk::load;
 pub(crate) use bulk_whole::load_whole;
 pub(crate) use change::{delete_query, update_query};
+pub(crate) use deadline::within;
 pub(crate) use fuse::fuse;
+pub(crate) use kind::kind_of;
 pub(crate) use parts::outlives;
 pub(crate) use records::{Address, delete, get, patch, put};
-pub(crate) use request::{Client, Request, kind_of, within};
+pub(crate) use request::{Client, Request};
 pub(crate) use select::{Reads, collect};
 pub(crate) use sequence::Sequences;
 pub(crate) use structured::{Lead, Written, by_text, by_vector, traversal};

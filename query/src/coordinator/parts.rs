@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::schema::is_schema;
+use super::kind::is_schema;
 use crate::error::{Error, Result, code};
 use crate::prepared::Item;
 use crate::syntax::{Modes, Statement};
@@ -99,6 +99,26 @@ pub fn parts(items: &[Rc<Item>], resumed: bool) -> Result<Vec<Part<'_>>> {
     Ok(parts)
 }
 
+/// Refuses an idempotency key where one transaction does not make the whole effect.
+///
+/// **Errors**: `0A000`.
+pub fn check_keyed(parts: &[Part<'_>]) -> Result<()> {
+    let refuse = |what: &str, hint: &str| {
+        Err(Error::unsupported(format!("an idempotency key for {what}")).with_hint(hint))
+    };
+    match parts {
+        [part] if part.end == End::Later => refuse(
+            "a request that leaves its transaction open",
+            "Send the key with the request that commits.",
+        ),
+        [part] if part.items.iter().any(|item| is_schema(&item.parsed.statement)) => {
+            refuse("CREATE and DROP", "Use IF NOT EXISTS and IF EXISTS instead.")
+        }
+        [] | [_] => Ok(()),
+        _ => refuse("several transactions", "Send each in a request of its own, with its own key."),
+    }
+}
+
 /// Returns whether the last transaction of a text that begins outside of one goes on after it.
 pub fn outlives(items: &[Rc<Item>]) -> bool {
     items.iter().rev().find_map(|item| match &item.parsed.statement {
@@ -122,7 +142,7 @@ fn schema_inside(statement: &Statement) -> Error {
     };
     let message = match statement {
         Statement::Refresh(_) => "REFRESH cannot run inside BEGIN ... COMMIT",
-        _ => "CREATE, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT",
+        _ => "CREATE, ALTER, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT",
     };
     Error::new(code::ACTIVE_TRANSACTION, message).with_hint(hint)
 }

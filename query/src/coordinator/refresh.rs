@@ -41,7 +41,7 @@ pub async fn run(request: &mut Request<'_>, refresh: &Refresh) -> Result<Outcome
     let name = &refresh.name;
     let done = Outcome::without_rows(StatementKind::Schema, None);
     if !refresh.with_data {
-        schema::change(request.core(), |catalog| without_data(catalog, name).map(Some)).await?;
+        schema::change(request, |catalog| without_data(catalog, name).map(Some)).await?;
         return Ok(done);
     }
     let (_, content) = materialized(&request.core().catalog(), name)?;
@@ -63,7 +63,7 @@ pub async fn run(request: &mut Request<'_>, refresh: &Refresh) -> Result<Outcome
 
 async fn fill(maker: &mut Maker, name: &Name) -> Result<()> {
     let mut filled = None;
-    schema::change(&maker.core, |catalog| {
+    schema::change_on(&maker.core, &maker.engine, |catalog| {
         let (next, id) = refilling(catalog, name)?;
         filled = Some(id);
         Ok(Some(next))

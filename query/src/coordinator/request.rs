@@ -18,7 +18,8 @@ use pieskieo_shards::request::ReadView;
 use pieskieo_shards::txn::{Isolation, Lease, Transaction};
 
 use super::block::{Block, written_past};
-use super::parts::{Begin, End, Part, parts};
+use super::kind::{changes, is_schema};
+use super::parts::{Begin, End, Part, check_keyed, parts};
 use super::select::{self, Reads, collect, collected};
 use super::sequence::{self, Sequences};
 use super::setting::Settings;
@@ -102,6 +103,26 @@ impl<'s> Request<'s> {
         })
     }
 
+    /// Begins another request of the same client, under the newest catalog and without
+    /// parameters.
+    pub fn fresh(&self) -> Self {
+        Self {
+            core: self.core.clone(),
+            engine: self.engine.clone(),
+            catalog: self.core.catalog(),
+            settings: self.settings,
+            options: self.options,
+            sequences: self.sequences,
+            params: &[],
+            stop: self.stop.child(),
+            block: Block::default(),
+            outlives: false,
+            renewed: false,
+            home: None,
+            key: None,
+        }
+    }
+
     /// Begins a request whose transaction may have begun before it and may go on after it. When
     /// the request is dropped, a transaction that goes on is `home` again.
     ///
@@ -143,6 +164,11 @@ impl<'s> Request<'s> {
     /// Returns the catalog the statements are planned with.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// Returns the session's limits.
+    pub fn options(&self) -> &'s SessionOptions {
+        self.options
     }
 
     /// Returns the parameters.
@@ -364,7 +390,7 @@ impl<'s> Request<'s> {
         }
         for part in parts {
             if let [only] = part.items
-                && schema::is_schema(&only.parsed.statement)
+                && is_schema(&only.parsed.statement)
             {
                 outcomes.push(Box::pin(schema::run(self, &only.parsed)).await?);
                 self.catalog = self.core.catalog();
@@ -637,64 +663,5 @@ impl Drop for Request<'_> {
         if let Some(home) = self.home.filter(|_| self.outlives) {
             home.put(std::mem::take(&mut self.block));
         }
-    }
-}
-
-/// Runs work until its deadline, or until the commit that is under way then has ended.
-///
-/// **Errors**: `57014` when it takes too long.
-pub(crate) async fn within<T>(stop: &Stop, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let Some(deadline) = stop.deadline() else { return work.await };
-    let mut work = std::pin::pin!(work);
-    let left = deadline.since(time::now());
-    match rt::timeout(left, work.as_mut()).await {
-        Ok(result) => result,
-        Err(_) if stop.is_settling() => work.await,
-        Err(_) => Err(stop.out_of_time()),
-    }
-}
-
-/// Refuses an idempotency key where one transaction does not make the whole effect.
-///
-/// **Errors**: `0A000`.
-fn check_keyed(parts: &[Part<'_>]) -> Result<()> {
-    let refuse = |what: &str, hint: &str| {
-        Err(Error::unsupported(format!("an idempotency key for {what}")).with_hint(hint))
-    };
-    match parts {
-        [part] if part.end == End::Later => refuse(
-            "a request that leaves its transaction open",
-            "Send the key with the request that commits.",
-        ),
-        [part] if part.items.iter().any(|item| schema::is_schema(&item.parsed.statement)) => {
-            refuse("CREATE and DROP", "Use IF NOT EXISTS and IF EXISTS instead.")
-        }
-        [] | [_] => Ok(()),
-        _ => refuse("several transactions", "Send each in a request of its own, with its own key."),
-    }
-}
-
-/// Returns whether a statement changes records.
-fn changes(statement: &Statement) -> bool {
-    matches!(statement, Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_))
-}
-
-/// Returns the label of a statement.
-pub(crate) fn kind_of(statement: &Statement) -> StatementKind {
-    match statement {
-        Statement::Query(_) | Statement::Pipeline(_) => StatementKind::Select,
-        Statement::Insert(_) => StatementKind::Insert,
-        Statement::Update(_) => StatementKind::Update,
-        Statement::Delete(_) => StatementKind::Delete,
-        Statement::Explain(_) => StatementKind::Explain,
-        Statement::Set(_) | Statement::Show(_) => StatementKind::Setting,
-        Statement::Begin(_)
-        | Statement::SetTransaction(_)
-        | Statement::Commit
-        | Statement::Rollback
-        | Statement::Savepoint(_)
-        | Statement::RollbackTo(_)
-        | Statement::Release(_) => StatementKind::Transaction,
-        _ => StatementKind::Schema,
     }
 }

@@ -9,40 +9,27 @@ use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::Catalog;
 
 use super::request::Request;
-use super::{create_as, refresh};
+use super::{alter, create_as, refresh};
 use crate::bind::{define, unfilled};
 use crate::constraint::{check_definitions, fill};
 use crate::error::{Error, Result};
 use crate::outcome::{Outcome, StatementKind};
+use crate::plan::Engine;
 use crate::syntax::{Parsed, Statement};
 
-/// Returns whether a statement changes the schema.
-pub fn is_schema(statement: &Statement) -> bool {
-    matches!(
-        statement,
-        Statement::CreateTable(_)
-            | Statement::CreateCollection(_)
-            | Statement::CreateEdge(_)
-            | Statement::CreateIndex(_)
-            | Statement::CreateSequence(_)
-            | Statement::CreateAs(_)
-            | Statement::Refresh(_)
-            | Statement::Drop(_)
-            | Statement::Truncate(_)
-    )
-}
-
-/// Runs a CREATE, DROP, REFRESH or TRUNCATE. Returns when every shard has the change.
+/// Runs a statement that changes the schema. Returns when every shard has the change.
 ///
 /// **Errors**: a definition that does not fit the catalog.
 pub async fn run(request: &mut Request<'_>, parsed: &Parsed) -> Result<Outcome> {
     let statement = match &parsed.statement {
+        Statement::AlterTable(alter) => return Box::pin(alter::run(request, alter)).await,
         Statement::CreateAs(create) => return create_as::run(request, create, parsed.as_of).await,
         Statement::Refresh(refresh) => return refresh::run(request, refresh).await,
         statement => statement,
     };
     let request = &*request;
-    let changed = change(request.core(), |catalog| defined(request, catalog, statement)).await?;
+    let defaults = request.settings().index_defaults();
+    let changed = change(request, |catalog| define(catalog, statement, defaults)).await?;
     if let Some(name) = changed.and_then(|catalog| unfilled(&catalog, statement)) {
         // Detached: a client that goes away must not leave the table closed to writers.
         let fill = fill(request.core().clone(), name);
@@ -51,17 +38,36 @@ pub async fn run(request: &mut Request<'_>, parsed: &Parsed) -> Result<Outcome> 
     Ok(Outcome::without_rows(StatementKind::Schema, None))
 }
 
-/// Changes the catalog; `None` = there was nothing to change. Returns when every shard has it.
+/// Puts the next catalog in force; `None` when `define` says that nothing changes. Its new
+/// conditions can be evaluated, and views mean what they meant.
 ///
-/// **Errors**: those of `define`; a failing log.
-pub(super) async fn change(
+/// **Errors**: those of `define`; 2BP01 for a view that would not survive.
+pub async fn change(
+    request: &Request<'_>,
+    define: impl FnOnce(&Catalog) -> Result<Option<Catalog>>,
+) -> Result<Option<Arc<Catalog>>> {
+    change_on(request.core(), request.engine(), define).await
+}
+
+/// As [`change`], outside of a request.
+///
+/// **Errors**: as [`change`].
+pub async fn change_on(
     core: &Rc<Core>,
+    engine: &Engine,
     define: impl FnOnce(&Catalog) -> Result<Option<Catalog>>,
 ) -> Result<Option<Arc<Catalog>>> {
     let mut refused = None;
     let mut nothing = false;
+    let checked = |catalog: &Catalog| -> Result<Option<Catalog>> {
+        let Some(next) = define(catalog)? else { return Ok(None) };
+        let next = Arc::new(next);
+        check_definitions(engine, catalog, &next)?;
+        create_as::check_views(engine, catalog, &next)?;
+        Ok(Some(Arc::unwrap_or_clone(next)))
+    };
     let changed = core
-        .change_catalog(|catalog| match define(catalog) {
+        .change_catalog(|catalog| match checked(catalog) {
             Ok(Some(next)) => Ok(next),
             Ok(None) => {
                 nothing = true;
@@ -80,18 +86,4 @@ pub(super) async fn change(
         (Err(_), None) if nothing => Ok(None),
         (Err(error), None) => Err(Error::from(error)),
     }
-}
-
-/// Returns the next catalog, whose new conditions can be evaluated.
-fn defined(
-    request: &Request<'_>,
-    catalog: &Catalog,
-    statement: &Statement,
-) -> Result<Option<Catalog>> {
-    let defaults = request.settings().index_defaults();
-    let Some(next) = define(catalog, statement, defaults)? else { return Ok(None) };
-    let next = Arc::new(next);
-    check_definitions(request.engine(), catalog, &next)?;
-    create_as::check_views(request.engine(), catalog, &next)?;
-    Ok(Some(Arc::unwrap_or_clone(next)))
 }

@@ -23,7 +23,8 @@
 //! | `dialect` | which grammar is underneath ours |
 //! | `definition` | what does a CREATE, DROP or TRUNCATE say |
 //! | `create_as` | what does a view, or a table made from a query, say |
-//! | `constraint` | what does a constraint of a CREATE say |
+//! | `alter` | what does an ALTER say |
+//! | `constraint` | what does a constraint of a CREATE or ALTER say |
 //! | `sequence` | what does a statement about a sequence say |
 //! | `as_of` | which point in the past does a statement read |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
@@ -35,6 +36,7 @@
 //! | `pipeline` | what does a QUERY pipeline say |
 //! | `names` | how does a written name become a stored one |
 
+mod alter;
 mod as_of;
 mod change;
 mod column_type;
@@ -55,6 +57,7 @@ mod transaction;
 
 pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
+pub(crate) use names::kept_text;
 pub use names::{name_of, position_of, single_name};
 pub(crate) use parse::parse_query;
 pub use parse::{parse, parse_expression};
@@ -63,9 +66,10 @@ pub(crate) use pattern::{direction_name, direction_named};
 pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use sequence::sequence_argument;
 pub use statement::{
-    Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateAs, CreateCollection,
-    CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain,
-    Identity, IndexDefinition, IndexField, Insert, InsertSource, MadeKind, Name, OnConflict,
-    Parsed, Refresh, Rule, SequenceOptions, Setting, Show, Statement, Truncate, Update,
+    AlterTable, Alteration, Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateAs,
+    CreateCollection, CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind,
+    Explain, Identity, IndexDefinition, IndexField, Insert, InsertSource, MadeKind, Name,
+    OnConflict, Parsed, Refresh, RenameIndex, Rule, SequenceOptions, Setting, Show, Statement,
+    Truncate, Update,
 };
 pub use transaction::Modes;

@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, as_of, change, create_as, definition, pattern_parse, pipeline, sequence,
-    setting, transaction,
+    Parsed, Statement, alter, as_of, change, create_as, definition, pattern_parse, pipeline,
+    sequence, setting, transaction,
 };
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;
@@ -17,6 +17,7 @@ use crate::suggest;
 /// First words of the statements there are, for "did you mean".
 const FIRST_WORDS: &[&str] = &[
     "ABORT",
+    "ALTER",
     "BEGIN",
     "COMMIT",
     "CREATE",
@@ -128,6 +129,7 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         (Some("EXPLAIN"), _) => setting::parse_explain(tokens),
         (Some("SHOW" | "DESCRIBE" | "DESC"), _) => setting::parse_show(tokens),
         _ if transaction::is_transaction(&tokens) => transaction::parse(tokens),
+        (Some("TABLE"), _) => parse_table(tokens),
         (Some("FROM"), _) => {
             Err(syntax_error(&tokens, 0, "a statement").with_hint("Begin with SELECT or QUERY."))
         }
@@ -233,7 +235,6 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let end = tokens.last().map_or(0, |token| token.span.end.column);
     let words: Vec<String> = tokens.iter().take(3).map(|token| token.token.to_string()).collect();
     let mut tokens = pattern_parse::replace_patterns(tokens)?;
-    write_out_table(&mut tokens);
     let overriding = change::take_overriding(&mut tokens);
     let mut parser = parser_over(tokens);
     let statement = parser
@@ -248,16 +249,13 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     Ok(statement)
 }
 
-/// Writes `TABLE t` as `SELECT * FROM t`: the parser below reads nothing behind the name.
-fn write_out_table(tokens: &mut Vec<TokenWithSpan>) {
-    let Some(first) = tokens.first().filter(|first| word(Some(*first)).as_deref() == Some("TABLE"))
-    else {
-        return;
-    };
-    let span = first.span;
-    let written = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
-    let written = written.map(|token| TokenWithSpan::new(token, span));
-    tokens.splice(..1, written);
+/// `TABLE name …` as a statement is `SELECT * FROM name …`.
+fn parse_table(mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let span = tokens[0].span;
+    let word = |text| Token::make_keyword(text);
+    let all = [word("SELECT"), Token::Mul, word("FROM")];
+    tokens.splice(..1, all.map(|token| TokenWithSpan { token, span }));
+    parse_sql(tokens)
 }
 
 fn check_first_words(tokens: &[TokenWithSpan]) -> Result<()> {
@@ -304,6 +302,8 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
         Sql::Drop { object_type, if_exists, names, cascade, .. } => {
             definition::from_drop(object_type, names, if_exists, cascade)
         }
+        Sql::AlterTable(alter) => alter::from_alter_table(alter),
+        Sql::AlterIndex { name, operation } => alter::from_alter_index(&name, &operation),
         Sql::Set(set) => setting::from_set(set),
         Sql::Reset(reset) => setting::from_reset(&reset),
         _ => Err(unsupported(words)),
@@ -313,7 +313,6 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
 /// Names a statement that is understood and not offered, and the nearest way that is.
 fn unsupported(words: &[String]) -> Error {
     const WAYS: &[(&str, usize, &str)] = &[
-        ("ALTER TABLE", 2, "Create a new table and fill it with INSERT INTO ... SELECT."),
         ("ALTER", 2, "Drop it and create it again."),
         ("CREATE EXTENSION", 2, "Vectors and text search are built in; leave the statement out."),
         ("CREATE SCHEMA", 2, "Use table names without a schema."),

@@ -55,6 +55,10 @@ pub enum Statement {
     Drop(Drop),
     /// `TRUNCATE`.
     Truncate(Truncate),
+    /// `ALTER TABLE`.
+    AlterTable(AlterTable),
+    /// `ALTER INDEX … RENAME TO …`.
+    RenameIndex(RenameIndex),
     /// `INSERT`.
     Insert(Box<Insert>),
     /// `UPDATE`.
@@ -383,6 +387,106 @@ pub struct Truncate {
     pub restarts: bool,
     /// `CASCADE`: tables that refer to them or join them are emptied too.
     pub cascade: bool,
+}
+
+/// `ALTER TABLE name actions`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlterTable {
+    /// The table, collection or edge.
+    pub name: Name,
+    /// `IF EXISTS`.
+    pub if_exists: bool,
+    /// What changes, in order; all of it or nothing.
+    pub actions: Vec<Alteration>,
+}
+
+/// One change of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Alteration {
+    /// `ADD COLUMN`.
+    AddColumn {
+        /// The column.
+        column: Box<ColumnDefinition>,
+        /// What was written behind it.
+        constraints: Vec<ConstraintDefinition>,
+        /// `IF NOT EXISTS`.
+        if_not_exists: bool,
+    },
+    /// `DROP COLUMN`.
+    DropColumn {
+        /// The column.
+        column: Name,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `CASCADE`: with what other tables have that needs it.
+        cascade: bool,
+    },
+    /// `RENAME COLUMN column TO to`.
+    RenameColumn {
+        /// The column.
+        column: Name,
+        /// Its new name.
+        to: Name,
+    },
+    /// `RENAME TO to`.
+    RenameTable {
+        /// The new name.
+        to: Name,
+    },
+    /// `RENAME CONSTRAINT constraint TO to`.
+    RenameConstraint {
+        /// The constraint.
+        constraint: Name,
+        /// Its new name.
+        to: Name,
+    },
+    /// `ALTER COLUMN column SET DEFAULT e`, `DROP DEFAULT`.
+    SetDefault {
+        /// The column.
+        column: Name,
+        /// Text of the expression; `None` = no default.
+        default: Option<String>,
+    },
+    /// `ALTER COLUMN column SET NOT NULL`.
+    SetNotNull {
+        /// The column.
+        column: Name,
+    },
+    /// `ALTER COLUMN column DROP NOT NULL`.
+    DropNotNull {
+        /// The column.
+        column: Name,
+    },
+    /// `ADD [CONSTRAINT name] rule [NOT VALID]`.
+    AddConstraint {
+        /// The constraint.
+        constraint: Box<ConstraintDefinition>,
+        /// Whether records that are there already are not looked at.
+        not_valid: bool,
+    },
+    /// `DROP CONSTRAINT`.
+    DropConstraint {
+        /// The constraint.
+        constraint: Name,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `CASCADE`: with foreign keys of other tables that need it.
+        cascade: bool,
+    },
+    /// `VALIDATE CONSTRAINT`.
+    ValidateConstraint {
+        /// The constraint.
+        constraint: Name,
+    },
+}
+
+/// `ALTER INDEX name RENAME TO to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenameIndex {
+    /// The index.
+    pub name: Name,
+    /// Its new name.
+    pub to: Name,
 }
 
 /// `INSERT INTO table (columns) source ON CONFLICT … RETURNING …`.

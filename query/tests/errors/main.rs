@@ -237,7 +237,7 @@ fn definitions_are_checked() {
 fn statements_that_are_not_offered_name_the_nearest_way() {
     let catalog = catalog();
     for (text, message, hint) in [
-        ("ALTER TABLE person ADD COLUMN x INT", "ALTER TABLE is not supported", "new table"),
+        ("ALTER TABLE person ALTER x TYPE INT", "ALTER COLUMN TYPE", "Add a column"),
         ("CREATE EXTENSION vector", "CREATE EXTENSION", "built in"),
         ("COPY person FROM STDIN", "COPY", "POST /v1/tables"),
         ("MERGE INTO person USING city ON true WHEN MATCHED THEN DELETE", "MERGE", "ON CONFLICT"),

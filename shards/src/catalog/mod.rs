@@ -19,7 +19,7 @@ mod truncate;
 mod view;
 
 pub use constraint::{Action, Constraint, ConstraintKind, Foreign, SequenceShape, Unique};
-pub use schema::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
+pub use schema::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
 pub use truncate::Truncation;
 pub use view::{Content, ViewQuery, ViewRead};
 
