@@ -60,6 +60,17 @@ pub const CASCADE_DEPTH_MAX: usize = 1_000;
 /// Characters of a VARCHAR.
 pub const VARCHAR_LENGTH_MAX: u32 = 10_485_760;
 
+/// Bytes of the query of a view, which is kept in the catalog and read again with each statement
+/// that reads the view.
+pub const VIEW_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of the queries of all views that one statement reads, each as often as it is read.
+pub const VIEW_QUERIES_BYTES_MAX: usize = 1024 * 1024;
+
+/// Items of FROM lists and set operations in the views that one statement reads; each adds to the
+/// plan what a join does.
+pub const VIEW_TABLES_MAX: usize = 256;
+
 /// Components of a vector.
 pub const VECTOR_DIMENSION_MAX: u32 = 16_384;
 

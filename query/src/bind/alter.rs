@@ -56,10 +56,12 @@ pub fn alter_table(
     alter: &AlterTable,
     value_of: DefaultValue<'_>,
 ) -> Result<Option<Alter>> {
-    if alter.if_exists && catalog.table_named(&alter.name.text).is_none() {
+    let name = &alter.name.text;
+    let there = catalog.table_named(name).or_else(|| catalog.view_named(name));
+    if alter.if_exists && there.is_none() {
         return Ok(None);
     }
-    let before = Binder::new(catalog).table(&alter.name)?.clone();
+    let before = Binder::new(catalog).base_table(&alter.name)?.clone();
     let mut next = successor(catalog);
     drop_left(&mut next, &before);
     let mut altering = Altering { next, id: before.id, pending: Vec::new(), value_of };

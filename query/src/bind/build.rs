@@ -95,6 +95,15 @@ pub(super) fn table(name: &str, alias: Option<&str>) -> TableFactor {
     }
 }
 
+/// As [`table`], of a name of several parts.
+pub(super) fn table_named(name: ObjectName, alias: Option<&str>) -> TableFactor {
+    let mut factor = table("", alias);
+    if let TableFactor::Table { name: slot, .. } = &mut factor {
+        *slot = name;
+    }
+    factor
+}
+
 /// `name(args)` in a FROM list.
 pub(super) fn table_function(name: &str, args: Vec<Expr>) -> TableFactor {
     let mut factor = table(name, None);

@@ -1,5 +1,6 @@
 //! Which catalog does a CREATE, DROP or TRUNCATE make?
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
@@ -16,6 +17,7 @@ use super::define_index::{index_kind, index_name};
 use super::define_sequence::{
     add_identities, create_sequence, default_sequences, drop_sequences, is_taken,
 };
+use super::define_view::check_idle;
 use super::pattern::ends;
 use super::query::Binder;
 use super::scope::{DOCUMENT, Scope};
@@ -76,9 +78,15 @@ pub fn define(
     }
 }
 
-/// The next catalog, to be changed before anyone sees it.
+/// The next catalog, to be changed before anyone sees it. What another process has not finished
+/// is not in it.
 pub(super) fn successor(catalog: &Catalog) -> Catalog {
-    Catalog { version: CatalogVersion(catalog.version.0 + 1), ..catalog.clone() }
+    let mut next = Catalog { version: CatalogVersion(catalog.version.0 + 1), ..catalog.clone() };
+    next.tables.retain(|_, table| match table.kind {
+        TableKind::Unfinished { process: of, .. } => of == process(),
+        _ => true,
+    });
+    next
 }
 
 /// Adds a table under the next number.
@@ -99,15 +107,20 @@ fn with_table(catalog: &Catalog, table: Table, body: &Body) -> Result<Option<Cat
 }
 
 /// Whether the name is free; `Ok(false)` when IF NOT EXISTS makes that no error.
-fn is_free(catalog: &Catalog, name: &Name, if_not_exists: bool) -> Result<bool> {
+pub(super) fn is_free(catalog: &Catalog, name: &Name, if_not_exists: bool) -> Result<bool> {
     if !is_taken(catalog, &name.text) {
         return Ok(true);
     }
-    let table = catalog.table_named(&name.text).is_some();
-    if if_not_exists && table {
+    let view = catalog.view_named(&name.text).is_some();
+    let table = !view && catalog.sequence_named(&name.text).is_none();
+    if if_not_exists && (table || view) {
         return Ok(false);
     }
-    let what = if table { "table" } else { "sequence" };
+    let what = match (table, view) {
+        (true, _) => "table",
+        (_, true) => "view",
+        _ => "sequence",
+    };
     Err(Error::new(code::DUPLICATE_TABLE, format!("{what} \"{}\" already exists", name.text))
         .with_hint("Choose another name, or write IF NOT EXISTS.")
         .at(name.position))
@@ -173,7 +186,7 @@ fn create_edge(catalog: &Catalog, create: &CreateEdge) -> Result<Option<Catalog>
 
 /// The table an edge joins and the type of its key.
 fn end(catalog: &Catalog, name: &Name) -> Result<(TableId, ColumnType)> {
-    let table = Binder::new(catalog).table(name)?;
+    let table = Binder::new(catalog).base_table(name)?;
     if ends(table).is_some() {
         return Err(Error::new(
             code::WRONG_OBJECT_TYPE,
@@ -192,7 +205,7 @@ fn end(catalog: &Catalog, name: &Name) -> Result<(TableId, ColumnType)> {
     }
 }
 
-fn table(
+pub(super) fn table(
     name: &Name,
     kind: TableKind,
     mut columns: Vec<Column>,
@@ -216,7 +229,7 @@ fn table(
     }
 }
 
-fn plain(name: &str, ty: ColumnType) -> Column {
+pub(super) fn plain(name: &str, ty: ColumnType) -> Column {
     Column {
         id: ColumnId(0),
         name: name.to_owned(),
@@ -230,8 +243,24 @@ fn plain(name: &str, ty: ColumnType) -> Column {
     }
 }
 
-fn generated(name: &str, ty: ColumnType, hidden: bool) -> Column {
+pub(super) fn generated(name: &str, ty: ColumnType, hidden: bool) -> Column {
     Column { hidden, generated: true, ..plain(name, ty) }
+}
+
+/// Refuses names of columns that the server makes, for a table without a declared key.
+pub(super) fn refuse_made_names<'n>(
+    names: impl Iterator<Item = &'n str>,
+    position: usize,
+) -> Result<()> {
+    let mut taken = names.filter(|name| *name == "_id" || RESERVED.contains(name));
+    match taken.next() {
+        Some(name) => Err(made_by_server(name).with_hint("Rename it with AS.").at(position)),
+        None => Ok(()),
+    }
+}
+
+fn made_by_server(name: &str) -> Error {
+    Error::new(code::DUPLICATE_COLUMN, format!("column \"{name}\" is made by the server here"))
 }
 
 fn refuse_columns(columns: &[ColumnDefinition], taken: &[&str]) -> Result<()> {
@@ -243,10 +272,7 @@ pub(super) fn refuse_names(name: &Name, taken: &[&str]) -> Result<()> {
     if !taken.contains(&name.text.as_str()) {
         return Ok(());
     }
-    let message = format!("column \"{}\" is made by the server here", name.text);
-    Err(Error::new(code::DUPLICATE_COLUMN, message)
-        .with_hint("Choose another name.")
-        .at(name.position))
+    Err(made_by_server(&name.text).with_hint("Choose another name.").at(name.position))
 }
 
 /// Declared columns, checked.
@@ -363,7 +389,7 @@ fn create_index(
     create: &CreateIndex,
     defaults: IndexDefaults,
 ) -> Result<Option<Catalog>> {
-    let table = Binder::new(catalog).table(&create.table)?;
+    let table = indexed(catalog, &create.table)?;
     let name = match &create.name {
         Some(name) => name.text.clone(),
         None => index_name(catalog, table, &create.definition),
@@ -404,23 +430,39 @@ fn create_index(
     Ok(Some(next))
 }
 
+/// The table that gets an index.
+fn indexed<'c>(catalog: &'c Catalog, name: &Name) -> Result<&'c Arc<Table>> {
+    if catalog.view_named(&name.text).is_some() {
+        let message = format!("cannot create an index on view \"{}\"", name.text);
+        return Err(Error::new(code::WRONG_OBJECT_TYPE, message)
+            .with_hint("Index the tables it reads, or make it a materialized view.")
+            .at(name.position));
+    }
+    let table = Binder::new(catalog).table(name)?;
+    check_idle(table).map_err(|error| error.at(name.position))?;
+    Ok(table)
+}
+
 fn drop_tables(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
     let mut next = successor(catalog);
     let mut changed = false;
+    let mut along = BTreeSet::new();
     for name in &drop.names {
-        let table = match next.table_named(&name.text) {
-            Some(table) => table.clone(),
+        let found = |catalog: &Catalog| {
+            let table = catalog.table_named(&name.text);
+            table.or_else(|| catalog.view_named(&name.text)).cloned()
+        };
+        let table = match found(&next) {
+            Some(table) => table,
             None if drop.if_exists => continue,
-            None => {
-                return Err(Binder::new(&next)
-                    .table(name)
-                    .err()
-                    .unwrap_or_else(|| Error::internal("a table was there and was not")));
-            }
+            // With one that was named before.
+            None if found(catalog).is_some_and(|table| along.contains(&table.id)) => continue,
+            None => return Err(Binder::new(&next).no_table(name)),
         };
         check_kind(&table, drop.kind, name)?;
         check_referrers(&mut next, &table, drop, name)?;
         check_owned(&next, &table, drop, name)?;
+        drop_views(&mut next, &table, (drop, name), &mut along)?;
         remove_table(&mut next, &table);
         changed = true;
         if let Some(edge) = next.tables.values().find(|edge| {
@@ -464,8 +506,43 @@ fn check_owned(next: &Catalog, table: &Table, drop: &Drop, name: &Name) -> Resul
     Ok(())
 }
 
+/// Drops the views that read a table, if that was said, or refuses to leave them.
+fn drop_views(
+    next: &mut Catalog,
+    table: &Table,
+    (drop, name): (&Drop, &Name),
+    along: &mut BTreeSet<TableId>,
+) -> Result<()> {
+    let mut open = vec![table.id];
+    while let Some(id) = open.pop() {
+        let views: Vec<Arc<Table>> = next.views_of(id).cloned().collect();
+        for view in views {
+            let named = drop.names.iter().any(|name| name.text == view.name);
+            if !named && !drop.cascade {
+                let kind = if view.is_view() { "view" } else { "materialized view" };
+                let (what, table, view) = (kind_word(&table.kind), &table.name, &view.name);
+                let message = format!("{kind} \"{view}\" reads {what} \"{table}\"");
+                return Err(Error::new(code::DEPENDENT_OBJECTS, message)
+                    .with_hint(format!(
+                        "Drop {kind} {view} first, or write CASCADE to drop it too."
+                    ))
+                    .at(name.position));
+            }
+            if drop.cascade && along.insert(view.id) {
+                open.push(view.id);
+            }
+        }
+    }
+    for id in along.iter() {
+        if let Some(view) = next.tables.get(id).cloned() {
+            remove_table(next, &view);
+        }
+    }
+    Ok(())
+}
+
 /// Removes a table and what the engine keeps for it.
-fn remove_table(next: &mut Catalog, table: &Table) {
+pub(super) fn remove_table(next: &mut Catalog, table: &Table) {
     next.tables.remove(&table.id);
     next.tables.retain(|_, hidden| match &hidden.kind {
         TableKind::Entries { of } => *of != table.id,
@@ -504,20 +581,34 @@ fn check_referrers(next: &mut Catalog, table: &Table, drop: &Drop, name: &Name) 
 }
 
 fn check_kind(table: &Table, kind: DropKind, name: &Name) -> Result<()> {
-    let (is, word) = match table.kind {
-        TableKind::Relation => (DropKind::Table, "table"),
-        TableKind::Collection => (DropKind::Collection, "collection"),
-        TableKind::Edge { .. } => (DropKind::Edge, "edge"),
-        TableKind::Entries { .. } | TableKind::Sequence(_) | TableKind::Answers => {
-            (DropKind::Sequence, "sequence")
-        }
+    let word = kind_word(&table.kind);
+    let is = match table.kind {
+        TableKind::Relation => DropKind::Table,
+        TableKind::Collection => DropKind::Collection,
+        TableKind::Edge { .. } => DropKind::Edge,
+        TableKind::View(_) => DropKind::View,
+        TableKind::Materialized { .. } => DropKind::MaterializedView,
+        _ => DropKind::Sequence,
     };
-    if kind == DropKind::Table || kind == is {
+    let view = matches!(is, DropKind::View | DropKind::MaterializedView);
+    if (kind == DropKind::Table && !view) || kind == is {
         return Ok(());
     }
     Err(Error::new(code::WRONG_OBJECT_TYPE, format!("\"{}\" is a {word}", table.name))
         .with_hint(format!("Use DROP {} {}.", word.to_uppercase(), table.name))
         .at(name.position))
+}
+
+/// What a table is called in a sentence.
+fn kind_word(kind: &TableKind) -> &'static str {
+    match kind {
+        TableKind::Relation => "table",
+        TableKind::Collection => "collection",
+        TableKind::Edge { .. } => "edge",
+        TableKind::View(_) => "view",
+        TableKind::Materialized { .. } => "materialized view",
+        _ => "sequence",
+    }
 }
 
 fn drop_indexes(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
@@ -539,6 +630,7 @@ fn drop_indexes(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
             .at(name.position));
         };
         check_index_free(&next, &table, name)?;
+        check_idle(&table).map_err(|error| error.at(name.position))?;
         drop_unique(&mut next, &table, &name.text);
         changed = true;
     }

@@ -217,7 +217,7 @@ fn foreign_key(
     table: &Table,
     (columns, target_name, target_names): (Vec<usize>, &Name, &[Name]),
 ) -> Result<Foreign> {
-    let target = Binder::new(next).table(target_name)?;
+    let target = Binder::new(next).base_table(target_name)?;
     let shown = &target_name.text;
     if matches!(target.kind, TableKind::Edge { .. }) {
         return Err(Error::new(

@@ -8,7 +8,7 @@ use pieskieo_shards::catalog::{Altered, Catalog, Column, SequenceShape, Table, T
 use pieskieo_shards::ids::{ColumnId, TableId};
 use pieskieo_shards::value::ColumnType;
 
-use super::define::{next_table, successor};
+use super::define::{next_table, process, successor};
 use super::define_constraint::numbered;
 use super::engine_function::{arguments, function_name};
 use crate::error::{Error, Result, code};
@@ -172,7 +172,13 @@ pub(super) fn add_identities(
 
 /// Returns whether a table or sequence has this name.
 pub(super) fn is_taken(catalog: &Catalog, name: &str) -> bool {
-    catalog.table_named(name).is_some() || catalog.sequence_named(name).is_some()
+    let made = |table: &Arc<Table>| match &table.kind {
+        TableKind::Unfinished { process: of, .. } => *of == process(),
+        kind => matches!(kind, TableKind::View(_)),
+    };
+    catalog.table_named(name).is_some()
+        || catalog.sequence_named(name).is_some()
+        || catalog.tables.values().any(|table| table.name == name && made(table))
 }
 
 /// `DROP SEQUENCE`.

@@ -148,6 +148,7 @@ impl Binder<'_> {
             return Err(Error::unsupported("a function that gives rows here")
                 .with_hint("Put it into the FROM list of a SELECT."));
         }
+        self.count_in_view()?;
         match factor {
             TableFactor::Table { args: None, sample: None, version: None, .. } => {
                 self.bind_table(factor, scope)
@@ -202,7 +203,11 @@ impl Binder<'_> {
         }
     }
 
-    fn bind_table(&mut self, factor: &mut TableFactor, scope: &mut Scope<'_>) -> Result<()> {
+    pub(super) fn bind_table(
+        &mut self,
+        factor: &mut TableFactor,
+        scope: &mut Scope<'_>,
+    ) -> Result<()> {
         let TableFactor::Table { name, alias, .. } = factor else { return Ok(()) };
         let written = single_name(name)?;
         let shown = alias_name(alias.as_ref()).unwrap_or_else(|| written.text.clone());
@@ -220,23 +225,44 @@ impl Binder<'_> {
             }
             return scope.add(relation, written.position);
         }
-        let table = self.table(&written)?.clone();
+        let table = self.source(&written)?;
+        if table.is_view() {
+            let columns = self.expand_view(table, (factor, &shown))?;
+            return scope.add(Relation::derived(Some(shown), columns), written.position);
+        }
         let renames = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
         lower_alias(alias);
-        let relation = Relation::of_table(&table, &shown);
-        if !renames {
+        let (full_name, aliased) = self.written(table);
+        let mut relation = Relation::of_table(table, &shown);
+        self.pin(&mut relation);
+        let known = self.renamed(table, &relation);
+        if !renames && known.is_none() {
+            *name = full_name;
+            if aliased {
+                alias.get_or_insert_with(|| build::table_alias(&shown));
+            }
             return scope.add(relation, written.position);
+        }
+        let inner = if aliased { &shown } else { &written.text };
+        let from = build::table_named(full_name, aliased.then_some(inner.as_str()));
+        let from = vec![build::from_item(from)];
+        if let Some((items, columns)) = known {
+            // A view knows the columns by names they had before.
+            let query = build::query(build::select(items, from, None), Vec::new(), None);
+            let mut alias = alias.take().or_else(|| Some(build::table_alias(&shown)));
+            let renamed = derived_relation(&mut alias, columns)?;
+            *factor = build::derived(query, alias);
+            return scope.add(renamed, written.position);
         }
         // `AS t (a, b)` renames what the user sees, not the columns of the engine's making.
         let items = relation
             .shown_columns()
             .iter()
             .map(|column| {
-                let expr = build::column(Some(&written.text), &column.name);
+                let expr = build::column(Some(inner), &column.name);
                 datafusion::sql::sqlparser::ast::SelectItem::UnnamedExpr(expr)
             })
             .collect();
-        let from = vec![build::from_item(build::table(&written.text, None))];
         let query = build::query(build::select(items, from, None), Vec::new(), None);
         let mut alias = alias.take();
         let renamed = derived_relation(&mut alias, relation.shown_columns())?;
@@ -256,8 +282,11 @@ impl Binder<'_> {
                 .with_hint("Name the nodes and edges inside the pattern.")
                 .at(name_of(&alias.name).position));
         }
+        self.rename_pattern(&mut pattern);
         let bound = pattern::complete(self.catalog, &mut pattern)?;
-        for relation in bound.relations {
+        self.note_tables(&bound.tables);
+        for mut relation in bound.relations {
+            self.pin(&mut relation);
             scope.add(relation, pattern.position)?;
         }
         filters.extend(bound.filters);

@@ -63,6 +63,8 @@
 //! | `define_sequence` | which sequence does a CREATE make, and which does a default name |
 //! | `define_index` | which index does a CREATE INDEX make |
 //! | `truncate` | which tables does a TRUNCATE empty |
+//! | `view` | what does the name of a view mean where a table is read |
+//! | `define_view` | which catalog does a view, or a table made from a query, make |
 //! | `build` | how are pieces of a syntax tree made |
 
 mod alter;
@@ -73,6 +75,7 @@ mod define;
 mod define_constraint;
 mod define_index;
 mod define_sequence;
+mod define_view;
 mod engine_function;
 mod expression;
 mod from;
@@ -91,13 +94,19 @@ mod subquery;
 mod text_search;
 mod traversal;
 mod truncate;
+mod view;
 
 pub use alter::{Alter, alter_table};
 pub use alter_settle::{Pending, breaking, settled, undone};
 pub use define::{IndexDefaults, define, process, settle_unique, unfilled};
 pub(crate) use define_constraint::unique_named;
 pub use define_sequence::{called_sequence, default_sequences, names_sequence, sequence_function};
+pub(crate) use define_view::{
+    bind_definition, bind_query_of, bind_view, bind_view_definition, define_made, emptied, filled,
+    gives_columns, makes_something, materialized, refilling, without_data,
+};
 pub(crate) use engine_function::arguments;
+pub(crate) use view::{check_populated, not_populated, refuse_write};
 
 pub use merge::{merge_select, merge_widths};
 pub use sets::{UNNEST_FUNCTION, Unnesting};

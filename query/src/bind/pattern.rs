@@ -22,6 +22,8 @@ pub(super) struct BoundPattern {
     pub relations: Vec<Relation>,
     /// Conditions for WHERE, not yet bound.
     pub filters: Vec<Expr>,
+    /// The tables of all nodes and edges.
+    pub tables: Vec<Arc<Table>>,
 }
 
 /// Completes a pattern in place.
@@ -29,13 +31,14 @@ pub(super) struct BoundPattern {
 /// **Errors**: 42P01 for unknown tables, 42809 for an edge that is none or does not join the
 /// nodes beside it.
 pub(super) fn complete(catalog: &Catalog, pattern: &mut Pattern) -> Result<BoundPattern> {
-    let mut bound = BoundPattern { relations: Vec::new(), filters: Vec::new() };
+    let mut bound = BoundPattern { relations: Vec::new(), filters: Vec::new(), tables: Vec::new() };
     let edges = pattern
         .edges
         .iter()
         .map(|edge| edge_table(catalog, &edge.table, edge.position))
         .collect::<Result<Vec<_>>>()?;
     let tables = node_tables(catalog, pattern, &edges)?;
+    bound.tables = edges.iter().chain(&tables).map(|table| (*table).clone()).collect();
     name_nodes(pattern, &mut bound.filters)?;
     for ((index, node), table) in pattern.nodes.iter_mut().enumerate().zip(&tables) {
         node.table = Some(table.name.clone());

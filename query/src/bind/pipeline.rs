@@ -32,17 +32,22 @@ struct Flow {
 
 impl Binder<'_> {
     /// Lowers and binds a pipeline.
-    pub(super) fn bind_pipeline(&mut self, pipeline: Pipeline) -> Result<Query> {
-        let table = self.table(&pipeline.table)?.clone();
+    pub(super) fn bind_pipeline(
+        &mut self,
+        pipeline: Pipeline,
+    ) -> Result<(Query, Vec<ScopeColumn>)> {
+        self.source(&pipeline.table)?;
         let alias = pipeline.alias.as_ref().unwrap_or(&pipeline.table).text.clone();
+        let mut scope = Scope::default();
+        let mut first = build::table(&pipeline.table.text, Some(&alias));
+        self.bind_table(&mut first, &mut scope)?;
         let mut flow = Flow {
-            from: vec![build::from_item(build::table(&table.name, Some(&alias)))],
+            from: vec![build::from_item(first)],
             filters: Vec::new(),
-            scope: Scope::default(),
+            scope,
             last: alias.clone(),
             wants_score: wants_score(&pipeline),
         };
-        flow.scope.add(Relation::of_table(&table, &alias), pipeline.table.position)?;
         let mut pipeline = pipeline;
         for stage in std::mem::take(&mut pipeline.stages) {
             self.apply(&mut flow, stage)?;
@@ -160,28 +165,35 @@ impl Binder<'_> {
         let Some(known) = relation.column(&name.text) else {
             return Err(Scope::undefined_in(relation, &name.text, name.position));
         };
-        let (Some(ColumnType::Vector(_)), Some(table), Some(alias)) =
-            (&known.ty, &relation.table, &relation.name)
-        else {
+        let (Some(ColumnType::Vector(_)), Some(alias)) = (&known.ty, &relation.name) else {
             return Err(Error::new(
                 code::DATATYPE_MISMATCH,
                 format!("column \"{}\" is not a vector", name.text),
             )
             .at(name.position));
         };
-        Ok((alias.clone(), name.text.clone(), metric_of(table, &name.text)))
+        // A view has no index that would say.
+        let metric = relation.table.as_ref().map(|table| metric_of(table, &name.text));
+        Ok((alias.clone(), name.text.clone(), metric.unwrap_or(Metric::Cosine)))
     }
 
     /// `TRAVERSE edge …`: the rows so far become the input of a traversal.
     fn apply_traverse(&mut self, flow: &mut Flow, stage: TraverseStage) -> Result<()> {
-        let edge = pattern::edge_table(self.catalog, &stage.edge.text, stage.edge.position)?;
+        let edge_name = self.current_name(&stage.edge.text);
+        let edge = pattern::edge_table(self.catalog, &edge_name, stage.edge.position)?;
         let (near, far) = pattern::sides(edge, stage.direction, stage.edge.position)?;
         let source = stage.source.as_ref().map_or(flow.last.as_str(), |name| name.text.as_str());
         let position = stage.source.as_ref().map_or(stage.edge.position, |name| name.position);
         let Some(relation) = flow.scope.relation(source) else {
             return Err(flow.scope.undefined_relation(source, position));
         };
-        let (Some(table), Some(target)) = (&relation.table, self.catalog.tables.get(&far)) else {
+        let Some(table) = &relation.table else {
+            let message = format!("\"{source}\" is no table, and no edge starts there");
+            return Err(Error::new(code::WRONG_OBJECT_TYPE, message)
+                .with_hint("Begin the pipeline with the table that the edge joins.")
+                .at(position));
+        };
+        let Some(target) = self.catalog.tables.get(&far) else {
             return Err(Error::internal("an edge to a table that does not exist"));
         };
         if table.id != near {
@@ -211,6 +223,8 @@ impl Binder<'_> {
         let args = vec![build::text(&traversal.encode()), Expr::Subquery(Box::new(input))];
         flow.from = vec![build::from_item(build::table_function(TRAVERSE_FUNCTION, args))];
         let mut reached = Relation { scanned: false, ..Relation::of_table(target, &alias) };
+        self.note_tables([edge, target]);
+        self.pin(&mut reached);
         reached.columns.push(ScopeColumn::made(DEPTH));
         let position = stage.alias.as_ref().map_or(stage.edge.position, |name| name.position);
         flow.scope.add(reached, position)?;
@@ -218,7 +232,7 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn finish(&mut self, flow: Flow, pipeline: Pipeline) -> Result<Query> {
+    fn finish(&mut self, flow: Flow, pipeline: Pipeline) -> Result<(Query, Vec<ScopeColumn>)> {
         let Flow { from, filters, mut scope, .. } = flow;
         let grouped = !pipeline.group_by.is_empty() || !pipeline.compute.is_empty();
         for computed in &pipeline.compute {
@@ -265,7 +279,7 @@ impl Binder<'_> {
         for bound in [&mut limit, &mut offset].into_iter().flatten() {
             self.bind_expr(bound, &Scope::default())?;
         }
-        Ok(build::query(select, order, build::limit(limit, offset)))
+        Ok((build::query(select, order, build::limit(limit, offset)), list.columns))
     }
 }
 

@@ -12,9 +12,9 @@ use pieskieo_shards::catalog::{Catalog, Table};
 use super::from::rename;
 use super::path::lowered;
 use super::scope::{Relation, Scope, ScopeColumn};
+use super::view::Views;
 use super::{build, engine_function, sets, text_search};
 use crate::error::{Error, Result, code};
-use crate::suggest;
 use crate::syntax::{Name, name_of};
 
 /// Queries inside each other; beyond the parser's limit nothing arrives here.
@@ -25,7 +25,11 @@ pub(super) struct Binder<'c> {
     pub catalog: &'c Catalog,
     /// WITH clauses around the current place, innermost last.
     ctes: Vec<Cte>,
+    /// How many of them belong to statements around the view that is being bound.
+    ctes_hidden: usize,
     depth: usize,
+    /// What was read of views.
+    pub views: Views<'c>,
     /// Whether the current expression is a condition of WHERE or HAVING, where the planner knows
     /// EXISTS.
     pub filtering: bool,
@@ -42,20 +46,36 @@ struct Cte {
 
 impl<'c> Binder<'c> {
     pub fn new(catalog: &'c Catalog) -> Self {
-        Self { catalog, ctes: Vec::new(), depth: 0, filtering: false }
+        Self {
+            catalog,
+            ctes: Vec::new(),
+            ctes_hidden: 0,
+            depth: 0,
+            views: Views::default(),
+            filtering: false,
+        }
     }
 
     /// Returns the table with this name.
     ///
-    /// **Errors**: 42P01, with a suggestion.
+    /// **Errors**: 42P01, with a suggestion; 42809 for a view.
     pub fn table(&self, name: &Name) -> Result<&'c Arc<Table>> {
-        self.catalog.table_named(&name.text).ok_or_else(|| {
-            let names = self.catalog.listed().map(|table| table.name.as_str());
-            let ctes = self.ctes.iter().map(|cte| cte.name.as_str());
-            Error::new(code::UNDEFINED_TABLE, format!("table \"{}\" does not exist", name.text))
-                .with_suggestion(suggest::nearest(&name.text, names.chain(ctes)))
-                .at(name.position)
-        })
+        self.catalog.table_named(&name.text).ok_or_else(|| self.no_table(name))
+    }
+
+    /// Returns the names of the WITH clauses that can be named here.
+    pub fn cte_names(&self) -> impl Iterator<Item = &str> {
+        self.ctes.iter().skip(self.ctes_hidden).map(|cte| cte.name.as_str())
+    }
+
+    /// Hides the WITH clauses so far. Returns what [`Binder::show_ctes`] undoes it with.
+    pub fn hide_ctes(&mut self) -> usize {
+        std::mem::replace(&mut self.ctes_hidden, self.ctes.len())
+    }
+
+    /// Shows the WITH clauses again that were hidden.
+    pub fn show_ctes(&mut self, hidden: usize) {
+        self.ctes_hidden = hidden;
     }
 
     /// Returns how many queries are around the current place.
@@ -65,7 +85,8 @@ impl<'c> Binder<'c> {
 
     /// Returns the planner's name and the columns of the WITH clause with this name.
     pub fn cte(&self, name: &str) -> Option<(&str, &[ScopeColumn])> {
-        let found = self.ctes.iter().rev().find(|cte| cte.name == name)?;
+        let shown = self.ctes.iter().skip(self.ctes_hidden);
+        let found = shown.rev().find(|cte| cte.name == name)?;
         Some((&found.unique, &found.columns))
     }
 
@@ -197,6 +218,7 @@ impl<'c> Binder<'c> {
             SetExpr::Select(select) => self.bind_select(select, &mut Vec::new(), parent),
             SetExpr::Query(query) => self.bind_query(query, parent),
             SetExpr::SetOperation { left, right, .. } => {
+                self.count_in_view()?;
                 let columns = self.bind_set(left, parent)?;
                 let others = self.bind_set(right, parent)?;
                 let known = |columns: &[ScopeColumn]| columns.iter().all(|c| !c.name.is_empty());

@@ -346,7 +346,7 @@ fn lists_of(call: &SetCall, json: &[bool], alias: &str) -> Result<(Vec<Expr>, Ve
     };
     if twin(&call.function) == "json_path_query" {
         call.args.get(1).map_or(Ok(()), check_path)?;
-    } else if call.args.len() > 1 {
+    } else if call.args.len() > 1 && call.function != "generate_series" {
         let message = format!("function {}() takes one value", call.function);
         return Err(Error::new(code::UNDEFINED_FUNCTION, message).at(call.position));
     }

@@ -31,7 +31,12 @@ const STACK_PIECE: usize = 4 * 1024 * 1024;
 ///
 /// 42P01, 42703 and other name errors with a position and, where a name is near, a suggestion.
 pub fn bind(catalog: &Catalog, statement: Statement) -> Result<Statement> {
-    stacker::maybe_grow(STACK_LEFT_MIN, STACK_PIECE, || bind_whole(catalog, statement))
+    with_stack(|| bind_whole(catalog, statement))
+}
+
+/// Runs something that goes as deep as a statement may be.
+pub(super) fn with_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(STACK_LEFT_MIN, STACK_PIECE, work)
 }
 
 /// Binds the condition of a CHECK to the columns of its table.
@@ -62,7 +67,8 @@ fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {
             Ok(Statement::Query(query))
         }
         Statement::Pipeline(pipeline) => {
-            binder.bind_pipeline(*pipeline).map(|query| Statement::Query(Box::new(query)))
+            let (query, _) = binder.bind_pipeline(*pipeline)?;
+            Ok(Statement::Query(Box::new(query)))
         }
         Statement::Insert(mut insert) => {
             binder.bind_insert(&mut insert)?;
@@ -85,7 +91,9 @@ fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {
             ..explain
         })),
         Statement::Show(Show::Columns(name)) => {
-            binder.table(&name)?;
+            if catalog.view_named(&name.text).is_none() {
+                binder.table(&name)?;
+            }
             Ok(Statement::Show(Show::Columns(name)))
         }
         Statement::Show(Show::Indexes(Some(name))) => {
@@ -102,7 +110,7 @@ fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {
 
 impl Binder<'_> {
     fn bind_insert(&mut self, insert: &mut Insert) -> Result<()> {
-        let table = self.table(&insert.table)?.clone();
+        let table = self.changed_table(&insert.table, "insert into")?.clone();
         let alias = insert.alias.as_ref().unwrap_or(&insert.table).text.clone();
         check_insert_columns(&table, insert)?;
         match &mut insert.source {
@@ -141,7 +149,7 @@ impl Binder<'_> {
     }
 
     fn bind_update(&mut self, update: &mut Update) -> Result<()> {
-        let table = self.table(&update.table)?.clone();
+        let table = self.changed_table(&update.table, "update")?.clone();
         let alias = update.alias.as_ref().unwrap_or(&update.table).text.clone();
         let mut scope = Scope::default();
         scope.add(Relation::of_table(&table, &alias), update.table.position)?;
@@ -158,7 +166,7 @@ impl Binder<'_> {
     }
 
     fn bind_delete(&mut self, delete: &mut Delete) -> Result<()> {
-        let table = self.table(&delete.table)?.clone();
+        let table = self.changed_table(&delete.table, "delete from")?.clone();
         let alias = delete.alias.as_ref().unwrap_or(&delete.table).text.clone();
         let mut scope = Scope::default();
         scope.add(Relation::of_table(&table, &alias), delete.table.position)?;

@@ -17,11 +17,11 @@ use crate::syntax::Truncate;
 
 /// `TRUNCATE`.
 ///
-/// **Errors**: 42P01; 0A000 for a table that is needed by one that is not named.
+/// **Errors**: 42P01; 42809 for a view; 0A000 for a table that is needed by one that is not named.
 pub(super) fn truncate_tables(catalog: &Catalog, truncate: &Truncate) -> Result<Option<Catalog>> {
     let mut tables = BTreeSet::new();
     for name in &truncate.names {
-        tables.insert(Binder::new(catalog).table(name)?.id);
+        tables.insert(Binder::new(catalog).base_table(name)?.id);
     }
     if truncate.cascade {
         let mut last: Vec<TableId> = tables.iter().copied().collect();
@@ -31,9 +31,9 @@ pub(super) fn truncate_tables(catalog: &Catalog, truncate: &Truncate) -> Result<
         }
     } else {
         for name in &truncate.names {
-            let table = Binder::new(catalog).table(name)?;
+            let table = Binder::new(catalog).base_table(name)?.clone();
             if let Some(other) = needing(catalog, table.id).find(|one| !tables.contains(&one.id)) {
-                return Err(needed(table, other).at(name.position));
+                return Err(needed(&table, other).at(name.position));
             }
         }
     }

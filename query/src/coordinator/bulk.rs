@@ -27,7 +27,6 @@ use crate::constraint::Changes;
 use crate::error::{Error, Result, code};
 use crate::exec::fetch::fetch;
 use crate::exec::scope::Scope;
-use crate::plan::graph::table_named;
 
 /// Records of one commit: enough to share a flush of the log, few enough to leave it to others.
 const RECORDS_PER_COMMIT: usize = 1024;
@@ -118,7 +117,7 @@ pub(crate) async fn load(
     records: &[Json],
     on_conflict: BulkConflict,
 ) -> Result<BulkReport> {
-    let table = table_named(request.catalog(), table)?.clone();
+    let table = write::target(request.catalog(), table)?.clone();
     let mut report = BulkReport::default();
     let mut owned: BTreeMap<ShardId, Vec<Row>> = BTreeMap::new();
     let mut taken = HashSet::<Key, ahash::RandomState>::default();

@@ -21,7 +21,6 @@ use super::write::{self, Old};
 use crate::constraint::{Changes, holders};
 use crate::error::{Error, Result};
 use crate::idempotency::Stored;
-use crate::plan::graph::table_named;
 
 /// Records read or written between two chances for other tasks.
 const RECORDS_PER_STEP: usize = 64;
@@ -53,7 +52,7 @@ async fn load_within(
     records: &[Json],
     on_conflict: BulkConflict,
 ) -> Result<BulkReport> {
-    let table = table_named(request.catalog(), table)?.clone();
+    let table = write::target(request.catalog(), table)?.clone();
     let rows = rows_of(request, &table, records).await?;
     let keys: Vec<Key> = rows.iter().map(|(key, _)| key.clone()).collect();
     let owners: Vec<ShardId> =

@@ -161,6 +161,7 @@ pub fn delete_query(table: &Table, delete: &Delete) -> Result<Query> {
     select(&table.name, alias, &delete.using, items, delete.filter.clone())
 }
 
+/// The key, the version and, if wanted, all columns of a table.
 pub(super) fn record_items(table: &Table, alias: &str, all: bool) -> Vec<SelectItem> {
     let mut items = vec![column(alias, KEY, "__key"), column(alias, VERSION, "__version")];
     if all {
@@ -173,6 +174,9 @@ pub(super) fn record_items(table: &Table, alias: &str, all: bool) -> Vec<SelectI
     items
 }
 
+/// Reads a record from what [`record_items`] gave.
+///
+/// **Errors**: a damaged key or value.
 pub(super) fn old_row(table: &Table, batch: &RecordBatch, row: usize) -> Result<Old> {
     let bytes = batch.column(0).as_binary::<i32>().value(row);
     let key = Key::from_bytes(bytes, &table.key_types(), table.routing)?;

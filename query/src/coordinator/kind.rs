@@ -12,6 +12,8 @@ pub fn is_schema(statement: &Statement) -> bool {
             | Statement::CreateEdge(_)
             | Statement::CreateIndex(_)
             | Statement::CreateSequence(_)
+            | Statement::CreateAs(_)
+            | Statement::Refresh(_)
             | Statement::Drop(_)
             | Statement::Truncate(_)
             | Statement::AlterTable(_)

@@ -10,7 +10,7 @@ use pieskieo_shards::vector::Metric;
 pub struct TableListing {
     /// Its name.
     pub name: String,
-    /// `table`, `collection` or `edge`.
+    /// `table`, `collection`, `edge`, `view` or `materialized view`.
     pub kind: &'static str,
     /// Where edges start and end; `None` for other kinds.
     pub ends: Option<(String, String)>,
@@ -61,10 +61,11 @@ pub struct IndexListing {
     pub options: String,
 }
 
-/// Lists all tables by name.
+/// Lists all tables and views by name.
 pub fn listing(catalog: &Catalog) -> Vec<TableListing> {
+    let views = catalog.tables.values().filter(|table| table.is_view());
     let mut tables: Vec<TableListing> =
-        catalog.listed().map(|table| table_listing(catalog, table)).collect();
+        catalog.listed().chain(views).map(|table| table_listing(catalog, table)).collect();
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     tables
 }
@@ -75,7 +76,12 @@ fn table_listing(catalog: &Catalog, table: &Table) -> TableListing {
         TableKind::Relation => ("table", None),
         TableKind::Collection => ("collection", None),
         TableKind::Edge { source, target } => ("edge", Some((name_of(source), name_of(target)))),
-        TableKind::Entries { .. } | TableKind::Sequence(_) | TableKind::Answers => ("hidden", None),
+        TableKind::View(_) => ("view", None),
+        TableKind::Materialized { .. } => ("materialized view", None),
+        TableKind::Entries { .. }
+        | TableKind::Sequence(_)
+        | TableKind::Answers
+        | TableKind::Unfinished { .. } => ("hidden", None),
     };
     let columns = table.columns.iter().filter(|column| !column.hidden).map(|column| {
         let type_name = column.ty.to_string().replace(", ", ",");
@@ -91,10 +97,16 @@ fn table_listing(catalog: &Catalog, table: &Table) -> TableListing {
         kind,
         ends,
         columns: columns.collect(),
-        key: table.key.iter().map(|column| table.columns[*column].name.clone()).collect(),
+        key: key_names(table),
         indexes: table.indexes.iter().map(|index| index_listing(table, index)).collect(),
         constraints: constraint_listings(catalog, table),
     }
+}
+
+/// Names of the key's columns; a view has none.
+fn key_names(table: &Table) -> Vec<String> {
+    let key = if table.is_view() { &[] } else { table.key.as_slice() };
+    key.iter().map(|column| table.columns[*column].name.clone()).collect()
 }
 
 fn constraint_listings(catalog: &Catalog, table: &Table) -> Vec<ConstraintListing> {

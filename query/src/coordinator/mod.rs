@@ -21,6 +21,9 @@
 //! | `write` | how does a row become writes |
 //! | `returning` | what does a RETURNING list give |
 //! | `schema` | how does the schema change |
+//! | `create_as` | how is something made of a query |
+//! | `fill` | how do the rows of a query become the records of a new table |
+//! | `refresh` | how does a materialized view take in what has changed |
 //! | `alter` | how does a table change its shape |
 //! | `setting` | what do SET and SHOW do |
 //! | `explain` | how is a plan shown |
@@ -40,10 +43,12 @@ mod bulk_checked;
 mod bulk_whole;
 mod change;
 mod conflict;
+mod create_as;
 mod deadline;
 pub(crate) mod defaults;
 mod erase;
 mod explain;
+mod fill;
 mod fuse;
 mod insert;
 mod kind;
@@ -53,6 +58,7 @@ mod native;
 mod parts;
 mod past;
 mod records;
+mod refresh;
 mod request;
 pub(crate) mod returning;
 mod schema;

@@ -140,7 +140,10 @@ fn schema_inside(statement: &Statement) -> Error {
         Statement::Truncate(_) => "Send it before BEGIN, or use DELETE FROM.",
         _ => "Send them before BEGIN.",
     };
-    let message = "CREATE, ALTER, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT";
+    let message = match statement {
+        Statement::Refresh(_) => "REFRESH cannot run inside BEGIN ... COMMIT",
+        _ => "CREATE, ALTER, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT",
+    };
     Error::new(code::ACTIVE_TRANSACTION, message).with_hint(hint)
 }
 

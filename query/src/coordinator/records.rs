@@ -20,6 +20,7 @@ use super::bulk::{complete, lifted};
 use super::defaults::check_not_given;
 use super::request::Request;
 use super::write::{self, Old};
+use crate::bind::check_populated;
 use crate::constraint::Changes;
 use crate::error::{Error, Result, code};
 use crate::exec::fetch::fetch;
@@ -39,6 +40,7 @@ pub(crate) struct Address<'a> {
 /// **Errors**: an unknown table, a key that cannot be read.
 pub(crate) async fn get(request: &mut Request<'_>, address: Address<'_>) -> Result<Option<Json>> {
     let (table, _, key) = resolve(request, address)?;
+    check_populated(&table)?;
     request.only_reads();
     let old = read(request, &table, key).await?;
     old.map(|old| to_json(&table, &old.values)).transpose()
@@ -54,6 +56,7 @@ pub(crate) async fn put(
 ) -> Result<bool> {
     request
         .committed(async |request| {
+            write::target(request.catalog(), address.table)?;
             let (table, key_values, key) = resolve(request, address)?;
             let given = document::lift_json(&table, record)?;
             let mut values = lifted(&table, record, true)?;
@@ -95,6 +98,7 @@ pub(crate) async fn patch(
 ) -> Result<Option<Json>> {
     request
         .committed(async |request| {
+            write::target(request.catalog(), address.table)?;
             let (table, _, key) = resolve(request, address)?;
             let Some(old) = read(request, &table, key).await? else { return Ok(None) };
             let values = patched(&table, &old.values, fields)?;
@@ -113,6 +117,7 @@ pub(crate) async fn patch(
 pub(crate) async fn delete(request: &mut Request<'_>, address: Address<'_>) -> Result<bool> {
     request
         .committed(async |request| {
+            write::target(request.catalog(), address.table)?;
             let (table, _, key) = resolve(request, address)?;
             let Some(old) = read(request, &table, key).await? else { return Ok(false) };
             write::delete(request.transaction(), &table, &old)?;

@@ -392,7 +392,7 @@ impl<'s> Request<'s> {
             if let [only] = part.items
                 && is_schema(&only.parsed.statement)
             {
-                outcomes.push(schema::run(self, &only.parsed.statement).await?);
+                outcomes.push(Box::pin(schema::run(self, &only.parsed)).await?);
                 self.catalog = self.core.catalog();
                 continue;
             }

@@ -1,26 +1,33 @@
 //! How does the schema change?
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use pieskieo_io::rt::{self, Queue};
 use pieskieo_shards::Error as ShardError;
+use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::Catalog;
 
-use super::alter;
 use super::request::Request;
+use super::{alter, create_as, refresh};
 use crate::bind::{define, unfilled};
 use crate::constraint::{check_definitions, fill};
 use crate::error::{Error, Result};
 use crate::outcome::{Outcome, StatementKind};
-use crate::syntax::Statement;
+use crate::plan::Engine;
+use crate::syntax::{Parsed, Statement};
 
 /// Runs a statement that changes the schema. Returns when every shard has the change.
 ///
 /// **Errors**: a definition that does not fit the catalog.
-pub async fn run(request: &Request<'_>, statement: &Statement) -> Result<Outcome> {
-    if let Statement::AlterTable(alter) = statement {
-        return Box::pin(alter::run(request, alter)).await;
-    }
+pub async fn run(request: &mut Request<'_>, parsed: &Parsed) -> Result<Outcome> {
+    let statement = match &parsed.statement {
+        Statement::AlterTable(alter) => return Box::pin(alter::run(request, alter)).await,
+        Statement::CreateAs(create) => return create_as::run(request, create, parsed.as_of).await,
+        Statement::Refresh(refresh) => return refresh::run(request, refresh).await,
+        statement => statement,
+    };
+    let request = &*request;
     let defaults = request.settings().index_defaults();
     let changed = change(request, |catalog| define(catalog, statement, defaults)).await?;
     if let Some(name) = changed.and_then(|catalog| unfilled(&catalog, statement)) {
@@ -32,11 +39,22 @@ pub async fn run(request: &Request<'_>, statement: &Statement) -> Result<Outcome
 }
 
 /// Puts the next catalog in force; `None` when `define` says that nothing changes. Its new
-/// conditions can be evaluated.
+/// conditions can be evaluated, and views mean what they meant.
 ///
-/// **Errors**: those of `define`.
+/// **Errors**: those of `define`; 2BP01 for a view that would not survive.
 pub async fn change(
     request: &Request<'_>,
+    define: impl FnOnce(&Catalog) -> Result<Option<Catalog>>,
+) -> Result<Option<Arc<Catalog>>> {
+    change_on(request.core(), request.engine(), define).await
+}
+
+/// As [`change`], outside of a request.
+///
+/// **Errors**: as [`change`].
+pub async fn change_on(
+    core: &Rc<Core>,
+    engine: &Engine,
     define: impl FnOnce(&Catalog) -> Result<Option<Catalog>>,
 ) -> Result<Option<Arc<Catalog>>> {
     let mut refused = None;
@@ -44,11 +62,11 @@ pub async fn change(
     let checked = |catalog: &Catalog| -> Result<Option<Catalog>> {
         let Some(next) = define(catalog)? else { return Ok(None) };
         let next = Arc::new(next);
-        check_definitions(request.engine(), catalog, &next)?;
+        check_definitions(engine, catalog, &next)?;
+        create_as::check_views(engine, catalog, &next)?;
         Ok(Some(Arc::unwrap_or_clone(next)))
     };
-    let changed = request
-        .core()
+    let changed = core
         .change_catalog(|catalog| match checked(catalog) {
             Ok(Some(next)) => Ok(next),
             Ok(None) => {

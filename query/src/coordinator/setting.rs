@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
-use pieskieo_shards::catalog::{Catalog, SequenceShape, TableKind};
+use pieskieo_shards::catalog::{Catalog, Content, SequenceShape, TableKind};
 
 use super::listing::{TableListing, listing};
 use super::request::Request;
@@ -234,6 +234,7 @@ pub fn show(request: &Request<'_>, settings: &Settings, show: &Show) -> Result<O
         }
         Show::Constraints(name) => constraints(&tables, name.as_ref()),
         Show::Sequences => sequences(request.catalog()),
+        Show::Views => views(request.catalog()),
     }
 }
 
@@ -270,6 +271,33 @@ fn sequences(catalog: &Catalog) -> Result<Outcome> {
     };
     let definitions = found.iter().map(|(_, shape)| Some(definition(shape))).collect();
     texts(&[("name", names), ("definition", definitions)])
+}
+
+fn views(catalog: &Catalog) -> Result<Outcome> {
+    let mut found = Vec::new();
+    for table in catalog.tables.values() {
+        let Some(query) = table.view_query() else { continue };
+        let (kind, populated) = match &table.kind {
+            TableKind::Materialized { content, .. } => {
+                let whole = matches!(content, Content::Whole(_));
+                let populated = if whole { "yes" } else { "no" };
+                ("materialized view", Some(populated.to_owned()))
+            }
+            _ => ("view", None),
+        };
+        found.push((table.name.clone(), kind, populated, query.text.clone()));
+    }
+    found.sort_unstable();
+    let names = found.iter().map(|(name, ..)| Some(name.clone())).collect();
+    let kinds = found.iter().map(|(_, kind, ..)| Some((*kind).to_owned())).collect();
+    let populated = found.iter().map(|(_, _, populated, _)| populated.clone()).collect();
+    let definitions = found.iter().map(|(.., text)| Some(text.clone())).collect();
+    texts(&[
+        ("name", names),
+        ("kind", kinds),
+        ("populated", populated),
+        ("definition", definitions),
+    ])
 }
 
 /// Returns what PostgreSQL's drivers ask of the transaction, and which commit is read.

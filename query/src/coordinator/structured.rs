@@ -179,6 +179,10 @@ pub(crate) fn traversal(catalog: &Catalog, traverse: &TraverseRequest) -> Result
 
 /// The operator that an index over the column answers; cosine when there is none.
 fn operator(catalog: &Catalog, table: &str, search: &VectorSearch) -> Result<&'static str> {
+    if catalog.view_named(table).is_some() {
+        // A view has no index that would say.
+        return Ok("<=>");
+    }
     let table = table_named(catalog, table)?;
     let wanted = table.column_named(&search.column);
     let metric = table.indexes.iter().find_map(|index| match &index.kind {

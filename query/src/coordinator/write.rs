@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pieskieo_shards::catalog::{Table, TableKind};
+use pieskieo_shards::catalog::{Catalog, Table, TableKind};
 use pieskieo_shards::ids::Timestamp;
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::{Expect, Write, WriteOp};
@@ -10,7 +10,9 @@ use pieskieo_shards::row;
 use pieskieo_shards::txn::{EdgeWrite, Transaction};
 use pieskieo_shards::value::Value;
 
+use crate::bind::refuse_write;
 use crate::error::{Error, Result, code};
+use crate::plan::graph::table_named;
 
 /// Position of `src` and `dst` in an edge table.
 const SOURCE: usize = 0;
@@ -35,6 +37,17 @@ pub enum Moved {
     Stayed,
     /// Nowhere: its key changed, and it was deleted at the old one. The caller inserts it.
     Left,
+}
+
+/// Returns the table that a client writes to.
+///
+/// **Errors**: 42P01, 55000 for a view, 42809 for a materialized view.
+pub fn target<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Arc<Table>> {
+    let view = catalog.view_named(name).or_else(|| catalog.table_named(name));
+    match view.and_then(|table| refuse_write(table, "write to")) {
+        Some(error) => Err(error),
+        None => Ok(table_named(catalog, name)?),
+    }
 }
 
 /// Writes a new record.

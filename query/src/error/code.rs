@@ -137,7 +137,7 @@ codes! {
     UNDEFINED_PARAMETER = "42P02", "undefined_parameter", FixRequest,
         "A parameter such as $2 has no value.";
     DUPLICATE_TABLE = "42P07", "duplicate_table", FixRequest,
-        "A table, index or sequence with this name exists.";
+        "A table, view, index or sequence with this name exists.";
     AMBIGUOUS_ALIAS = "42P09", "ambiguous_alias", FixRequest,
         "A function such as SCORE() could refer to several tables.";
     INVALID_TABLE_DEFINITION = "42P16", "invalid_table_definition", FixRequest,

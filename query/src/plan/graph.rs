@@ -45,6 +45,10 @@ pub fn exactly_one(mut inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {
 /// **Errors**: `42P01`, with a suggestion.
 pub fn table_named<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Arc<Table>> {
     catalog.table_named(name).ok_or_else(|| {
+        if catalog.view_named(name).is_some() {
+            let message = format!("\"{name}\" is a view, not a table");
+            return external(Error::new(code::WRONG_OBJECT_TYPE, message));
+        }
         let names = catalog.listed().map(|table| table.name.as_str());
         let error = Error::new(code::UNDEFINED_TABLE, format!("table \"{name}\" does not exist"));
         external(error.with_suggestion(suggest::nearest(name, names)))

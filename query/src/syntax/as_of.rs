@@ -180,6 +180,9 @@ pub(super) fn attach(
         Statement::Explain(explain) if read(&explain.statement) => {
             Ok((Statement::Explain(explain), clause))
         }
+        Statement::CreateAs(create) if create.kind == super::MadeKind::Table => {
+            Ok((Statement::CreateAs(create), clause))
+        }
         statement if read(&statement) => Ok((statement, clause)),
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
             let message = "what is read AS OF the past cannot be changed";

@@ -30,8 +30,7 @@ pub(super) fn from_query(query: Box<Query>) -> Result<Statement> {
                 .with_hint("Put the WITH clause into the INSERT's query or a subquery."))
         }
         SetExpr::Select(select) if select.into.is_some() => {
-            Err(Error::unsupported("SELECT ... INTO")
-                .with_hint("Create the table, then INSERT INTO ... SELECT."))
+            Err(Error::unsupported("SELECT ... INTO").with_hint("Use CREATE TABLE ... AS SELECT."))
         }
         _ => Ok(Statement::Query(query)),
     }

@@ -11,7 +11,7 @@ use pieskieo_shards::vector::Metric;
 
 use super::constraint::{body, nulls_not_distinct};
 use super::names::{name_of, new_name, single_name};
-use super::parse::{expect_end, near, parser_error, parser_over};
+use super::parse::{expect_end, near, parser_error, parser_over, skip, syntax_error};
 use super::{
     Body, CreateCollection, CreateEdge, CreateIndex, CreateTable, Drop, DropKind, IndexDefinition,
     IndexField, Name, Statement, Truncate,
@@ -36,8 +36,8 @@ pub(super) fn from_create_table(table: ast::CreateTable) -> Result<Statement> {
         (table.temporary, "CREATE TEMPORARY TABLE", "Use a WITH clause for intermediate results."),
         (
             table.query.is_some(),
-            "CREATE TABLE ... AS",
-            "Create the table, then INSERT INTO ... SELECT.",
+            "an option of CREATE TABLE ... AS",
+            "Write CREATE TABLE name (columns) AS query.",
         ),
         (table.like.is_some(), "CREATE TABLE ... LIKE", "List the columns."),
         (table.inherits.is_some(), "INHERITS", "List the columns."),
@@ -91,19 +91,31 @@ pub(super) fn parse_edge(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     Ok(Statement::CreateEdge(CreateEdge { name, source, target, body, if_not_exists }))
 }
 
-/// `DROP COLLECTION | EDGE [IF EXISTS] names`.
+/// `DROP COLLECTION | EDGE | [MATERIALIZED] VIEW [IF EXISTS] names [CASCADE | RESTRICT]`.
 pub(super) fn parse_drop(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
-    let collection = super::tokens::word(tokens.get(1)).as_deref() == Some("COLLECTION");
-    let kind = if collection { DropKind::Collection } else { DropKind::Edge };
+    let (kind, words) = match super::tokens::word(tokens.get(1)).as_deref() {
+        Some("COLLECTION") => (DropKind::Collection, 2),
+        Some("EDGE") => (DropKind::Edge, 2),
+        Some("VIEW") => (DropKind::View, 2),
+        _ => (DropKind::MaterializedView, 3),
+    };
+    let view = super::tokens::word(tokens.get(2)).as_deref() == Some("VIEW");
+    if kind == DropKind::MaterializedView && !view {
+        return Err(syntax_error(&tokens, 2, "VIEW"));
+    }
     let mut parser = parser_over(tokens);
-    skip(&mut parser, 2);
+    skip(&mut parser, words);
     let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
     let names = parser
         .parse_comma_separated(|parser| parser.parse_object_name(false))
         .map_err(parser_error)?;
+    let cascade = parser.parse_keyword(Keyword::CASCADE);
+    if !cascade {
+        let _ = parser.parse_keyword(Keyword::RESTRICT);
+    }
     expect_end(&mut parser)?;
     let names = names.iter().map(single_name).collect::<Result<_>>()?;
-    Ok(Statement::Drop(Drop { kind, names, if_exists, cascade: false }))
+    Ok(Statement::Drop(Drop { kind, names, if_exists, cascade }))
 }
 
 /// `DROP TABLE | INDEX | SEQUENCE`.
@@ -119,7 +131,7 @@ pub(super) fn from_drop(
         ObjectType::Sequence => DropKind::Sequence,
         other => {
             return Err(Error::unsupported(format!("DROP {other}"))
-                .with_hint("DROP removes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."));
+                .with_hint("DROP removes a TABLE, COLLECTION, EDGE, INDEX, VIEW or SEQUENCE."));
         }
     };
     if cascade && kind != DropKind::Table {
@@ -404,10 +416,4 @@ fn if_not_exists(parser: &mut Parser<'_>) -> Result<bool> {
 
 fn expect_keyword(parser: &mut Parser<'_>, keyword: Keyword) -> Result<()> {
     parser.expect_keyword_is(keyword).map_err(parser_error)
-}
-
-fn skip(parser: &mut Parser<'_>, count: usize) {
-    for _ in 0..count {
-        parser.next_token();
-    }
 }

@@ -22,6 +22,7 @@
 //! | `tokens` | what are the tokens, where is each, and are they within the limits |
 //! | `dialect` | which grammar is underneath ours |
 //! | `definition` | what does a CREATE, DROP or TRUNCATE say |
+//! | `create_as` | what does a view, or a table made from a query, say |
 //! | `alter` | what does an ALTER say |
 //! | `constraint` | what does a constraint of a CREATE or ALTER say |
 //! | `sequence` | what does a statement about a sequence say |
@@ -42,6 +43,7 @@ mod as_of;
 mod change;
 mod column_type;
 mod constraint;
+mod create_as;
 mod definition;
 mod dialect;
 mod edit;
@@ -61,6 +63,7 @@ pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
 pub(crate) use names::kept_text;
 pub use names::{name_of, position_of, single_name};
+pub(crate) use parse::parse_query;
 pub use parse::{parse, parse_expression};
 pub use pattern::{MATCH_FUNCTION, Pattern, PatternEdge, PatternNode};
 pub(crate) use pattern::{direction_name, direction_named};
@@ -68,9 +71,10 @@ pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use sequence::sequence_argument;
 pub use statement::{
     AlterTable, Alteration, Assignment, Body, BoundMerge, ColumnDefinition, ConstraintDefinition,
-    CreateCollection, CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind,
-    Explain, Identity, IndexDefinition, IndexField, Insert, InsertSource, Merge, MergeAction,
-    MergeClause, MergeQuery, MergeWhen, Name, OnConflict, Operation, Parsed, RenameIndex, Rule,
-    SequenceOptions, Setting, Show, Statement, TargetStep, Truncate, Update,
+    CreateAs, CreateCollection, CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop,
+    DropKind, Explain, Identity, IndexDefinition, IndexField, Insert, InsertSource, MadeKind,
+    Merge, MergeAction, MergeClause, MergeQuery, MergeWhen, Name, OnConflict, Operation, Parsed,
+    Refresh, RenameIndex, Rule, SequenceOptions, Setting, Show, Statement, TargetStep, Truncate,
+    Update,
 };
 pub use transaction::Modes;

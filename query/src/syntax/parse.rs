@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, alter, as_of, change, definition, edit, merge, pattern_parse, pipeline,
-    sequence, setting, transaction,
+    Parsed, Statement, alter, as_of, change, create_as, definition, edit, merge, pattern_parse,
+    pipeline, sequence, setting, transaction,
 };
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;
@@ -29,6 +29,7 @@ const FIRST_WORDS: &[&str] = &[
     "INSERT",
     "MERGE",
     "QUERY",
+    "REFRESH",
     "RELEASE",
     "RESET",
     "ROLLBACK",
@@ -45,7 +46,8 @@ const FIRST_WORDS: &[&str] = &[
 ];
 
 /// Words that follow CREATE and DROP, for "did you mean".
-const OBJECT_WORDS: &[&str] = &["COLLECTION", "EDGE", "INDEX", "SEQUENCE", "TABLE", "UNIQUE"];
+const OBJECT_WORDS: &[&str] =
+    &["COLLECTION", "EDGE", "INDEX", "MATERIALIZED", "SEQUENCE", "TABLE", "UNIQUE", "VIEW"];
 
 /// Stack for a statement of the deepest shape the limits allow: 128 levels of some 40 KiB.
 const STACK_PIECE: usize = 16 * 1024 * 1024;
@@ -64,15 +66,36 @@ pub fn parse(text: &str) -> Result<Vec<Parsed>> {
             let range = byte_at.range(&tokens, text);
             let parameter_count = tokens::parameter_count(&tokens)?;
             let (tokens, as_of) = as_of::extract(tokens)?;
-            let statement = if tokens::may_nest(&tokens) {
-                stacker::maybe_grow(STACK_LEFT_MIN, STACK_PIECE, || parse_tokens(tokens))?
-            } else {
-                parse_tokens(tokens)?
-            };
-            let (statement, as_of) = as_of::attach(statement, as_of)?;
+            let statement = parse_deep(tokens)?;
+            let (mut statement, as_of) = as_of::attach(statement, as_of)?;
+            if let Statement::CreateAs(create) = &mut statement {
+                let (start, end) = (create.chars.start, create.chars.end);
+                let query = text.get(byte_at.between(start, end, text));
+                create.text = query.unwrap_or_default().to_owned();
+            }
             Ok(Parsed { statement, text: range, parameter_count, as_of })
         })
         .collect()
+}
+
+/// Reads the query of a view that is kept in the catalog. Returns also how many brackets are
+/// inside each other in it.
+///
+/// **Errors**: as [`parse`].
+pub(crate) fn parse_query(text: &str) -> Result<(Statement, usize)> {
+    let mut statements = tokens::statements(text)?.into_iter();
+    let (Some(tokens), None) = (statements.next(), statements.next()) else {
+        return Err(Error::new(code::SYNTAX_ERROR, "expected one query"));
+    };
+    let nesting = tokens::nesting(&tokens);
+    Ok((parse_deep(tokens)?, nesting))
+}
+
+fn parse_deep(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    if tokens::may_nest(&tokens) {
+        return stacker::maybe_grow(STACK_LEFT_MIN, STACK_PIECE, || parse_tokens(tokens));
+    }
+    parse_tokens(tokens)
 }
 
 /// Reads one expression, for defaults stored in the catalog.
@@ -99,7 +122,11 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         (Some("CREATE"), Some("COLLECTION")) => definition::parse_collection(tokens),
         (Some("CREATE"), Some("EDGE")) => definition::parse_edge(tokens),
         (Some("CREATE"), Some("SEQUENCE")) => sequence::parse_sequence(tokens),
-        (Some("DROP"), Some("COLLECTION" | "EDGE")) => definition::parse_drop(tokens),
+        (Some("CREATE"), _) if create_as::is_create_as(&tokens) => create_as::parse(tokens),
+        (Some("REFRESH"), _) => create_as::parse_refresh(tokens),
+        (Some("DROP"), Some("COLLECTION" | "EDGE" | "VIEW" | "MATERIALIZED")) => {
+            definition::parse_drop(tokens)
+        }
         (Some("EXPLAIN"), _) => setting::parse_explain(tokens),
         (Some("SHOW" | "DESCRIBE" | "DESC"), _) => setting::parse_show(tokens),
         _ if transaction::is_transaction(&tokens) => transaction::parse(tokens),
@@ -114,6 +141,13 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
 /// Returns a parser over these tokens.
 pub(super) fn parser_over(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
     Parser::new(&DIALECT).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens)
+}
+
+/// Goes on behind some tokens.
+pub(super) fn skip(parser: &mut Parser<'_>, count: usize) {
+    for _ in 0..count {
+        parser.next_token();
+    }
 }
 
 /// Checks that nothing follows.
@@ -290,8 +324,8 @@ fn unsupported(words: &[String]) -> Error {
         ("CREATE TYPE", 2, "Use TEXT with CHECK (c IN ('a', 'b')) for a list of values."),
         ("CREATE EXTENSION", 2, "Vectors and text search are built in; leave the statement out."),
         ("CREATE SCHEMA", 2, "Use table names without a schema."),
-        ("CREATE", 2, "CREATE makes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."),
-        ("DROP", 2, "DROP removes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."),
+        ("CREATE", 2, "CREATE makes a TABLE, COLLECTION, EDGE, INDEX, VIEW or SEQUENCE."),
+        ("DROP", 2, "DROP removes a TABLE, COLLECTION, EDGE, INDEX, VIEW or SEQUENCE."),
         ("COPY", 1, "Load rows with POST /v1/tables/{table}/records or `pieskieo import`."),
         ("ROLLBACK", 1, "Send the statements that belong together in one request."),
         ("PREPARE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
@@ -346,6 +380,10 @@ impl ByteOffsets {
     fn range(&self, tokens: &[TokenWithSpan], text: &str) -> std::ops::Range<usize> {
         let start = tokens.first().map_or(1, |token| token.span.start.column);
         let end = tokens.last().map_or(1, |token| token.span.end.column);
+        self.between(start, end, text)
+    }
+
+    fn between(&self, start: u64, end: u64, text: &str) -> std::ops::Range<usize> {
         let start = self.at(start, text);
         start..self.at(end, text).max(start)
     }

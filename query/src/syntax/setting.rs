@@ -176,6 +176,10 @@ pub(super) fn parse_show(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
             parser.next_token();
             Show::Sequences
         }
+        Some("VIEWS") => {
+            parser.next_token();
+            Show::Views
+        }
         Some("TIME") => {
             parser.next_token();
             parser.next_token();

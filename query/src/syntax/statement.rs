@@ -47,6 +47,10 @@ pub enum Statement {
     CreateIndex(CreateIndex),
     /// `CREATE SEQUENCE`.
     CreateSequence(CreateSequence),
+    /// `CREATE VIEW`, `CREATE MATERIALIZED VIEW`, `CREATE TABLE … AS`.
+    CreateAs(Box<CreateAs>),
+    /// `REFRESH MATERIALIZED VIEW`.
+    Refresh(Refresh),
     /// `DROP TABLE`, `DROP INDEX` and so on.
     Drop(Drop),
     /// `TRUNCATE`.
@@ -210,6 +214,64 @@ pub struct CreateTable {
     pub if_not_exists: bool,
 }
 
+/// `CREATE kind name [(columns)] AS query`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateAs {
+    /// What is made.
+    pub kind: MadeKind,
+    /// Its name.
+    pub name: Name,
+    /// Names of its first columns; the others have the query's.
+    pub columns: Vec<Name>,
+    /// The query: `Query` or `Pipeline`.
+    pub query: Box<Statement>,
+    /// The query's text.
+    pub text: String,
+    /// Where that is in the request, in characters from 1.
+    pub chars: Range<u64>,
+    /// Brackets inside each other in it.
+    pub nesting: usize,
+    /// `OR REPLACE`, of a view.
+    pub or_replace: bool,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// Whether what the query gives is put into it: not `WITH NO DATA`.
+    pub with_data: bool,
+}
+
+/// What a query can make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeKind {
+    /// `CREATE VIEW`.
+    View,
+    /// `CREATE MATERIALIZED VIEW`.
+    MaterializedView,
+    /// `CREATE TABLE … AS`.
+    Table,
+}
+
+impl MadeKind {
+    /// Returns its name in a sentence.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::MaterializedView => "materialized view",
+            Self::Table => "table",
+        }
+    }
+}
+
+/// `REFRESH MATERIALIZED VIEW name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// The materialized view.
+    pub name: Name,
+    /// `CONCURRENTLY`: it must hold something already.
+    pub concurrently: bool,
+    /// Whether it holds anything afterwards: not `WITH NO DATA`.
+    pub with_data: bool,
+}
+
 /// `CREATE COLLECTION name [(columns, PRIMARY KEY (key))]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateCollection {
@@ -297,7 +359,7 @@ pub struct Drop {
     pub names: Vec<Name>,
     /// `IF EXISTS`.
     pub if_exists: bool,
-    /// `CASCADE`: foreign keys that need a table are dropped with it.
+    /// `CASCADE`: foreign keys and views that need what is dropped are dropped with it.
     pub cascade: bool,
 }
 
@@ -314,6 +376,10 @@ pub enum DropKind {
     Index,
     /// `DROP SEQUENCE`.
     Sequence,
+    /// `DROP VIEW`.
+    View,
+    /// `DROP MATERIALIZED VIEW`.
+    MaterializedView,
 }
 
 /// `TRUNCATE names`.
@@ -665,7 +731,7 @@ pub struct Setting {
 /// What SHOW shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Show {
-    /// `SHOW TABLES`: every table, collection and edge.
+    /// `SHOW TABLES`: every table, collection, edge and view.
     Tables,
     /// `SHOW COLUMNS FROM table`, `DESCRIBE table`.
     Columns(Name),
@@ -675,6 +741,8 @@ pub enum Show {
     Constraints(Option<Name>),
     /// `SHOW SEQUENCES`.
     Sequences,
+    /// `SHOW VIEWS`: every view, materialized or not.
+    Views,
     /// `SHOW ALL`: every setting.
     Settings,
     /// `SHOW name`: one setting.

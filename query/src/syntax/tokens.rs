@@ -46,6 +46,20 @@ pub(super) fn statements(text: &str) -> Result<Vec<Vec<TokenWithSpan>>> {
     Ok(statements)
 }
 
+/// Returns how many brackets are inside each other at most.
+pub(super) fn nesting(tokens: &[TokenWithSpan]) -> usize {
+    let (mut depth, mut most) = (0_usize, 0);
+    for token in tokens {
+        match token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = depth.max(most);
+    }
+    most
+}
+
 /// Returns the highest parameter number used.
 pub(super) fn parameter_count(tokens: &[TokenWithSpan]) -> Result<usize> {
     let mut count = 0;

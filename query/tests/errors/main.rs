@@ -283,7 +283,11 @@ fn statements_that_are_not_offered_name_the_nearest_way() {
         ("TRUNCATE city PARTITION (1)", "TRUNCATE of a partition", "DELETE FROM"),
         ("TRUNCATE ^city", "table joined by an edge", "Truncate table \"lives\" at the same time"),
         ("TRUNCATE lives, ^person RESTRICT", "joined by an edge", "table \"knows\" at the"),
-        ("CREATE TABLE t AS SELECT 1", "CREATE TABLE ... AS", "INSERT INTO"),
+        (
+            "CREATE TABLE t WITH (fillfactor = 70) AS SELECT 1",
+            "an option before AS",
+            "Leave it out",
+        ),
         ("SELECT * FROM s.person", "schema \"s\"", "one schema"),
         ("QUERY note SIMILAR TO $1 ON v TOP 3 WITH (recall = 0.9)", "recall", "ef_search"),
         ("CREATE INDEX i ON person (name) WHERE age > 1", "partial index", ""),

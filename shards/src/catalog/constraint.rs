@@ -151,9 +151,16 @@ impl Table {
         })
     }
 
-    /// Returns whether the engine keeps its records for itself.
+    /// Returns whether no statement reads or writes its records under its name.
     pub fn is_hidden(&self) -> bool {
-        matches!(self.kind, TableKind::Entries { .. } | TableKind::Sequence(_) | TableKind::Answers)
+        matches!(
+            self.kind,
+            TableKind::Entries { .. }
+                | TableKind::Sequence(_)
+                | TableKind::Answers
+                | TableKind::View(_)
+                | TableKind::Unfinished { .. }
+        )
     }
 
     /// Returns the table of entries of a unique constraint over these columns; its id is not set.

@@ -10,6 +10,11 @@
 //!          | u8 5 sequence: u64 start, u64 increment, u64 min, u64 max (two's complement),
 //!                           u8 cycle, u32 cache, u32 owner (0 none)
 //!          | u8 6 answers to requests with idempotency keys
+//!          | u8 7 view: query
+//!          | u8 8 materialized view: query, u8 1 holds nothing | u8 2 whole, u64 since
+//!                                   | u8 3 being filled, u64 process
+//!          | u8 9 unfinished: u64 process, kind (not 9)
+//! query    text | u32 n | n reads: text name, u32 table, u32 n, n columns: u32 id, text name
 //! column   u32 id | text name | type | u8 flags (1 not null, 2 hidden, 4 generated,
 //!          8 a default follows, 16 takes only its default, 32 the value of rows before it follows,
 //!          64 dropped, 128 older snapshots may see nulls)
@@ -30,13 +35,14 @@
 //! positions  u32 n | n times u32
 //! ```
 //! Numbers are little-endian (`codec`). Format 1 is read as well: it has no constraints, kinds 4
-//! to 6 and flag 16 do not occur. A reader refuses formats it does not know. Names and tags are
+//! to 9 and flag 16 do not occur. A reader refuses formats it does not know. Names and tags are
 //! never reused for another meaning.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::encode_constraint::{put_constraint, put_sequence, take_constraint, take_sequence};
+use super::encode_view::{put_content, put_view, take_content, take_view};
 use super::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
@@ -55,6 +61,9 @@ const KIND_EDGE: u8 = 3;
 const KIND_ENTRIES: u8 = 4;
 const KIND_SEQUENCE: u8 = 5;
 const KIND_ANSWERS: u8 = 6;
+const KIND_VIEW: u8 = 7;
+const KIND_MATERIALIZED: u8 = 8;
+const KIND_UNFINISHED: u8 = 9;
 
 const INDEX_ORDERED: u8 = 1;
 const INDEX_VECTOR: u8 = 2;
@@ -118,6 +127,24 @@ fn put_table(out: &mut Writer, table: &Table) {
     let Table { id, name, kind, columns, key, routing, indexes, constraints, .. } = table;
     out.u32(id.0);
     out.text(name);
+    put_kind(out, kind);
+    out.count(columns.len());
+    for column in columns {
+        put_column(out, column);
+    }
+    put_positions(out, key);
+    out.count(*routing);
+    out.count(indexes.len());
+    for index in indexes {
+        put_index(out, index);
+    }
+    out.count(constraints.len());
+    for constraint in constraints {
+        put_constraint(out, constraint);
+    }
+}
+
+fn put_kind(out: &mut Writer, kind: &TableKind) {
     match kind {
         TableKind::Relation => out.u8(KIND_RELATION),
         TableKind::Collection => out.u8(KIND_COLLECTION),
@@ -135,37 +162,35 @@ fn put_table(out: &mut Writer, table: &Table) {
             put_sequence(out, shape);
         }
         TableKind::Answers => out.u8(KIND_ANSWERS),
-    }
-    out.count(columns.len());
-    for column in columns {
-        put_column(out, column);
-    }
-    put_positions(out, key);
-    out.count(*routing);
-    out.count(indexes.len());
-    for index in indexes {
-        put_index(out, index);
-    }
-    out.count(constraints.len());
-    for constraint in constraints {
-        put_constraint(out, constraint);
+        TableKind::View(query) => {
+            out.u8(KIND_VIEW);
+            put_view(out, query);
+        }
+        TableKind::Materialized { query, content } => {
+            out.u8(KIND_MATERIALIZED);
+            put_view(out, query);
+            put_content(out, *content);
+        }
+        TableKind::Unfinished { process, becomes } => {
+            out.u8(KIND_UNFINISHED);
+            out.u64(*process);
+            put_kind(out, becomes);
+        }
     }
 }
 
 fn take_table(input: &mut Reader<'_>, format: u8) -> Result<Table, Error> {
     let id = TableId(input.u32("table id")?);
     let name = input.text("table name")?.to_owned();
-    let kind = match input.u8("table kind")? {
-        KIND_RELATION => TableKind::Relation,
-        KIND_COLLECTION => TableKind::Collection,
-        KIND_EDGE => TableKind::Edge {
-            source: TableId(input.u32("edge source")?),
-            target: TableId(input.u32("edge target")?),
-        },
-        KIND_ENTRIES => TableKind::Entries { of: TableId(input.u32("table of entries")?) },
-        KIND_SEQUENCE => TableKind::Sequence(take_sequence(input)?),
-        KIND_ANSWERS => TableKind::Answers,
-        _ => return Err(input.corrupt("table kind")),
+    let tag = input.u8("table kind")?;
+    let kind = match tag {
+        KIND_UNFINISHED => {
+            let process = input.u64("filling")?;
+            // One level: `take_kind` refuses the tag.
+            let tag = input.u8("table kind")?;
+            TableKind::Unfinished { process, becomes: Box::new(take_kind(input, tag)?) }
+        }
+        _ => take_kind(input, tag)?,
     };
     let mut columns = Vec::new();
     for _ in 0..input.count("column count")? {
@@ -190,6 +215,25 @@ fn take_table(input: &mut Reader<'_>, format: u8) -> Result<Table, Error> {
     }
     let referrers = Vec::new();
     Ok(Table { id, name, kind, columns, key, routing, indexes, constraints, referrers })
+}
+
+fn take_kind(input: &mut Reader<'_>, tag: u8) -> Result<TableKind, Error> {
+    Ok(match tag {
+        KIND_RELATION => TableKind::Relation,
+        KIND_COLLECTION => TableKind::Collection,
+        KIND_EDGE => TableKind::Edge {
+            source: TableId(input.u32("edge source")?),
+            target: TableId(input.u32("edge target")?),
+        },
+        KIND_ENTRIES => TableKind::Entries { of: TableId(input.u32("table of entries")?) },
+        KIND_SEQUENCE => TableKind::Sequence(take_sequence(input)?),
+        KIND_ANSWERS => TableKind::Answers,
+        KIND_VIEW => TableKind::View(take_view(input)?),
+        KIND_MATERIALIZED => {
+            TableKind::Materialized { query: take_view(input)?, content: take_content(input)? }
+        }
+        _ => return Err(input.corrupt("table kind")),
+    })
 }
 
 fn put_column(out: &mut Writer, column: &Column) {

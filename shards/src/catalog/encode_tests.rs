@@ -3,7 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalog::{Action, Constraint, ConstraintKind, Foreign, SequenceShape, Unique};
+use crate::catalog::{
+    Action, Constraint, ConstraintKind, Content, Foreign, SequenceShape, Unique, ViewQuery,
+    ViewRead,
+};
+use crate::ids::Timestamp;
 
 fn any_scalar() -> impl Strategy<Value = ColumnType> {
     prop_oneof![
@@ -100,6 +104,26 @@ fn any_sequence() -> impl Strategy<Value = SequenceShape> {
     )
 }
 
+fn any_query() -> impl Strategy<Value = ViewQuery> {
+    let column = (any::<u32>(), "\\PC{0,8}").prop_map(|(id, name)| (ColumnId(id), name));
+    let columns = prop::collection::vec(column, 0..4);
+    let read = ("\\PC{0,8}", any::<u32>(), columns).prop_map(|(name, table, columns)| ViewRead {
+        name,
+        table: TableId(table),
+        columns,
+    });
+    ("\\PC{0,30}", prop::collection::vec(read, 0..3))
+        .prop_map(|(text, reads)| ViewQuery { text, reads })
+}
+
+fn any_content() -> impl Strategy<Value = Content> {
+    prop_oneof![
+        Just(Content::Nothing),
+        any::<u64>().prop_map(|since| Content::Whole(Timestamp(since))),
+        any::<u64>().prop_map(Content::Filling),
+    ]
+}
+
 fn any_constraint() -> impl Strategy<Value = Arc<Constraint>> {
     let action = || {
         prop_oneof![
@@ -143,6 +167,13 @@ fn any_table() -> impl Strategy<Value = Table> {
         any::<u32>().prop_map(|of| TableKind::Entries { of: TableId(of) }),
         any_sequence().prop_map(TableKind::Sequence),
         Just(TableKind::Answers),
+        any_query().prop_map(TableKind::View),
+        (any_query(), any_content())
+            .prop_map(|(query, content)| TableKind::Materialized { query, content }),
+        (any::<u64>(), any_query(), any_content()).prop_map(|(process, query, content)| {
+            let becomes = Box::new(TableKind::Materialized { query, content });
+            TableKind::Unfinished { process, becomes }
+        }),
     ];
     let columns = prop::collection::vec(any_column(), 1..5);
     let indexes = prop::collection::vec(any_index(), 0..4);
@@ -205,6 +236,40 @@ fn unknown_format_is_refused() {
     let mut bytes = encode(&Catalog::empty(2));
     bytes[0] = 9;
     assert!(matches!(decode(&bytes), Err(Error::Corrupt(_))));
+}
+
+/// Kinds are read without going deeper for every level a damaged log may claim.
+#[test]
+fn an_unfinished_table_that_becomes_an_unfinished_one_is_refused() {
+    let mut catalog = Catalog::empty(2);
+    let mut kind = TableKind::Relation;
+    for _ in 0..2 {
+        kind = TableKind::Unfinished { process: 1, becomes: Box::new(kind) };
+    }
+    let column = Column {
+        id: ColumnId(0),
+        name: "id".to_owned(),
+        ty: ColumnType::Int,
+        not_null: true,
+        default: None,
+        hidden: false,
+        generated: false,
+        always: false,
+        altered: Altered::default(),
+    };
+    let table = Table {
+        id: TableId(1),
+        name: "t".to_owned(),
+        kind,
+        columns: vec![column],
+        key: vec![0],
+        routing: 1,
+        indexes: Vec::new(),
+        constraints: Vec::new(),
+        referrers: Vec::new(),
+    };
+    catalog.tables.insert(table.id, Arc::new(table));
+    assert!(matches!(decode(&encode(&catalog)), Err(Error::Corrupt(_))));
 }
 
 /// The bytes of the first format, put together by hand from its table: one relation `t (id INT)`.

@@ -6,16 +6,21 @@
 //! | `constraint` | which rules a table holds its records to, and what keeps them |
 //! | `encode` | how a catalog is written to shard 0's log |
 //! | `encode_constraint` | how constraints and sequences are written in it |
+//! | `encode_view` | how the queries of views are written in it |
 //! | `truncate` | which catalog empties tables |
+//! | `view` | what a view is, and what it depends on |
 
 mod constraint;
 mod encode;
 mod encode_constraint;
+mod encode_view;
 mod schema;
 mod truncate;
+mod view;
 
 pub use constraint::{Action, Constraint, ConstraintKind, Foreign, SequenceShape, Unique};
 pub use schema::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
 pub use truncate::Truncation;
+pub use view::{Content, ViewQuery, ViewRead};
 
 pub(crate) use encode::{decode as decode_catalog, encode as encode_catalog};

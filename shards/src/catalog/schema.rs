@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::constraint::{Constraint, SequenceShape};
+use super::view::{Content, ViewQuery};
 use crate::ids::{CatalogVersion, ColumnId, IndexId, ShardId, Slot, TableId};
 use crate::value::ColumnType;
 use crate::vector::Metric;
@@ -75,6 +76,22 @@ pub enum TableKind {
     Sequence(SequenceShape),
     /// Hidden, at most one: what requests with idempotency keys have answered.
     Answers,
+    /// Hidden, without records: a view. Its columns are those its query gives.
+    View(ViewQuery),
+    /// Holds what a query gave. Its last column is the hidden key `_id`.
+    Materialized {
+        /// The query.
+        query: ViewQuery,
+        /// What it holds.
+        content: Content,
+    },
+    /// Hidden: a table that a process is filling before anybody may see it.
+    Unfinished {
+        /// A number of the process: what another one has left is as good as gone.
+        process: u64,
+        /// What it becomes. Never `Unfinished` itself.
+        becomes: Box<TableKind>,
+    },
 }
 
 /// One column.

@@ -64,15 +64,7 @@ fn renumber(table: &mut Arc<Table>, numbers: &BTreeMap<TableId, TableId>) {
     let mut changed = Table::clone(table);
     let renew = |id: &mut TableId| *id = numbers.get(id).copied().unwrap_or(*id);
     renew(&mut changed.id);
-    match &mut changed.kind {
-        TableKind::Relation | TableKind::Collection | TableKind::Answers => {}
-        TableKind::Edge { source, target } => {
-            renew(source);
-            renew(target);
-        }
-        TableKind::Entries { of } => renew(of),
-        TableKind::Sequence(shape) => shape.owner.iter_mut().for_each(renew),
-    }
+    renumber_kind(&mut changed.kind, &renew);
     for constraint in &mut changed.constraints {
         match &mut Arc::make_mut(constraint).kind {
             ConstraintKind::Check { .. } => {}
@@ -82,6 +74,22 @@ fn renumber(table: &mut Arc<Table>, numbers: &BTreeMap<TableId, TableId>) {
     }
     if changed != **table {
         *table = Arc::new(changed);
+    }
+}
+
+fn renumber_kind(kind: &mut TableKind, renew: &impl Fn(&mut TableId)) {
+    match kind {
+        TableKind::Relation | TableKind::Collection | TableKind::Answers => {}
+        TableKind::Edge { source, target } => {
+            renew(source);
+            renew(target);
+        }
+        TableKind::Entries { of } => renew(of),
+        TableKind::Sequence(shape) => shape.owner.iter_mut().for_each(renew),
+        TableKind::View(query) | TableKind::Materialized { query, .. } => {
+            query.reads.iter_mut().for_each(|read| renew(&mut read.table));
+        }
+        TableKind::Unfinished { becomes, .. } => renumber_kind(becomes, renew),
     }
 }
 

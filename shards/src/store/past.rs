@@ -24,6 +24,7 @@ use super::cursor::{Cursor, Hit, Place, Source};
 use super::install::Store;
 use super::nearest::{Candidate, Step, rows_of};
 use super::table::TableStore;
+use crate::catalog::{Content, TableKind};
 use crate::error::Error;
 use crate::ids::{IndexId, RecordId, TableId, Timestamp};
 use crate::key::{Key, KeyRange};
@@ -49,10 +50,23 @@ impl Store {
 
     /// Returns a table that a view sees.
     ///
-    /// **Errors**: `StaleCatalog` when it is gone, `SnapshotTooOld` when it was made, or emptied,
-    /// after the snapshot.
+    /// **Errors**: `StaleCatalog` when it is gone, or a materialized view that was filled after the
+    /// snapshot; `SnapshotTooOld` for what was made, emptied or filled after one of the past.
     pub(super) fn table_in(&self, id: TableId, view: ReadView) -> Result<&TableStore, Error> {
         let table = self.table(id)?;
+        if let TableKind::Materialized { content: Content::Whole(since), .. } = table.table.kind
+            && view.snapshot < since
+        {
+            // A part of what it holds, or nothing, would be seen.
+            if !view.past {
+                return Err(table.stale());
+            }
+            return Err(Error::SnapshotTooOld(format!(
+                "the past of materialized view \"{}\" begins with commit {since}, when it was \
+                 filled: commit {} was before",
+                table.table.name, view.snapshot
+            )));
+        }
         let Some(timeline) = self.timeline.as_ref().filter(|_| view.past) else {
             return Ok(table);
         };
