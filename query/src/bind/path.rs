@@ -9,7 +9,7 @@ use super::build;
 use super::query::Binder;
 use super::scope::{DOCUMENT, Found, Relation, Scope};
 use crate::error::{Error, Result, code};
-use crate::syntax::{Name, name_of, position_of};
+use crate::syntax::{Name, is_schema, name_of, position_of};
 
 /// What a path of names turned out to be.
 struct Target {
@@ -119,8 +119,8 @@ impl Binder<'_> {
     fn target(&self, names: &[Name], first: &Ident, scope: &Scope<'_>) -> Result<Target> {
         // `public.t.a` is `t.a`.
         let names = match names {
-            [schema, rest @ ..] if rest.len() >= 2 && schema.text == "public" => {
-                if scope.relation("public").is_some() { names } else { rest }
+            [schema, rest @ ..] if rest.len() >= 2 && is_schema(&schema.text) => {
+                if scope.relation(&schema.text).is_some() { names } else { rest }
             }
             names => names,
         };

@@ -11,12 +11,14 @@ use pieskieo_shards::catalog::{IndexKind, Table};
 use pieskieo_shards::value::ColumnType;
 use pieskieo_shards::vector::Metric;
 
+use super::from::system_relation;
 use super::query::Binder;
 use super::scope::{DEPTH, DISTANCE, Relation, SCORE, Scope, ScopeColumn};
 use super::traversal::{TRAVERSE_FUNCTION, Traversal};
 use super::{build, pattern, text_search};
 use crate::error::{Error, Result, code};
 use crate::syntax::{Name, Pipeline, Stage, TraverseStage};
+use crate::system;
 
 /// What has been collected.
 struct Flow {
@@ -33,16 +35,26 @@ struct Flow {
 impl Binder<'_> {
     /// Lowers and binds a pipeline.
     pub(super) fn bind_pipeline(&mut self, pipeline: Pipeline) -> Result<Query> {
-        let table = self.table(&pipeline.table)?.clone();
         let alias = pipeline.alias.as_ref().unwrap_or(&pipeline.table).text.clone();
+        let (item, relation) = match pipeline.system {
+            None => {
+                let table = self.table(&pipeline.table)?;
+                (build::table(&table.name, Some(&alias)), Relation::of_table(table, &alias))
+            }
+            Some(schema) => {
+                let found = system::find(schema, &pipeline.table)?;
+                let relation = Relation { name: Some(alias.clone()), ..system_relation(found) };
+                (build::table_in(schema, found.name, &alias), relation)
+            }
+        };
         let mut flow = Flow {
-            from: vec![build::from_item(build::table(&table.name, Some(&alias)))],
+            from: vec![build::from_item(item)],
             filters: Vec::new(),
             scope: Scope::default(),
-            last: alias.clone(),
+            last: alias,
             wants_score: wants_score(&pipeline),
         };
-        flow.scope.add(Relation::of_table(&table, &alias), pipeline.table.position)?;
+        flow.scope.add(relation, pipeline.table.position)?;
         let mut pipeline = pipeline;
         for stage in std::mem::take(&mut pipeline.stages) {
             self.apply(&mut flow, stage)?;

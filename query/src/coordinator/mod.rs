@@ -3,6 +3,7 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `request` | how are the statements of one request run, each in its transaction |
+//! | `measured` | how is each statement of a request measured |
 //! | `parts` | where in a request do transactions begin and end |
 //! | `past` | which point in the past does an AS OF clause mean |
 //! | `block` | what do the statements of one transaction share |
@@ -41,6 +42,7 @@ mod explain;
 mod fuse;
 mod insert;
 mod listing;
+mod measured;
 mod native;
 mod parts;
 mod past;
@@ -58,13 +60,14 @@ pub(crate) mod write;
 
 pub use bulk::{BulkConflict, BulkReport, RowError};
 pub use listing::{ColumnListing, ConstraintListing, IndexListing, TableListing, listing};
-pub use setting::Settings;
+pub use setting::{SettingListing, Settings};
 pub use structured::{SearchRequest, TextSearch, TraverseRequest, VectorSearch};
 
 pub(crate) use block::Block;
 pub(crate) use bulk::load;
 pub(crate) use bulk_whole::load_whole;
 pub(crate) use change::{delete_query, update_query};
+pub(crate) use explain::plan_lines;
 pub(crate) use fuse::fuse;
 pub(crate) use parts::outlives;
 pub(crate) use records::{Address, delete, get, patch, put};

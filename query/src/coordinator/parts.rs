@@ -108,6 +108,26 @@ pub fn outlives(items: &[Rc<Item>]) -> bool {
     }) == Some(true)
 }
 
+/// Refuses an idempotency key where one transaction does not make the whole effect.
+///
+/// **Errors**: `0A000`.
+pub fn check_keyed(parts: &[Part<'_>]) -> Result<()> {
+    let refuse = |what: &str, hint: &str| {
+        Err(Error::unsupported(format!("an idempotency key for {what}")).with_hint(hint))
+    };
+    match parts {
+        [part] if part.end == End::Later => refuse(
+            "a request that leaves its transaction open",
+            "Send the key with the request that commits.",
+        ),
+        [part] if part.items.iter().any(|item| is_schema(&item.parsed.statement)) => {
+            refuse("CREATE and DROP", "Use IF NOT EXISTS and IF EXISTS instead.")
+        }
+        [] | [_] => Ok(()),
+        _ => refuse("several transactions", "Send each in a request of its own, with its own key."),
+    }
+}
+
 /// Adds a part, unless nothing is in it.
 fn push<'a>(parts: &mut Vec<Part<'a>>, part: Part<'a>) {
     if !part.items.is_empty() || part.begin != Begin::Implied {

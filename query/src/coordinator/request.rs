@@ -15,10 +15,11 @@ use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Table};
 use pieskieo_shards::ids::{ShardId, TableId, Timestamp};
 use pieskieo_shards::request::ReadView;
-use pieskieo_shards::txn::{Isolation, Lease, Transaction};
+use pieskieo_shards::txn::{Lease, Transaction};
 
 use super::block::{Block, written_past};
-use super::parts::{Begin, End, Part, parts};
+use super::measured::Measuring;
+use super::parts::{Begin, End, Part, check_keyed, parts};
 use super::select::{self, Reads, collect, collected};
 use super::sequence::{self, Sequences};
 use super::setting::Settings;
@@ -30,6 +31,7 @@ use crate::error::{Error, Result, code};
 use crate::exec::run::Planning;
 use crate::exec::scope::{Scope, Stop};
 use crate::idempotency::{self, IdempotencyKey, Stored};
+use crate::measure::Tally;
 use crate::open::OpenTransaction;
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, StatementKind};
@@ -56,6 +58,8 @@ pub(crate) struct Request<'s> {
     params: &'s [Param],
     stop: Stop,
     block: Block,
+    /// What its statements are measured with.
+    pub(super) measuring: Measuring<'s>,
     /// Whether the transaction goes on after the request, and where it waits then.
     outlives: bool,
     /// Whether it began in this request.
@@ -76,6 +80,8 @@ pub(crate) struct Client<'s> {
     pub options: &'s SessionOptions,
     /// The numbers this core has to hand out.
     pub sequences: &'s Sequences,
+    /// What this core knows of its statements.
+    pub tally: &'s Rc<Tally>,
 }
 
 impl<'s> Request<'s> {
@@ -95,6 +101,7 @@ impl<'s> Request<'s> {
             params,
             stop,
             block: Block::default(),
+            measuring: Measuring::new(client.tally),
             outlives: false,
             renewed: false,
             home: None,
@@ -332,7 +339,7 @@ impl<'s> Request<'s> {
     /// Runs a single query whose rows are read while they are made.
     ///
     /// **Errors**: as a query.
-    pub async fn stream(self, reads: &Reads, as_of: Option<AsOfClause>) -> Result<Outcome> {
+    pub async fn stream(&self, reads: &Reads, as_of: Option<AsOfClause>) -> Result<Outcome> {
         let lease = match as_of {
             Some(clause) => past::lease(&self.core, self.params, clause)?,
             None => self.core.lease(),
@@ -343,9 +350,9 @@ impl<'s> Request<'s> {
     /// As [`Request::stream`], at the snapshot of a lease.
     ///
     /// **Errors**: as a query.
-    pub async fn stream_at(self, reads: &Reads, lease: Lease) -> Result<Outcome> {
+    pub async fn stream_at(&self, reads: &Reads, lease: Lease) -> Result<Outcome> {
         let scope = self.scope_at(lease.view());
-        select::run(&self, reads, scope, lease).await
+        select::run(self, reads, scope, lease).await
     }
 
     /// Runs all statements of a request.
@@ -366,7 +373,9 @@ impl<'s> Request<'s> {
             if let [only] = part.items
                 && schema::is_schema(&only.parsed.statement)
             {
-                outcomes.push(schema::run(self, &only.parsed.statement).await?);
+                let meter = self.meter(only);
+                let outcome = schema::run(self, &only.parsed.statement).await;
+                outcomes.push(self.end(meter, only, outcome)?);
                 self.catalog = self.core.catalog();
                 continue;
             }
@@ -397,17 +406,26 @@ impl<'s> Request<'s> {
         let again = || past.map(|lease| core.lease_of(lease.view()));
         let is_implied = matches!(part.begin, Begin::Implied) && self.key.is_none();
         let is_alone = is_implied && part.items.len() == 1;
+        // One that is all of its transaction is measured with its commit.
+        let whole = part.items.first().filter(|_| is_alone).map(|item| (self.meter(item), item));
         let fresh = || Block { only_reads: !writes, is_alone, past: again(), ..Block::new(modes) };
         let work = async |request: &mut Self| {
             let mut outcomes = Vec::with_capacity(part.items.len());
             for item in part.items {
                 request.stop.check()?;
-                outcomes.push(request.statement(item).await?);
+                outcomes.push(match is_alone {
+                    true => request.statement(item).await?,
+                    false => request.measured(item).await?,
+                });
             }
             request.remember(part, &outcomes).await?;
             Ok(outcomes)
         };
-        self.transact(fresh, work, part.end).await
+        let outcomes = self.transact(fresh, work, part.end).await;
+        match whole {
+            Some((meter, item)) => self.end(meter, item, outcomes),
+            None => outcomes,
+        }
     }
 
     /// Runs the statements of a transaction that began in an earlier request or ends in a later
@@ -422,7 +440,8 @@ impl<'s> Request<'s> {
             self.block.failed = true;
             self.catalog = self.core.catalog();
             self.stop.check()?;
-            let outcome = self.statement(item).await;
+            self.home.into_iter().for_each(OpenTransaction::note_statement);
+            let outcome = self.measured(item).await;
             outcomes.push(outcome.map_err(|error| self.lost(error))?);
             self.block.failed = false;
         }
@@ -546,7 +565,10 @@ impl<'s> Request<'s> {
         Ok(())
     }
 
-    async fn statement(&mut self, item: &Item) -> Result<Outcome> {
+    /// Runs a statement within the transaction.
+    ///
+    /// **Errors**: those of the statement.
+    pub(super) async fn statement(&mut self, item: &Item) -> Result<Outcome> {
         let Some(clause) = item.parsed.as_of else { return self.statement_now(item).await };
         if item.calls_sequences() {
             return Err(written_past().at(clause.position));
@@ -604,10 +626,7 @@ impl<'s> Request<'s> {
 
     /// Returns what the transaction promises, as a client writes it.
     pub fn isolation_name(&self) -> &'static str {
-        match self.block.isolation {
-            Isolation::Serializable => "serializable",
-            Isolation::Snapshot => "snapshot",
-        }
+        self.block.isolation_name()
     }
 
     /// Returns the commit whose state is read: of the past, or the last one.
@@ -651,26 +670,6 @@ pub(crate) async fn within<T>(stop: &Stop, work: impl Future<Output = Result<T>>
         Ok(result) => result,
         Err(_) if stop.is_settling() => work.await,
         Err(_) => Err(stop.out_of_time()),
-    }
-}
-
-/// Refuses an idempotency key where one transaction does not make the whole effect.
-///
-/// **Errors**: `0A000`.
-fn check_keyed(parts: &[Part<'_>]) -> Result<()> {
-    let refuse = |what: &str, hint: &str| {
-        Err(Error::unsupported(format!("an idempotency key for {what}")).with_hint(hint))
-    };
-    match parts {
-        [part] if part.end == End::Later => refuse(
-            "a request that leaves its transaction open",
-            "Send the key with the request that commits.",
-        ),
-        [part] if part.items.iter().any(|item| schema::is_schema(&item.parsed.statement)) => {
-            refuse("CREATE and DROP", "Use IF NOT EXISTS and IF EXISTS instead.")
-        }
-        [] | [_] => Ok(()),
-        _ => refuse("several transactions", "Send each in a request of its own, with its own key."),
     }
 }
 

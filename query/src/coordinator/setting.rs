@@ -5,6 +5,7 @@
 //! | `ef_search`, `hnsw.ef_search` | 1..=10,000 or `DEFAULT` | beam width of vector searches |
 //! | `statement_timeout` | milliseconds, `'5s'`, `'2min'`; 0 = none | longest time of one request |
 //! | `parallel_rows` | rows, 0 = always | from how many rows on all cores join, group and sort |
+//! | `slow_statement_ms` | milliseconds, 0 = all, -1 = none | from how long on a statement is logged |
 //! | `native` | `on`, `off` | whether simple queries are answered without a plan; for tests |
 
 use std::cell::Cell;
@@ -26,11 +27,30 @@ use crate::suggest;
 use crate::syntax::{Name, Setting, Show};
 
 /// Names of the settings, sorted.
-const NAMES: &[&str] = &["ef_search", "native", "parallel_rows", "statement_timeout"];
+const NAMES: &[&str] =
+    &["ef_search", "native", "parallel_rows", "slow_statement_ms", "statement_timeout"];
+
+/// A setting, as a person or a client asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingListing {
+    /// Its name.
+    pub name: String,
+    /// What it is now; `None` = not set.
+    pub value: Option<String>,
+    /// What it is when nobody says anything.
+    pub default: Option<String>,
+    /// `session` for what `SET` changes, `server` for what the operator chooses before the start.
+    pub kind: &'static str,
+    /// What it does.
+    pub description: String,
+}
 
 /// Rows of scans from which on cores share joins and groups: sharing costs some messages for each
 /// operator, about a millisecond in all (estimate), as much as one core does with these rows.
 const PARALLEL_ROWS: u64 = 100_000;
+
+/// Longest time that can be called slow: a day.
+const SLOW_MS_MAX: u64 = 86_400_000;
 
 /// What SET can change in a session.
 #[derive(Clone, Debug)]
@@ -38,6 +58,7 @@ pub struct Settings {
     ef_search: Cell<Option<usize>>,
     statement_timeout: Cell<Option<Duration>>,
     parallel_rows: Cell<u64>,
+    slow_statement: Cell<Option<Duration>>,
     native: Cell<bool>,
     defaults: SessionOptions,
 }
@@ -49,6 +70,7 @@ impl Settings {
             ef_search: Cell::new(defaults.ef_search),
             statement_timeout: Cell::new(defaults.statement_timeout),
             parallel_rows: Cell::new(PARALLEL_ROWS),
+            slow_statement: Cell::new(defaults.slow_statement),
             native: Cell::new(true),
             defaults,
         }
@@ -69,6 +91,29 @@ impl Settings {
         self.parallel_rows.get()
     }
 
+    /// Returns from how long on a statement is logged as slow; `None` = never.
+    pub fn slow_statement(&self) -> Option<Duration> {
+        self.slow_statement.get()
+    }
+
+    /// Returns what `SET` can change.
+    pub fn listed(&self) -> Vec<SettingListing> {
+        let before = Self::new(self.defaults.clone());
+        let listed = NAMES.iter().map(|name| SettingListing {
+            name: (*name).to_owned(),
+            value: self.shown(name),
+            default: before.shown(name),
+            kind: "session",
+            description: meaning(name).to_owned(),
+        });
+        listed.collect()
+    }
+
+    /// Returns what the operator has chosen.
+    pub fn of_server(&self) -> &[SettingListing] {
+        &self.defaults.server_settings
+    }
+
     /// Returns whether simple queries are answered without a plan.
     pub fn native(&self) -> bool {
         self.native.get()
@@ -87,6 +132,10 @@ impl Settings {
             },
             "parallel_rows" => self.parallel_rows.get().to_string(),
             "native" => if self.native.get() { "on" } else { "off" }.into(),
+            "slow_statement_ms" => match self.slow_statement.get() {
+                Some(limit) => limit.as_millis().to_string(),
+                None => "-1".into(),
+            },
             "statement_timeout" => match self.statement_timeout.get() {
                 Some(timeout) => format!("{}ms", timeout.as_millis()),
                 None => "0".into(),
@@ -98,6 +147,17 @@ impl Settings {
 
 fn canonical(name: &str) -> &str {
     name.strip_prefix("hnsw.").unwrap_or(name)
+}
+
+fn meaning(name: &str) -> &'static str {
+    match name {
+        "ef_search" => "beam width of vector searches; default: each index's own",
+        "native" => "whether simple queries are answered without a plan; for tests",
+        "parallel_rows" => "from how many rows on all cores join, group and sort; 0 = always",
+        "slow_statement_ms" => "from how long on a statement is logged; 0 = all, -1 = none",
+        "statement_timeout" => "longest time of one request; 0 = no end",
+        _ => "",
+    }
 }
 
 fn unknown(name: &str, position: usize) -> Error {
@@ -142,6 +202,15 @@ pub fn set(settings: &Settings, setting: &Setting) -> Result<Outcome> {
         "parallel_rows" => settings.parallel_rows.set(match value {
             None => PARALLEL_ROWS,
             Some(value) => value.trim().parse().map_err(|_| invalid("a number of rows"))?,
+        }),
+        "slow_statement_ms" => settings.slow_statement.set(match value {
+            None => settings.defaults.slow_statement,
+            Some(value) if value.trim() == "-1" => None,
+            Some(value) => {
+                let millis = value.trim().parse().ok().filter(|millis| *millis <= SLOW_MS_MAX);
+                let wanted = "milliseconds up to 86400000, 0 for all, -1 for none";
+                Some(Duration::from_millis(millis.ok_or_else(|| invalid(wanted))?))
+            }
         }),
         "native" => settings.native.set(match value {
             None | Some("on" | "true" | "1") => true,
