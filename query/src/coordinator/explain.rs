@@ -145,13 +145,15 @@ pub(crate) fn plan_lines(plan: &Arc<dyn ExecutionPlan>) -> Vec<String> {
 
 /// Returns what EXPLAIN would show of a statement that ran: by its plan, if it had one.
 pub(super) fn told(request: &Request<'_>, ready: &Ready) -> Vec<String> {
-    let mut told: Vec<String> = changes(&ready.statement).into_iter().collect();
+    let mut steps: Vec<(usize, String)> =
+        changes(&ready.statement).map(|line| (0, line)).into_iter().collect();
+    let depth = steps.len();
     if let Some(plan) = request.measuring.take_plan() {
-        told.extend(plan_lines(&plan));
+        lines(&plan, depth, true, &mut steps);
     } else if let Some(shape) = ready.query.as_ref().and_then(|reads| reads.shape.as_ref()) {
-        told.push(describe(request, shape));
+        steps.push((depth, describe(request, shape)));
     }
-    told
+    indented(&steps)
 }
 
 fn indented(steps: &[(usize, String)]) -> Vec<String> {

@@ -398,6 +398,7 @@ impl<'s> Request<'s> {
         if part.end == End::Later {
             self.block = Block { past, ..Block::new(modes) };
             (self.outlives, self.renewed) = (true, true);
+            self.home.into_iter().for_each(OpenTransaction::forget_statements);
             return self.go_on(part).await;
         }
         // What only reads needs no more than its snapshot, and is never refused.

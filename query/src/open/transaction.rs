@@ -55,6 +55,10 @@ impl OpenTransaction {
     /// Says that another transaction has begun in its place.
     pub fn restart(&self) {
         self.begun.set(time::now());
+    }
+
+    /// Says that what is run from now on is the first of a transaction.
+    pub fn forget_statements(&self) {
         self.statements.set(0);
     }
 

@@ -125,11 +125,11 @@ fn names_are_checked_with_suggestions() {
         ("SELECT * FROM ^pieskeio.tables", "3F000", "\"pieskeio\"", "\"pieskieo\""),
         ("SELECT * FROM pieskieo.^tabls", "42P01", "\"pieskieo.tabls\"", "\"pieskieo.tables\""),
         ("QUERY information_schema.^table", "42P01", "table", "\"information_schema.tables\""),
-        ("TABLE pieskieo.nothing", "42P01", "\"pieskieo.nothing\"", ""),
+        ("SELECT 1 FROM (TABLE pieskieo.nothing) AS x", "42P01", "\"pieskieo.nothing\"", ""),
         ("SELECT ^nam FROM pieskieo.tables", "42703", "nam", "\"name\""),
         ("SELECT t.^nam FROM pieskieo.tables t", "42703", "\"t.nam\"", "\"name\""),
         (
-            "SELECT tables.name FROM pieskieo.tables, ^information_schema.tables",
+            "SELECT tables.name FROM pieskieo.tables, information_schema.^tables",
             "42712",
             "tables",
             "AS",
