@@ -221,8 +221,9 @@ fn many_forms_and_large_catalogs_are_read_in_batches() {
         let columns =
             "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public'";
         assert_eq!(client.rows(columns), [[json!(10_000)]]);
-        let wide = "SELECT count(*) FROM (SELECT a.column_name FROM information_schema.columns a \
-                    JOIN pieskieo.columns b ON a.column_name = b.name AND a.table_name = b.table_name \
+        let wide = "SELECT count(*) FROM (SELECT a.column_name \
+                    FROM information_schema.columns a JOIN pieskieo.columns b \
+                    ON a.column_name = b.name AND a.table_name = b.table_name \
                     ORDER BY a.column_name) AS x";
         assert_eq!(client.rows(wide), [[json!(10_000)]]);
         let forms = client.rows("SELECT count(*) FROM pieskieo.statements");

@@ -13,6 +13,7 @@ use crate::suggest;
 use crate::syntax::{
     Assignment, Delete, Explain, Insert, InsertSource, Name, OnConflict, Show, Statement, Update,
 };
+use crate::system;
 
 /// Stack that must be left before a statement is bound: expressions of the deepest shape the
 /// limits allow are copied, which recurses.
@@ -78,6 +79,10 @@ fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {
         Statement::Show(Show::Columns(name)) => {
             binder.table(&name)?;
             Ok(Statement::Show(Show::Columns(name)))
+        }
+        Statement::Show(Show::SystemColumns(schema, name)) => {
+            system::find(schema, &name)?;
+            Ok(Statement::Show(Show::SystemColumns(schema, name)))
         }
         Statement::Show(Show::Indexes(Some(name))) => {
             binder.table(&name)?;

@@ -16,7 +16,7 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use pieskieo_shards::catalog::{Catalog, SequenceShape, TableKind};
 
-use super::listing::{TableListing, listing};
+use super::listing::{ColumnListing, TableListing, listing};
 use super::request::Request;
 use crate::bind::IndexDefaults;
 use crate::error::{Error, Result, code};
@@ -25,6 +25,7 @@ use crate::options::SessionOptions;
 use crate::outcome::{Outcome, Rows, StatementKind};
 use crate::suggest;
 use crate::syntax::{Name, Setting, Show};
+use crate::system;
 
 /// Names of the settings, sorted.
 const NAMES: &[&str] =
@@ -260,27 +261,9 @@ pub fn show(request: &Request<'_>, settings: &Settings, show: &Show) -> Result<O
         }
         Show::Columns(name) => {
             let table = tables.iter().find(|table| table.name == name.text);
-            let columns = table.map(|table| table.columns.as_slice()).unwrap_or_default();
-            let names = columns.iter().map(|column| column.name.clone());
-            let fields = vec![
-                Field::new("name", DataType::Utf8, false),
-                Field::new("type", DataType::Utf8, false),
-                Field::new("nullable", DataType::Boolean, false),
-                Field::new("default", DataType::Utf8, true),
-            ];
-            let types = columns.iter().map(|column| column.type_name.clone());
-            let nullable: BooleanArray =
-                columns.iter().map(|column| Some(column.nullable)).collect();
-            let defaults: StringArray =
-                columns.iter().map(|column| column.default.clone()).collect();
-            let arrays: Vec<ArrayRef> = vec![
-                Arc::new(StringArray::from_iter_values(names)),
-                Arc::new(StringArray::from_iter_values(types)),
-                Arc::new(nullable),
-                Arc::new(defaults),
-            ];
-            answer(fields, arrays)
+            columns(table.map(|table| table.columns.as_slice()).unwrap_or_default())
         }
+        Show::SystemColumns(schema, name) => columns(&system::find(schema, name)?.listed()),
         Show::Indexes(name) => {
             let wanted = |table: &str| name.as_ref().is_none_or(|name| name.text == table);
             let found: Vec<_> = tables
@@ -304,6 +287,26 @@ pub fn show(request: &Request<'_>, settings: &Settings, show: &Show) -> Result<O
         Show::Constraints(name) => constraints(&tables, name.as_ref()),
         Show::Sequences => sequences(request.catalog()),
     }
+}
+
+fn columns(columns: &[ColumnListing]) -> Result<Outcome> {
+    let fields = vec![
+        Field::new("name", DataType::Utf8, false),
+        Field::new("type", DataType::Utf8, false),
+        Field::new("nullable", DataType::Boolean, false),
+        Field::new("default", DataType::Utf8, true),
+    ];
+    let names = columns.iter().map(|column| column.name.clone());
+    let types = columns.iter().map(|column| column.type_name.clone());
+    let nullable: BooleanArray = columns.iter().map(|column| Some(column.nullable)).collect();
+    let defaults: StringArray = columns.iter().map(|column| column.default.clone()).collect();
+    let arrays: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(names)),
+        Arc::new(StringArray::from_iter_values(types)),
+        Arc::new(nullable),
+        Arc::new(defaults),
+    ];
+    answer(fields, arrays)
 }
 
 fn constraints(tables: &[TableListing], of: Option<&Name>) -> Result<Outcome> {

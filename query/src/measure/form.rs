@@ -16,7 +16,10 @@ use crate::outcome::StatementKind;
 const SHOWN_BYTES_MAX: usize = 1_000;
 
 /// Stands for a value until all are numbered; no text that is a statement has it outside of quotes.
-const VALUE: char = '\u{1}';
+const VALUE: &str = "\u{1}";
+
+/// Stands for all values, or rows, that follow one.
+const MORE: &str = ", ...";
 
 /// **Source**: draft-eastlake-fnv, FNV-1a of 64 bits.
 const PRIME: u64 = 0x0000_0100_0000_01b3;
@@ -38,30 +41,31 @@ impl Form {
     ///
     /// **Cost**: one pass over the text.
     pub fn of(text: &str, kind: StatementKind) -> Self {
-        let mut writer =
-            Writer { keeps_values: kind == StatementKind::Schema, ..Writer::default() };
-        writer.write(text);
-        let id =
-            writer.out.bytes().fold(BASIS, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(PRIME));
+        let keeps_values = kind == StatementKind::Schema;
+        let mut writer = Writer { keeps_values, ..Writer::default() };
+        let mut at = 0;
+        while at < text.len() {
+            at += writer.take(&text[at..]).max(1);
+        }
+        let mix = |sum: u64, byte| (sum ^ u64::from(byte)).wrapping_mul(PRIME);
+        let id = writer.out.bytes().fold(BASIS, mix);
         Self { id, text: numbered(&writer.out).into(), kind }
     }
 }
 
 /// Numbers the values of a text and cuts it.
 fn numbered(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(SHOWN_BYTES_MAX) + 16);
-    let mut count = 0_usize;
-    for character in text.chars() {
-        if out.len() >= SHOWN_BYTES_MAX {
-            out.push_str(" ...");
-            break;
-        }
-        if character == VALUE {
-            count += 1;
-            out.push_str(&format!("${count}"));
-        } else {
-            out.push(character);
-        }
+    let cut = text.floor_char_boundary(SHOWN_BYTES_MAX);
+    let mut pieces = text[..cut].split(VALUE);
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for (number, piece) in (1..).zip(pieces) {
+        let number: usize = number;
+        out.push('$');
+        out.push_str(&number.to_string());
+        out.push_str(piece);
+    }
+    if cut < text.len() {
+        out.push_str(" ...");
     }
     out
 }
@@ -78,69 +82,85 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&mut self, text: &str) {
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            let length = self.take(rest, first);
-            rest = rest.get(length.max(1)..).unwrap_or_default();
-        }
-    }
-
-    /// Writes what a text begins with; returns its bytes.
-    fn take(&mut self, rest: &str, first: char) -> usize {
-        if first.is_whitespace() {
+    /// Writes what a text begins with; returns its bytes, which end where a character does.
+    fn take(&mut self, rest: &str) -> usize {
+        let bytes = rest.as_bytes();
+        let (first, second) = (bytes[0], bytes.get(1).copied().unwrap_or_default());
+        if first.is_ascii_whitespace() {
             self.spaced = true;
-            return first.len_utf8();
+            return 1;
         }
-        if let Some(length) = comment(rest) {
+        if let Some(length) = comment(rest, (first, second)) {
             self.spaced = true;
             return length;
         }
-        // A point after a name leads into it, and one of two is part of a range.
-        let leads = first == '.' && !self.spaced && self.out.ends_with(continues_name);
-        let value = if leads { None } else { value(rest).or_else(|| self.signed(rest)) };
-        if let Some(length) = value {
-            if self.keeps_values {
-                self.push(&rest[..length]);
-            } else {
-                self.push_value();
+        if let Some(length) = self.value(rest, (first, second)) {
+            match self.keeps_values {
+                true => self.push(&rest[..length]),
+                false => self.push_value(),
             }
             return length;
         }
-        let length = match first {
-            '"' => quoted(rest, '"'),
-            _ if is_word(first) => rest.find(|c| !continues_word(c)).unwrap_or(rest.len()),
-            _ => first.len_utf8(),
-        };
+        if is_word(first) {
+            let end = bytes.iter().position(|byte| !is_word(*byte) && *byte != b'$');
+            let length = end.unwrap_or(bytes.len());
+            self.push(&rest[..length]);
+            let from = self.out.len() - length;
+            self.out[from..].make_ascii_lowercase();
+            return length;
+        }
+        let length = if first == b'"' { quoted(bytes, b'"') } else { 1 };
         match first {
-            '"' => self.push(&rest[..length]),
-            ')' => self.close(),
-            _ => {
-                self.push(&rest[..length].to_lowercase());
-                if first == '(' {
-                    self.open.push(self.out.len() - 1);
-                }
+            b')' => self.close(),
+            b'(' => {
+                self.push("(");
+                self.open.push(self.out.len() - 1);
             }
+            _ => self.push(&rest[..length]),
         }
         length
     }
 
-    /// Returns the bytes of a number with its sign, where no number can come before the sign.
-    fn signed(&self, rest: &str) -> Option<usize> {
-        let digits = rest.strip_prefix(['-', '+'])?;
-        let begins = self.out.ends_with(['(', ',', '=', '<', '>', '[']);
-        if !begins || !digits.starts_with(|c: char| c.is_ascii_digit()) {
-            return None;
+    /// Returns the bytes of a value that a text begins with: a literal text or number, or a
+    /// parameter.
+    fn value(&self, rest: &str, (first, second): (u8, u8)) -> Option<usize> {
+        let bytes = rest.as_bytes();
+        match (first, second) {
+            (b'\'', _) => Some(quoted(bytes, b'\'')),
+            (b'e' | b'E', b'\'') => Some(1 + escaped(&bytes[1..])),
+            (b'b' | b'B' | b'n' | b'N' | b'x' | b'X', b'\'') => {
+                Some(1 + quoted(&bytes[1..], b'\''))
+            }
+            (b'$', b'0'..=b'9') => {
+                let end = bytes[1..].iter().position(|byte| !byte.is_ascii_digit());
+                Some(end.map_or(bytes.len(), |end| end + 1))
+            }
+            (b'$', _) => dollar_quoted(rest),
+            (b'0'..=b'9', _) => Some(number(bytes)),
+            // A point after a name leads into it, and one of two is part of a range.
+            (b'.', b'0'..=b'9') => {
+                let leads = |last| is_word(last) || matches!(last, b'.' | b')' | b']' | b'"');
+                (self.spaced || !leads(self.last())).then(|| number(bytes))
+            }
+            // A sign belongs to a number where no value can come before it.
+            (b'-' | b'+', b'0'..=b'9') => {
+                let begins = matches!(self.last(), b'(' | b',' | b'=' | b'<' | b'>' | b'[');
+                begins.then(|| 1 + number(&bytes[1..]))
+            }
+            _ => None,
         }
-        value(digits).map(|length| length + 1)
+    }
+
+    fn last(&self) -> u8 {
+        self.out.as_bytes().last().copied().unwrap_or_default()
     }
 
     /// Adds a piece, with a space before it where there was one and one is of use.
     fn push(&mut self, piece: &str) {
-        let follows = self.out.ends_with(['(', '[', '{']);
-        let leads = piece.starts_with([')', ']', '}', ',', ';']);
-        let listed = self.out.ends_with(',');
-        if !self.out.is_empty() && !leads && ((self.spaced && !follows) || listed) {
+        let last = self.last();
+        let follows = matches!(last, 0 | b'(' | b'[' | b'{');
+        let leads = matches!(piece.as_bytes()[0], b')' | b']' | b'}' | b',' | b';');
+        if !follows && !leads && (self.spaced || last == b',') {
             self.out.push(' ');
         }
         self.spaced = false;
@@ -149,109 +169,86 @@ impl Writer {
 
     /// Adds a value; after other values in a row it is not written.
     fn push_value(&mut self) {
-        const MORE: &str = ", ...";
-        let Some(before) = self.out.strip_suffix(',') else {
-            self.push(VALUE.encode_utf8(&mut [0; 4]));
-            return;
-        };
-        if before.ends_with(VALUE) {
-            self.out.push_str(&MORE[1..]);
-        } else if before.strip_suffix(MORE).is_some_and(|list| list.ends_with(VALUE)) {
-            self.out.pop();
-        } else {
-            self.push(VALUE.encode_utf8(&mut [0; 4]));
-            return;
+        if let Some(before) = self.out.strip_suffix(',') {
+            if before.ends_with(VALUE) {
+                self.out.push_str(" ...");
+                self.spaced = false;
+                return;
+            }
+            if before.strip_suffix(MORE).is_some_and(|list| list.ends_with(VALUE)) {
+                self.out.pop();
+                self.spaced = false;
+                return;
+            }
         }
-        self.spaced = false;
+        self.push(VALUE);
     }
 
     /// Closes a bracket; a row like the one before it is not written.
     fn close(&mut self) {
-        const MORE: &str = ", ...";
         self.push(")");
         let Some(start) = self.open.pop() else { return };
         let (before, row) = self.out.split_at(start);
-        let Some(before) = before.strip_suffix(", ").filter(|_| row.contains(VALUE)) else {
+        let Some(before) = before.strip_suffix(", ") else { return };
+        let length = before.len();
+        if !row.contains(VALUE) {
             return;
-        };
+        }
         if before.ends_with(row) {
-            let length = before.len();
             self.out.truncate(length);
             self.out.push_str(MORE);
         } else if before.strip_suffix(MORE).is_some_and(|rows| rows.ends_with(row)) {
-            let length = before.len();
             self.out.truncate(length);
         }
     }
 }
 
-fn is_word(first: char) -> bool {
-    first.is_alphanumeric() || first == '_'
+/// Returns whether a byte is of a word: all of other characters than ASCII's are.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
-fn continues_name(c: char) -> bool {
-    is_word(c) || matches!(c, '.' | ')' | ']' | '"')
-}
-
-fn continues_word(c: char) -> bool {
-    is_word(c) || c == '$'
-}
-
-/// Returns the bytes of a comment at the start of a text.
-fn comment(rest: &str) -> Option<usize> {
-    if rest.starts_with("--") {
-        return Some(rest.find('\n').unwrap_or(rest.len()));
-    }
-    if !rest.starts_with("/*") {
-        return None;
-    }
-    let (mut depth, mut at) = (0_usize, 0);
-    while let Some(left) = rest.get(at..).filter(|left| !left.is_empty()) {
-        if left.starts_with("/*") {
-            depth += 1;
-            at += 2;
-        } else if left.starts_with("*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                return Some(at);
-            }
-        } else {
-            at += left.chars().next().map_or(1, char::len_utf8);
-        }
-    }
-    Some(rest.len())
-}
-
-/// Returns the bytes of a value at the start of a text: a literal text or number, or a parameter.
-fn value(rest: &str) -> Option<usize> {
-    let mut chars = rest.chars();
-    let (first, second) = (chars.next()?, chars.next());
-    match (first, second) {
-        ('\'', _) => Some(quoted(rest, '\'')),
-        ('e' | 'E', Some('\'')) => Some(1 + escaped(&rest[1..])),
-        ('b' | 'B' | 'n' | 'N' | 'x' | 'X', Some('\'')) => Some(1 + quoted(&rest[1..], '\'')),
-        ('$', Some(digit)) if digit.is_ascii_digit() => {
-            let end = rest[1..].find(|c: char| !c.is_ascii_digit());
-            Some(end.map_or(rest.len(), |end| end + 1))
-        }
-        ('$', _) => dollar_quoted(rest),
-        (digit, _) if digit.is_ascii_digit() => Some(number(rest)),
-        ('.', Some(digit)) if digit.is_ascii_digit() => Some(number(rest)),
+/// Returns the bytes of a comment that a text begins with.
+fn comment(rest: &str, begin: (u8, u8)) -> Option<usize> {
+    match begin {
+        (b'-', b'-') => Some(rest.find('\n').unwrap_or(rest.len())),
+        (b'/', b'*') => Some(nested_comment(rest)),
         _ => None,
     }
 }
 
+fn nested_comment(rest: &str) -> usize {
+    let (mut depth, mut at) = (1_usize, 2);
+    while let Some(next) = rest[at..].find(['*', '/']) {
+        at += next;
+        let step = match &rest.as_bytes()[at..] {
+            [b'/', b'*', ..] => {
+                depth += 1;
+                2
+            }
+            [b'*', b'/', ..] => {
+                depth -= 1;
+                2
+            }
+            _ => 1,
+        };
+        at += step;
+        if depth == 0 {
+            return at;
+        }
+    }
+    rest.len()
+}
+
 /// Returns the bytes of a number.
-fn number(rest: &str) -> usize {
-    let bytes = rest.as_bytes();
+fn number(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let before = at.checked_sub(1).map(|before| bytes[before]);
+        let before = if at == 0 { 0 } else { bytes[at - 1] };
         let continues = match byte {
             // Two points are a range.
-            b'.' => bytes.get(at + 1) != Some(&b'.') && before != Some(b'.'),
-            b'+' | b'-' => matches!(before, Some(b'e' | b'E')) && !rest.starts_with("0x"),
+            b'.' => bytes.get(at + 1) != Some(&b'.') && before != b'.',
+            b'+' | b'-' => matches!(before, b'e' | b'E') && !bytes.starts_with(b"0x"),
             _ => byte.is_ascii_alphanumeric() || byte == b'_',
         };
         if !continues {
@@ -263,37 +260,36 @@ fn number(rest: &str) -> usize {
 }
 
 /// Returns the bytes of a text in quotes, in which two quotes stand for one.
-fn quoted(rest: &str, quote: char) -> usize {
+fn quoted(bytes: &[u8], quote: u8) -> usize {
     let mut at = 1;
-    while let Some(end) = rest.get(at..).and_then(|left| left.find(quote)) {
+    while let Some(end) = bytes.get(at..).and_then(|left| left.iter().position(|b| *b == quote)) {
         at += end + 1;
-        if !rest[at..].starts_with(quote) {
+        if bytes.get(at) != Some(&quote) {
             return at;
         }
         at += 1;
     }
-    rest.len()
+    bytes.len()
 }
 
 /// As [`quoted`], in which a backslash makes the next character part of the text.
-fn escaped(rest: &str) -> usize {
-    let mut chars = rest.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\\' => drop(chars.next()),
-            '\'' if chars.peek().is_some_and(|(_, next)| *next == '\'') => drop(chars.next()),
-            '\'' => return at + 1,
-            _ => {}
+fn escaped(bytes: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        match (byte, bytes.get(at + 1)) {
+            (b'\\', Some(_)) | (b'\'', Some(b'\'')) => at += 2,
+            (b'\'', _) => return at + 1,
+            _ => at += 1,
         }
     }
-    rest.len()
+    bytes.len()
 }
 
 /// Returns the bytes of `$tag$ text $tag$`.
 fn dollar_quoted(rest: &str) -> Option<usize> {
     let end = rest[1..].find('$')? + 2;
     let tag = &rest[..end];
-    if !tag[1..end - 1].chars().all(is_word) {
+    if !tag[1..end - 1].bytes().all(is_word) {
         return None;
     }
     rest[end..].find(tag).map(|at| end + at + tag.len())

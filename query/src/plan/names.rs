@@ -46,7 +46,10 @@ impl ContextProvider for Names {
         if let Some(schema) = name.schema() {
             let relation = Name { text: name.table().to_owned(), position: 0 };
             let relation = system::find(schema, &relation).map_err(external)?;
-            return Ok(provider_as_source(Arc::new(SystemSource::new(relation))));
+            return Ok(provider_as_source(Arc::new(SystemSource::new(
+                relation,
+                self.catalog.clone(),
+            ))));
         }
         let table = table_named(&self.catalog, name.table())?.clone();
         let source = TableSource::new(self.catalog.clone(), table);

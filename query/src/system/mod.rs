@@ -1,9 +1,10 @@
 //! What does the database say about itself?
 //!
 //! Relations that no table stands behind: `information_schema`, with the names, columns and
-//! content PostgreSQL gives them, and our own in `pieskieo`. They stand in every FROM list. A plan
-//! knows their columns only; right before it runs [`fill()`] gives it the rows of that moment, those
-//! that follow from the catalog by the catalog of the statement. Nobody writes to them.
+//! content PostgreSQL gives them, and our own in `pieskieo`. They stand in every FROM list, and nobody
+//! writes to them. Rows that follow from the catalog are made where a plan becomes operators, of the
+//! columns it wants, by the catalog of the statement. Rows that change by the moment are asked of
+//! cores and shards right before that: [`fill()`] puts them into the plan of one run.
 //!
 //! | file | question it answers |
 //! | --- | --- |
@@ -24,4 +25,4 @@ mod rule;
 mod source;
 
 pub use relation::{Relation, find};
-pub use source::{SystemSource, fill, reads_system};
+pub use source::{SystemSource, fill, reads_moment};

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema, SchemaRef};
 use pieskieo_shards::catalog::Catalog;
 use pieskieo_shards::value::{ColumnBuilder, ColumnType, Value};
 
 use super::{information, information_constraint, live, own};
+use crate::coordinator::ColumnListing;
 use crate::error::{Error, Result, code};
+use crate::outcome::type_name;
 use crate::suggest;
 use crate::syntax::Name;
 
@@ -50,11 +52,16 @@ pub enum Source {
     Live(live::Topic),
 }
 
-/// Rows of a relation while they are gathered.
-#[derive(Debug)]
+/// Rows of a relation while they are gathered, of the columns that are wanted.
 pub struct Rows {
     relation: &'static Relation,
-    rows: Vec<Vec<Value>>,
+    /// The columns wanted: their positions, and their values so far.
+    columns: Vec<(usize, ColumnBuilder)>,
+    /// One row, while it is put together.
+    row: Vec<Value>,
+    count: usize,
+    /// The first value that did not fit its column.
+    misfit: Option<pieskieo_shards::Error>,
 }
 
 /// Returns every relation, by schema.
@@ -85,6 +92,17 @@ impl Relation {
         format!("{}.{}", self.schema, self.name)
     }
 
+    /// Lists its columns.
+    pub fn listed(&self) -> Vec<ColumnListing> {
+        let listed = self.columns.iter().map(|column| ColumnListing {
+            name: column.name.to_owned(),
+            type_name: type_name(&column.ty.arrow()),
+            nullable: true,
+            default: None,
+        });
+        listed.collect()
+    }
+
     /// Returns the Arrow schema of its rows.
     pub fn arrow(&self) -> SchemaRef {
         let fields = self.columns.iter().map(|column| {
@@ -96,9 +114,13 @@ impl Relation {
 }
 
 impl Rows {
-    /// Begins without rows.
-    pub(super) fn new(relation: &'static Relation) -> Self {
-        Self { relation, rows: Vec::new() }
+    /// Begins without rows, for the columns at these positions; `None` = for all.
+    pub(super) fn new(relation: &'static Relation, wanted: Option<&[usize]>) -> Self {
+        let all: Vec<usize> = (0..relation.columns.len()).collect();
+        let builder = |at: &usize| (*at, ColumnBuilder::new(&relation.columns[*at].ty, 0));
+        let columns = wanted.unwrap_or(&all).iter().map(builder).collect();
+        let row = vec![Value::Null; relation.columns.len()];
+        Self { relation, columns, row, count: 0, misfit: None }
     }
 
     /// Adds a row; columns that are not named are null.
@@ -108,32 +130,39 @@ impl Rows {
 
     /// As [`Rows::push`].
     pub(super) fn push_all<'v>(&mut self, values: impl Iterator<Item = (&'v str, Value)>) {
-        let columns = self.relation.columns;
-        let mut row = vec![Value::Null; columns.len()];
+        self.row.fill(Value::Null);
         for (name, value) in values {
-            let at = columns.iter().position(|column| column.name == name);
+            let at = self.relation.columns.iter().position(|column| column.name == name);
             debug_assert!(at.is_some(), "{} has no column {name}", self.relation.name);
             if let Some(at) = at {
-                row[at] = value;
+                self.row[at] = value;
             }
         }
-        self.rows.push(row);
+        for (at, column) in &mut self.columns {
+            if let Err(misfit) = column.append(&self.row[*at]) {
+                self.misfit.get_or_insert(misfit);
+                return;
+            }
+        }
+        self.count += 1;
     }
 
     /// Returns the rows as columns.
     ///
     /// **Errors**: internal, for a value of another type than its column's.
     pub(super) fn finish(self) -> Result<RecordBatch> {
-        let Self { relation, rows } = self;
-        let mut arrays = Vec::with_capacity(relation.columns.len());
-        for (at, column) in relation.columns.iter().enumerate() {
-            let mut builder = ColumnBuilder::new(&column.ty, rows.len());
-            for row in &rows {
-                builder.append(&row[at])?;
-            }
-            arrays.push(builder.finish()?);
+        let Self { relation, columns, count, misfit, .. } = self;
+        if let Some(misfit) = misfit {
+            return Err(Error::internal(format!("a row of {}: {misfit}", relation.full_name())));
         }
-        Ok(RecordBatch::try_new(relation.arrow(), arrays)?)
+        let wanted: Vec<usize> = columns.iter().map(|(at, _)| *at).collect();
+        let schema = Arc::new(relation.arrow().project(&wanted)?);
+        let mut arrays = Vec::with_capacity(columns.len());
+        for (_, column) in columns {
+            arrays.push(column.finish()?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
     }
 }
 
@@ -215,9 +244,14 @@ mod tests {
         let catalog = Catalog::empty(1);
         for relation in all() {
             if let Source::Catalog(rows) = relation.source {
-                let mut out = Rows::new(relation);
-                rows(&catalog, &mut out);
-                assert_eq!(out.finish().unwrap().num_columns(), relation.columns.len());
+                let gathered = |wanted: Option<&[usize]>| {
+                    let mut out = Rows::new(relation, wanted);
+                    rows(&catalog, &mut out);
+                    out.finish().unwrap()
+                };
+                let (all, none) = (gathered(None), gathered(Some(&[])));
+                assert_eq!(all.num_columns(), relation.columns.len());
+                assert_eq!((none.num_columns(), none.num_rows()), (0, all.num_rows()));
             }
         }
     }

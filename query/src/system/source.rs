@@ -1,7 +1,7 @@
 //! How does the planner see a relation, and how does a plan get its rows?
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -11,8 +11,10 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result as Planned;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
 use datafusion::datasource::{TableType, provider_as_source, source_as_provider};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan, TableSource as PlannerTable};
 use datafusion::physical_plan::ExecutionPlan;
+use pieskieo_shards::catalog::Catalog;
 
 use super::live;
 use super::relation::{Relation, Rows, Source};
@@ -25,14 +27,34 @@ use crate::exec::nodes::SystemScan;
 #[derive(Clone, Debug)]
 pub struct SystemSource {
     relation: &'static Relation,
-    /// Its rows, once the plan is about to run.
+    catalog: Arc<Catalog>,
+    /// Its rows, if they change by the moment and the plan is about to run.
     rows: Option<RecordBatch>,
 }
 
 impl SystemSource {
     /// Shows a relation to the planner.
-    pub fn new(relation: &'static Relation) -> Self {
-        Self { relation, rows: None }
+    pub fn new(relation: &'static Relation, catalog: Arc<Catalog>) -> Self {
+        Self { relation, catalog, rows: None }
+    }
+
+    /// Returns its rows, of the columns at these positions.
+    fn gather(&self, wanted: Option<&[usize]>) -> Result<RecordBatch> {
+        match (&self.rows, self.relation.source) {
+            (Some(rows), _) => Ok(match wanted {
+                Some(wanted) => rows.project(wanted)?,
+                None => rows.clone(),
+            }),
+            (None, Source::Catalog(gather)) => {
+                let mut rows = Rows::new(self.relation, wanted);
+                gather(&self.catalog, &mut rows);
+                rows.finish()
+            }
+            (None, Source::Live(_)) => {
+                let name = self.relation.full_name();
+                Err(Error::internal(format!("{name} is read without its rows")))
+            }
+        }
     }
 }
 
@@ -48,72 +70,70 @@ impl TableProvider for SystemSource {
 
     async fn scan(
         &self,
-        _: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         _: &[Expr],
         _: Option<usize>,
     ) -> Planned<Arc<dyn ExecutionPlan>> {
-        let Some(rows) = &self.rows else {
-            let message = format!("{} is read without its rows", self.relation.full_name());
-            return Err(external(Error::internal(message)));
-        };
-        let rows = match projection {
-            Some(columns) => rows.project(columns)?,
-            None => rows.clone(),
-        };
-        Ok(Arc::new(SystemScan::new(self.relation.full_name(), rows)))
+        let rows = self.gather(projection.map(Vec::as_slice)).map_err(external)?;
+        let name = self.relation.full_name();
+        // What is held is the statement's, as what its joins hold is.
+        let memory = MemoryConsumer::new(&name).register(&state.runtime_env().memory_pool);
+        memory.try_grow(rows.get_array_memory_size())?;
+        Ok(Arc::new(SystemScan::new(name, rows, memory)))
     }
 }
 
-/// Returns the relation of the system that a scan of a logical plan reads.
-fn relation_of(source: &Arc<dyn PlannerTable>) -> Option<&'static Relation> {
+/// Returns the relation that a scan of a logical plan reads, if its rows change by the moment.
+fn live_relation(source: &Arc<dyn PlannerTable>) -> Option<SystemSource> {
     let provider = source_as_provider(source).ok()?;
     let any: &dyn Any = provider.as_ref();
-    any.downcast_ref::<SystemSource>().map(|source| source.relation)
+    let source = any.downcast_ref::<SystemSource>()?;
+    matches!(source.relation.source, Source::Live(_)).then(|| source.clone())
 }
 
-/// Returns whether a plan reads a relation of the system.
+/// Returns whether a plan reads a relation whose rows change by the moment.
 ///
 /// **Errors**: none in practice.
-pub fn reads_system(plan: &LogicalPlan) -> Result<bool> {
+pub fn reads_moment(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        found |=
-            matches!(node, LogicalPlan::TableScan(scan) if relation_of(&scan.source).is_some());
+        if let LogicalPlan::TableScan(scan) = node {
+            found |= live_relation(&scan.source).is_some();
+        }
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
     Ok(found)
 }
 
-/// Gives a plan the rows of the relations of the system that it reads: each relation once.
+/// Gives a plan the rows of the relations that change by the moment: each is asked for once.
 ///
-/// **Cost**: memory in proportion to the catalog, or to what is asked of cores and shards.
+/// **Cost**: memory in proportion to what cores and shards answer.
 ///
 /// **Errors**: a core or shard that does not answer.
 pub async fn fill(request: &Request<'_>, plan: LogicalPlan) -> Result<LogicalPlan> {
-    let mut relations: Vec<&'static Relation> = Vec::new();
+    let mut relations: BTreeMap<String, SystemSource> = BTreeMap::new();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
-            && let Some(relation) = relation_of(&scan.source)
-            && !relations.iter().any(|known| std::ptr::eq(*known, relation))
+            && let Some(source) = live_relation(&scan.source)
         {
-            relations.push(relation);
+            relations.insert(source.relation.full_name(), source);
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    let mut filled: HashMap<String, Arc<dyn PlannerTable>> = HashMap::new();
-    for relation in relations {
-        let mut rows = Rows::new(relation);
-        match relation.source {
-            Source::Catalog(gather) => gather(request.catalog(), &mut rows),
-            Source::Live(topic) => live::gather(request, topic, &mut rows).await?,
+    let mut filled: BTreeMap<String, Arc<dyn PlannerTable>> = BTreeMap::new();
+    for (name, source) in relations {
+        let mut rows = Rows::new(source.relation, None);
+        if let Source::Live(topic) = source.relation.source {
+            live::gather(request, topic, &mut rows).await?;
         }
-        let source = SystemSource { relation, rows: Some(rows.finish()?) };
-        filled.insert(relation.full_name(), provider_as_source(Arc::new(source)));
+        let source = SystemSource { rows: Some(rows.finish()?), ..source };
+        filled.insert(name, provider_as_source(Arc::new(source)));
     }
     let put = |node: LogicalPlan| {
         let LogicalPlan::TableScan(scan) = node else { return Ok(Transformed::no(node)) };
-        let source = relation_of(&scan.source).and_then(|of| filled.get(&of.full_name()).cloned());
+        let source = live_relation(&scan.source);
+        let source = source.and_then(|of| filled.get(&of.relation.full_name()).cloned());
         Ok(match source {
             Some(source) => Transformed::yes(LogicalPlan::TableScan(TableScan { source, ..scan })),
             None => Transformed::no(LogicalPlan::TableScan(scan)),

@@ -9,6 +9,7 @@ use arrow_array::RecordBatch;
 use datafusion::common::Result;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
@@ -25,13 +26,15 @@ use datafusion::physical_plan::{
 pub struct SystemScan {
     name: String,
     rows: RecordBatch,
+    /// The rows' part of the memory for queries, for as long as the plan lives.
+    memory: Arc<MemoryReservation>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
 }
 
 impl SystemScan {
     /// Makes the operator.
-    pub fn new(name: String, rows: RecordBatch) -> Self {
+    pub fn new(name: String, rows: RecordBatch, memory: MemoryReservation) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(rows.schema()),
             Partitioning::UnknownPartitioning(1),
@@ -40,7 +43,8 @@ impl SystemScan {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { name, rows, metrics, properties: Arc::new(properties) }
+        let (memory, properties) = (Arc::new(memory), Arc::new(properties));
+        Self { name, rows, memory, metrics, properties }
     }
 }
 
@@ -94,12 +98,15 @@ impl ExecutionPlan for SystemScan {
     ) -> Result<SendableRecordBatchStream> {
         let step = context.session_config().batch_size().max(1);
         let (rows, count) = (self.rows.clone(), self.rows.num_rows());
+        let memory = self.memory.clone();
         let told = MetricBuilder::new(&self.metrics).output_rows(partition);
         let batches = (0..count).step_by(step).map(move |from| {
             let batch = rows.slice(from, step.min(count - from));
             told.add(batch.num_rows());
             Ok(batch)
         });
+        // Rows that are on their way hold their memory, whatever becomes of the plan.
+        let batches = batches.inspect(move |_| _ = &memory);
         let stream = futures::stream::iter(batches);
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.rows.schema(), stream)))
     }
