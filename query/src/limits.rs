@@ -57,6 +57,9 @@ pub const CASCADE_DEPTH_MAX: usize = 1_000;
 /// Components of a vector.
 pub const VECTOR_DIMENSION_MAX: u32 = 16_384;
 
+/// Changes of one ALTER TABLE.
+pub const ALTERATIONS_MAX: usize = 1_600;
+
 /// Smallest and largest `m` (links per node) of a vector index.
 pub const HNSW_M: std::ops::RangeInclusive<usize> = 2..=128;
 

@@ -35,6 +35,8 @@ pub enum StatementKind {
     Update,
     /// `DELETE`.
     Delete,
+    /// `MERGE`.
+    Merge,
     /// `CREATE`, `DROP`, `ALTER`, `TRUNCATE`.
     Schema,
     /// `SET`, `SHOW`, `RESET`.
@@ -47,11 +49,12 @@ pub enum StatementKind {
 
 impl StatementKind {
     /// Every kind, in a fixed order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Select,
         Self::Insert,
         Self::Update,
         Self::Delete,
+        Self::Merge,
         Self::Schema,
         Self::Setting,
         Self::Transaction,
@@ -65,6 +68,7 @@ impl StatementKind {
             Self::Insert => "insert",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::Merge => "merge",
             Self::Schema => "schema",
             Self::Setting => "setting",
             Self::Transaction => "transaction",

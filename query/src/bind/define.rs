@@ -5,11 +5,12 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions};
 use pieskieo_shards::catalog::{
-    Catalog, Column, Constraint, ConstraintKind, Index, IndexKind, Table, TableKind,
+    Altered, Catalog, Column, Constraint, ConstraintKind, Index, IndexKind, Table, TableKind,
 };
 use pieskieo_shards::ids::{CatalogVersion, ColumnId, IndexId, TableId};
 use pieskieo_shards::value::ColumnType;
 
+use super::alter_rename::rename_index;
 use super::define_constraint::{add_constraints, add_unique, check_index_free, unique_of_index};
 use super::define_index::{index_kind, index_name};
 use super::define_sequence::{
@@ -28,7 +29,7 @@ use crate::syntax::{
 };
 
 /// Names of columns that the engine makes.
-const RESERVED: &[&str] = &["_depth", "_distance", "_key", "_score", "_version"];
+pub(super) const RESERVED: &[&str] = &["_depth", "_distance", "_key", "_score", "_version"];
 
 /// What a vector index gets where its WITH says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,7 @@ pub fn define(
             _ => drop_tables(catalog, drop),
         },
         Statement::Truncate(truncate) => truncate_tables(catalog, truncate),
+        Statement::RenameIndex(rename) => rename_index(catalog, rename),
         _ => Err(Error::internal("not a statement that changes the catalog")),
     }
 }
@@ -224,6 +226,7 @@ fn plain(name: &str, ty: ColumnType) -> Column {
         hidden: false,
         generated: false,
         always: false,
+        altered: Altered::default(),
     }
 }
 
@@ -232,19 +235,22 @@ fn generated(name: &str, ty: ColumnType, hidden: bool) -> Column {
 }
 
 fn refuse_columns(columns: &[ColumnDefinition], taken: &[&str]) -> Result<()> {
-    match columns.iter().find(|column| taken.contains(&column.name.text.as_str())) {
-        Some(column) => Err(Error::new(
-            code::DUPLICATE_COLUMN,
-            format!("column \"{}\" is made by the server here", column.name.text),
-        )
-        .with_hint("Choose another name.")
-        .at(column.name.position)),
-        None => Ok(()),
+    columns.iter().try_for_each(|column| refuse_names(&column.name, taken))
+}
+
+/// Refuses a new name that columns of the server's making have.
+pub(super) fn refuse_names(name: &Name, taken: &[&str]) -> Result<()> {
+    if !taken.contains(&name.text.as_str()) {
+        return Ok(());
     }
+    let message = format!("column \"{}\" is made by the server here", name.text);
+    Err(Error::new(code::DUPLICATE_COLUMN, message)
+        .with_hint("Choose another name.")
+        .at(name.position))
 }
 
 /// Declared columns, checked.
-fn columns(
+pub(super) fn columns(
     catalog: &Catalog,
     definitions: &[ColumnDefinition],
     key: &[Name],
@@ -540,7 +546,7 @@ fn drop_indexes(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
 }
 
 /// Removes an index, and the unique constraint it belongs to, if it does.
-fn drop_unique(next: &mut Catalog, table: &Table, name: &str) {
+pub(super) fn drop_unique(next: &mut Catalog, table: &Table, name: &str) {
     let mut without = table.clone();
     without.indexes.retain(|index| index.name != name);
     if let Some((_, unique)) = unique_of_index(table, name) {

@@ -34,7 +34,10 @@ pub(super) fn add_constraints(
     Ok(())
 }
 
-fn add_constraint(
+/// Adds a constraint behind the others.
+///
+/// **Errors**: as [`add_constraints`].
+pub(super) fn add_constraint(
     next: &mut Catalog,
     id: TableId,
     definition: &ConstraintDefinition,
@@ -49,7 +52,7 @@ fn add_constraint(
             let names: Vec<&str> = column.iter().map(|column| column.text.as_str()).collect();
             let name = constraint_name(next, &table, definition, &names, "check")?;
             let kind = ConstraintKind::Check { text: text.clone() };
-            push(next, id, Constraint { name, kind })
+            push(next, id, Constraint { name, kind, validated: true })
         }
         Rule::Unique { columns } => {
             let columns = positions(&table, columns, "unique constraint")?;
@@ -68,7 +71,8 @@ fn add_constraint(
                 let index = free_name(next, &format!("{name}_idx"));
                 push_index(next, id, &index, foreign.columns.clone())?;
             }
-            push(next, id, Constraint { name, kind: ConstraintKind::Foreign(foreign) })?;
+            let kind = ConstraintKind::Foreign(foreign);
+            push(next, id, Constraint { name, kind, validated: true })?;
             next.link();
             Ok(())
         }
@@ -89,7 +93,8 @@ pub(super) fn add_unique(
     let entries = table_of(next, id)?.entries(name, &columns);
     let entries = next_table(next, entries);
     let unique = Unique { columns, entries, index, filling };
-    push(next, id, Constraint { name: name.to_owned(), kind: ConstraintKind::Unique(unique) })
+    let kind = ConstraintKind::Unique(unique);
+    push(next, id, Constraint { name: name.to_owned(), kind, validated: true })
 }
 
 fn table_of(next: &Catalog, id: TableId) -> Result<Arc<Table>> {
@@ -142,9 +147,9 @@ fn positions(table: &Table, names: &[Name], what: &str) -> Result<Vec<usize>> {
     Ok(positions)
 }
 
-fn column_of(table: &Table, name: &Name) -> Result<usize> {
+pub(super) fn column_of(table: &Table, name: &Name) -> Result<usize> {
     table.column_named(&name.text).ok_or_else(|| {
-        let names = table.columns.iter().map(|column| column.name.as_str());
+        let names = table.live_columns().map(|column| column.name.as_str());
         Error::new(
             code::UNDEFINED_COLUMN,
             format!("column \"{}\" of table \"{}\" does not exist", name.text, table.name),

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{Expr, Function, Visit, Visitor};
-use pieskieo_shards::catalog::{Catalog, Column, SequenceShape, Table, TableKind};
+use pieskieo_shards::catalog::{Altered, Catalog, Column, SequenceShape, Table, TableKind};
 use pieskieo_shards::ids::{ColumnId, TableId};
 use pieskieo_shards::value::ColumnType;
 
@@ -252,6 +252,7 @@ fn sequence(name: &str, shape: SequenceShape) -> Table {
         hidden: false,
         generated: false,
         always: false,
+        altered: Altered::default(),
     };
     Table {
         id: TableId(0),

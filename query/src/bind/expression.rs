@@ -40,6 +40,7 @@ impl Binder<'_> {
 
     /// Binds a condition of WHERE or HAVING.
     pub(super) fn bind_filter(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
+        subquery::row_members_as_exists(expr);
         let before = std::mem::replace(&mut self.filtering, true);
         let bound = self.bind_condition(expr, scope);
         self.filtering = before;
@@ -100,7 +101,11 @@ impl Binder<'_> {
             }
             Expr::Exists { subquery, .. } => self.bind_query(subquery, Some(scope)).map(|_| false),
             Expr::AnyOp { .. } | Expr::AllOp { .. } if subquery::is_quantified(expr) => {
-                subquery::member_instead(expr)?;
+                subquery::member_instead(expr);
+                self.bind_expr(expr, scope)
+            }
+            Expr::InSubquery { expr: row, .. } if matches!(row.as_ref(), Expr::Tuple(_)) => {
+                subquery::row_member_instead(expr);
                 self.bind_expr(expr, scope)
             }
             _ => self.bind_predicate(expr, scope).map(|()| false),
@@ -126,10 +131,6 @@ impl Binder<'_> {
                 let mut parts: Vec<&mut Expr> = vec![expr];
                 parts.extend(list.iter_mut());
                 self.bind_same_type(&mut parts, scope)
-            }
-            Expr::InSubquery { expr, .. } if matches!(expr.as_ref(), Expr::Tuple(_)) => {
-                Err(Error::unsupported("a row of several values IN a query")
-                    .with_hint("Write EXISTS with one comparison for each of them."))
             }
             Expr::InSubquery { expr, subquery, .. } => {
                 let json = self.bind_expr(expr, scope)?;

@@ -39,6 +39,7 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `statement` | what does a whole statement mean |
+//! | `merge` | what does a MERGE mean |
 //! | `query` | what does a query mean |
 //! | `from` | what does a FROM list mean |
 //! | `subquery` | which forms of subqueries does the planner not know, and what stands for them |
@@ -52,6 +53,9 @@
 //! | `pipeline` | what does a QUERY pipeline mean |
 //! | `traversal` | what is handed to `__traverse` |
 //! | `text_search` | how is text searched in records that are reached, not scanned |
+//! | `alter` | which catalog does an ALTER TABLE make |
+//! | `alter_rename` | what has another name after a RENAME |
+//! | `alter_settle` | what is left of an ALTER TABLE when existing records have been looked at |
 //! | `define` | which catalog does a CREATE, DROP or TRUNCATE make |
 //! | `define_constraint` | which constraints does a CREATE make |
 //! | `define_sequence` | which sequence does a CREATE make, and which does a default name |
@@ -59,6 +63,9 @@
 //! | `truncate` | which tables does a TRUNCATE empty |
 //! | `build` | how are pieces of a syntax tree made |
 
+mod alter;
+mod alter_rename;
+mod alter_settle;
 mod build;
 mod define;
 mod define_constraint;
@@ -68,6 +75,7 @@ mod engine_function;
 mod expression;
 mod from;
 mod json;
+mod merge;
 mod path;
 mod pattern;
 mod pipeline;
@@ -80,10 +88,13 @@ mod text_search;
 mod traversal;
 mod truncate;
 
+pub use alter::{Alter, alter_table};
+pub use alter_settle::{Pending, breaking, settled, undone};
 pub use define::{IndexDefaults, define, process, settle_unique, unfilled};
 pub(crate) use define_constraint::unique_named;
 pub use define_sequence::{called_sequence, default_sequences, names_sequence, sequence_function};
 pub(crate) use engine_function::arguments;
 
+pub use merge::{merge_select, merge_widths};
 pub use statement::{bind, bind_check};
 pub use traversal::{TRAVERSE_FUNCTION, Traversal};

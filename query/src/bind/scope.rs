@@ -83,7 +83,7 @@ pub(super) enum Found {
 impl Relation {
     /// A stored table under an alias.
     pub fn of_table(table: &Arc<Table>, alias: &str) -> Self {
-        let declared = table.columns.iter().map(|column| ScopeColumn {
+        let declared = table.live_columns().map(|column| ScopeColumn {
             name: column.name.clone(),
             json: column.ty == ColumnType::Json,
             hidden: column.hidden,

@@ -11,7 +11,8 @@ use super::scope::{Relation, Scope};
 use crate::error::{Error, Result, code};
 use crate::suggest;
 use crate::syntax::{
-    Assignment, Delete, Explain, Insert, InsertSource, Name, OnConflict, Show, Statement, Update,
+    Assignment, BoundMerge, Delete, Explain, Insert, InsertSource, Name, OnConflict, Show,
+    Statement, Update,
 };
 use crate::system;
 
@@ -71,6 +72,10 @@ fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {
         Statement::Delete(mut delete) => {
             binder.bind_delete(&mut delete)?;
             Ok(Statement::Delete(delete))
+        }
+        Statement::Merge(mut merge) => {
+            let queries = binder.bind_merge(&mut merge)?;
+            Ok(Statement::BoundMerge(Box::new(BoundMerge { merge: *merge, queries })))
         }
         Statement::Explain(explain) => Ok(Statement::Explain(Explain {
             statement: Box::new(bind_whole(catalog, *explain.statement)?),
@@ -169,7 +174,7 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn bind_assignments(
+    pub(super) fn bind_assignments(
         &mut self,
         table: &Table,
         assignments: &mut [Assignment],
@@ -212,9 +217,10 @@ fn undefined(table: &Table, name: &Name) -> Error {
     .at(name.position)
 }
 
-fn check_insert_columns(table: &Table, insert: &Insert) -> Result<()> {
-    for (index, name) in insert.columns.iter().enumerate() {
-        if insert.columns.iter().take(index).any(|earlier| earlier.text == name.text) {
+/// Checks the names of columns that are filled.
+pub(super) fn check_insert_names(table: &Table, columns: &[Name]) -> Result<()> {
+    for (index, name) in columns.iter().enumerate() {
+        if columns.iter().take(index).any(|earlier| earlier.text == name.text) {
             return Err(Error::new(
                 code::DUPLICATE_COLUMN,
                 format!("column \"{}\" is named twice", name.text),
@@ -225,6 +231,11 @@ fn check_insert_columns(table: &Table, insert: &Insert) -> Result<()> {
             return Err(undefined(table, name));
         }
     }
+    Ok(())
+}
+
+fn check_insert_columns(table: &Table, insert: &Insert) -> Result<()> {
+    check_insert_names(table, &insert.columns)?;
     let InsertSource::Values(rows) = &insert.source else { return Ok(()) };
     let width = rows.first().map_or(0, Vec::len);
     let wanted = insert_width(table, &insert.columns);
@@ -239,7 +250,7 @@ fn check_insert_columns(table: &Table, insert: &Insert) -> Result<()> {
 }
 
 /// How many values a row may have.
-fn insert_width(table: &Table, columns: &[Name]) -> usize {
+pub(super) fn insert_width(table: &Table, columns: &[Name]) -> usize {
     if !columns.is_empty() {
         return columns.len();
     }

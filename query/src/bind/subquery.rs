@@ -5,22 +5,24 @@
 //! | `EXISTS (query)` outside of WHERE and HAVING | `(SELECT count(*) > 0 ...)` |
 //! | `x = ANY (query)` | `x IN (query)` |
 //! | `x <> ALL (query)` | `x NOT IN (query)` |
-//! | other comparisons with ANY or ALL of a query | refused |
+//! | other comparisons with ANY or ALL of a query | `(SELECT CASE WHEN bool_or(x op c0) ... FROM (query))` |
+//! | `(x, y) IN (query)` as a condition | `EXISTS (SELECT 1 FROM (query) WHERE x = c0 AND y = c1)` |
+//! | `(x, y) IN (query)` elsewhere | as ANY |
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Query, SelectItem, SetExpr, UnaryOperator, Value,
+    BinaryOperator, CaseWhen, Expr, GroupByExpr, Query, SelectItem, SetExpr, TableAliasColumnDef,
+    TableWithJoins, UnaryOperator, Value,
 };
 
 use super::build;
-use crate::error::{Error, Result};
 
 /// Turns EXISTS into a count.
 pub(super) fn count_instead(expr: &mut Expr) {
     let Expr::Exists { subquery, negated } = expr else { return };
     let mut query = subquery.as_ref().clone();
-    let all = build::call("count", vec![build::literal(Value::Number("1".into(), false))]);
-    let zero = build::literal(Value::Number("0".into(), false));
-    let some = SelectItem::UnnamedExpr(build::binary(all, BinaryOperator::Gt, zero));
+    let all = build::call("count", vec![number("1")]);
+    let some = SelectItem::UnnamedExpr(build::binary(all, BinaryOperator::Gt, number("0")));
     match plain_select(&mut query) {
         // Counting inside keeps references to the outer query one level deep, where the planner
         // can turn them into a join.
@@ -74,19 +76,105 @@ pub(super) fn is_quantified(expr: &Expr) -> bool {
     }
 }
 
-/// Turns such a comparison into IN.
-///
-/// **Errors**: `0A000` for comparisons that IN does not express.
-pub(super) fn member_instead(expr: &mut Expr) -> Result<()> {
-    let (left, right, negated) = match expr {
-        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => (left, right, false),
-        Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => (left, right, true),
-        _ => {
-            return Err(Error::unsupported("this comparison with ANY or ALL of a query")
-                .with_hint("Compare with (SELECT min(...)) or (SELECT max(...))."));
+/// Turns such a comparison into IN, or counts what the comparison says of each row.
+pub(super) fn member_instead(expr: &mut Expr) {
+    let (left, op, right, all) = match expr {
+        Expr::AnyOp { left, compare_op, right, .. } => (left, compare_op, right, false),
+        Expr::AllOp { left, compare_op, right } => (left, compare_op, right, true),
+        _ => return,
+    };
+    let Expr::Subquery(query) = right.as_ref() else { return };
+    *expr = match (op, all) {
+        (BinaryOperator::Eq, false) | (BinaryOperator::NotEq, true) => {
+            Expr::InSubquery { expr: left.clone(), subquery: query.clone(), negated: all }
+        }
+        (op, all) => {
+            let value = build::column(Some(EACH), "c0");
+            let holds = build::binary(left.as_ref().clone(), op.clone(), value);
+            quantified(query.as_ref().clone(), 1, holds, all)
         }
     };
-    let Expr::Subquery(query) = right.as_ref() else { return Ok(()) };
-    *expr = Expr::InSubquery { expr: left.clone(), subquery: query.clone(), negated };
-    Ok(())
+}
+
+/// Turns a row of several values IN a query into what the comparison says of each row.
+pub(super) fn row_member_instead(expr: &mut Expr) {
+    let Expr::InSubquery { expr: row, subquery, negated } = expr else { return };
+    let Expr::Tuple(values) = row.as_ref() else { return };
+    let found = quantified(subquery.as_ref().clone(), values.len(), equal_row(values), false);
+    *expr = match negated {
+        true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(found) },
+        false => found,
+    };
+}
+
+/// The same within a condition, where what is unknown is as good as false: a join can answer it.
+pub(super) fn row_members_as_exists(condition: &mut Expr) {
+    match condition {
+        Expr::Nested(inner) => row_members_as_exists(inner),
+        Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+            row_members_as_exists(left);
+            row_members_as_exists(right);
+        }
+        Expr::InSubquery { expr, subquery, negated } => {
+            let Expr::Tuple(values) = expr.as_ref() else { return };
+            let (negated, equal) = (*negated, equal_row(values));
+            let found = if negated { Expr::IsNotFalse(Box::new(equal)) } else { equal };
+            let rows = each(subquery.as_ref().clone(), values.len());
+            let one = SelectItem::UnnamedExpr(number("1"));
+            let select = build::select(vec![one], vec![rows], Some(found));
+            let subquery = Box::new(build::query(select, Vec::new(), None));
+            *condition = Expr::Exists { subquery, negated };
+        }
+        _ => {}
+    }
+}
+
+/// What a query gives one by one, and its columns: `c0`, `c1`, …
+const EACH: &str = "__each";
+
+fn each(query: Query, width: usize) -> TableWithJoins {
+    let mut alias = build::table_alias(EACH);
+    alias.columns = (0..width)
+        .map(|at| TableAliasColumnDef { name: build::ident(&format!("c{at}")), data_type: None })
+        .collect();
+    build::from_item(build::derived(query, Some(alias)))
+}
+
+fn equal_row(values: &[Expr]) -> Expr {
+    let equal = values.iter().enumerate().map(|(at, value)| {
+        let column = build::column(Some(EACH), &format!("c{at}"));
+        build::binary(value.clone(), BinaryOperator::Eq, column)
+    });
+    build::all(equal.collect()).unwrap_or_else(|| build::literal(Value::Boolean(true)))
+}
+
+/// Whether something holds for any row of a query, or for all. It is unknown where the others do
+/// not decide it.
+fn quantified(query: Query, width: usize, holds: Expr, all: bool) -> Expr {
+    let decided = if all {
+        let fails = Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(holds.clone()) };
+        build::call("bool_or", vec![fails])
+    } else {
+        build::call("bool_or", vec![holds.clone()])
+    };
+    let known = build::call("count", vec![holds]);
+    let rows = build::call("count", vec![number("1")]);
+    let when = |condition, result| CaseWhen { condition, result };
+    let truth = |value| build::literal(Value::Boolean(value));
+    let case = Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![
+            when(decided, truth(!all)),
+            when(build::binary(rows, BinaryOperator::Gt, known), build::literal(Value::Null)),
+        ],
+        else_result: Some(Box::new(truth(all))),
+    };
+    let select = build::select(vec![SelectItem::UnnamedExpr(case)], vec![each(query, width)], None);
+    Expr::Subquery(Box::new(build::query(select, Vec::new(), None)))
+}
+
+fn number(digits: &str) -> Expr {
+    build::literal(Value::Number(digits.to_owned(), false))
 }

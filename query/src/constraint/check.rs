@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use arrow_array::{Array, BooleanArray};
 use arrow_schema::DataType;
-use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, TableReference};
 use datafusion::logical_expr::{Expr, ExprSchemable, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 use pieskieo_shards::catalog::{Catalog, Table};
@@ -98,7 +98,9 @@ fn compiled(ground: &Ground, table: &Arc<Table>) -> Result<Conditions> {
 }
 
 fn schema(table: &Table) -> Result<DFSchema> {
-    Ok(DFSchema::try_from_qualified_schema(table.name.as_str(), &schema_of(table))?)
+    // Not read as text, which would make it lower case.
+    let name = TableReference::bare(table.name.as_str());
+    Ok(DFSchema::try_from_qualified_schema(name, &schema_of(table))?)
 }
 
 fn planned(
@@ -112,14 +114,17 @@ fn planned(
     Ok(engine.plan_expr(catalog, condition, &schema(table)?)?)
 }
 
-/// Checks the conditions of tables that `next` has and `current` has not.
+/// Checks the conditions that `next` has and `current` has not.
 ///
 /// **Errors**: those of the names and types in a condition; 42803 for an aggregate, 42P17 for
 /// what is not the same at all times, 42804 for what is not true or false, 42P02 for a parameter.
 pub fn check_definitions(engine: &Engine, current: &Catalog, next: &Arc<Catalog>) -> Result<()> {
-    let new = next.tables.iter().filter(|(id, _)| !current.tables.contains_key(id));
-    for (_, table) in new {
-        for (name, text) in table.checks() {
+    for (id, table) in &next.tables {
+        let known = current.tables.get(id);
+        let is_known = |check: &(&str, &str)| {
+            known.is_some_and(|known| known.checks().any(|known| known == *check))
+        };
+        for (name, text) in table.checks().filter(|check| !is_known(check)) {
             let definition = check_definition(engine, next, table, text);
             definition.map_err(|mut error| {
                 // A position within the condition means nothing to the client.

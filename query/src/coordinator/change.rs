@@ -161,7 +161,7 @@ pub fn delete_query(table: &Table, delete: &Delete) -> Result<Query> {
     select(&table.name, alias, &delete.using, items, delete.filter.clone())
 }
 
-fn record_items(table: &Table, alias: &str, all: bool) -> Vec<SelectItem> {
+pub(super) fn record_items(table: &Table, alias: &str, all: bool) -> Vec<SelectItem> {
     let mut items = vec![column(alias, KEY, "__key"), column(alias, VERSION, "__version")];
     if all {
         let columns = table.columns.iter().enumerate();
@@ -173,7 +173,7 @@ fn record_items(table: &Table, alias: &str, all: bool) -> Vec<SelectItem> {
     items
 }
 
-fn old_row(table: &Table, batch: &RecordBatch, row: usize) -> Result<Old> {
+pub(super) fn old_row(table: &Table, batch: &RecordBatch, row: usize) -> Result<Old> {
     let bytes = batch.column(0).as_binary::<i32>().value(row);
     let key = Key::from_bytes(bytes, &table.key_types(), table.routing)?;
     let version = Timestamp(batch.column(1).as_primitive::<UInt64Type>().value(row));

@@ -26,6 +26,10 @@ use crate::syntax::{Explain, Statement};
 ///
 /// **Errors**: as the statement explained.
 pub async fn run(request: &mut Request<'_>, explain: &Explain, ready: &Ready) -> Result<Outcome> {
+    if let Statement::BoundMerge(_) = explain.statement.as_ref() {
+        return Err(Error::unsupported("EXPLAIN of a MERGE")
+            .with_hint("Explain the joins of its source and table."));
+    }
     let changes = changes(&explain.statement);
     if explain.analyze && changes.is_some() {
         return Err(Error::unsupported("EXPLAIN ANALYZE of a statement that changes records")

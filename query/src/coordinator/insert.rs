@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use datafusion::sql::sqlparser::ast::Expr;
 use pieskieo_shards::catalog::{Table, TableKind};
 use pieskieo_shards::document::{self, Change, PathStep};
@@ -25,7 +25,7 @@ const ROWS_PER_STEP: usize = 256;
 
 /// Where a value of an inserted row goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     /// Into this column.
     Column(usize),
     /// Into this field of the document of a collection.
@@ -99,7 +99,7 @@ pub async fn run(request: &mut Request<'_>, insert: &Insert) -> Result<Outcome> 
 }
 
 /// The columns the values are for.
-fn targets(table: &Table, names: &[Name]) -> Result<Vec<Target>> {
+pub(super) fn targets(table: &Table, names: &[Name]) -> Result<Vec<Target>> {
     let open = table.kind == TableKind::Collection;
     if names.is_empty() {
         if open {
@@ -155,8 +155,23 @@ fn rows_of_batch(
     out: &mut Vec<Vec<Option<Value>>>,
 ) -> Result<()> {
     for at in 0..batch.num_rows() {
-        let mut row = empty_row(table);
-        for (target, column) in targets.iter().zip(batch.columns()) {
+        let given = std::iter::repeat(true);
+        out.push(row_of_arrays(table, targets, batch.columns(), given, at)?);
+    }
+    Ok(())
+}
+
+/// Reads one row of what is inserted; `given` says which values are not DEFAULT.
+pub(super) fn row_of_arrays(
+    table: &Table,
+    targets: &[Target],
+    columns: &[ArrayRef],
+    given: impl Iterator<Item = bool>,
+    at: usize,
+) -> Result<Vec<Option<Value>>> {
+    let mut row = empty_row(table);
+    for ((target, column), given) in targets.iter().zip(columns).zip(given) {
+        if given {
             let ty = type_of(table, target);
             let value = match (column_type(column.data_type()), &ty) {
                 // A value of any type is a JSON value; a text is not read as one.
@@ -169,9 +184,8 @@ fn rows_of_batch(
             let value = value.map_err(|error| in_column(table, target, error.into()))?;
             place(table, &mut row, target, value)?;
         }
-        out.push(row);
     }
-    Ok(())
+    Ok(row)
 }
 
 fn check_count(wanted: usize, given: usize) -> Result<()> {
@@ -233,7 +247,7 @@ fn place(table: &Table, row: &mut [Option<Value>], target: &Target, value: Value
 }
 
 /// Refuses values for columns that are always numbered.
-fn check_given(table: &Table, rows: &[Vec<Option<Value>>]) -> Result<()> {
+pub(super) fn check_given(table: &Table, rows: &[Vec<Option<Value>>]) -> Result<()> {
     for position in 0..table.columns.len() {
         if table.columns[position].always && rows.iter().any(|row| row[position].is_some()) {
             check_not_given(table, position)?;
@@ -245,7 +259,7 @@ fn check_given(table: &Table, rows: &[Vec<Option<Value>>]) -> Result<()> {
 /// Fills in what was not given: defaults, fresh ids, an empty document.
 ///
 /// **Errors**: a default that cannot be evaluated.
-fn finish(
+pub(super) fn finish(
     request: &Request<'_>,
     table: &Table,
     defaults: &Defaults,

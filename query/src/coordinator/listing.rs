@@ -123,6 +123,10 @@ fn constraint_listings(catalog: &Catalog, table: &Table) -> Vec<ConstraintListin
                 ("foreign key", definition)
             }
         };
+        let definition = match constraint.validated {
+            true => definition,
+            false => format!("{definition} NOT VALID"),
+        };
         Some(ConstraintListing { name: constraint.name.clone(), kind, definition })
     });
     listed.collect()

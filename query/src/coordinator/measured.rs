@@ -27,6 +27,11 @@ impl<'s> Measuring<'s> {
         Self { tally, ran: RefCell::default() }
     }
 
+    /// Measures another request of the same core.
+    pub fn again(&self) -> Self {
+        Self::new(self.tally)
+    }
+
     /// Keeps the plan of a query that runs until its statement has ended.
     pub fn keep_plan(&self, plan: Arc<dyn ExecutionPlan>) {
         *self.ran.borrow_mut() = Some(plan);

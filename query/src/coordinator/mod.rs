@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `request` | how are the statements of one request run, each in its transaction |
 //! | `measured` | how is each statement of a request measured |
+//! | `kind` | what kind of statement is it |
+//! | `deadline` | how long may work take |
 //! | `parts` | where in a request do transactions begin and end |
 //! | `past` | which point in the past does an AS OF clause mean |
 //! | `block` | what do the statements of one transaction share |
@@ -15,10 +17,12 @@
 //! | `sequence` | how are numbers of sequences handed out |
 //! | `conflict` | what happens when an inserted key exists |
 //! | `change` | how are records updated and deleted |
+//! | `merge` | how is a MERGE carried out |
 //! | `erase` | which DELETE empties a whole range of keys at once |
 //! | `write` | how does a row become writes |
 //! | `returning` | what does a RETURNING list give |
 //! | `schema` | how does the schema change |
+//! | `alter` | how does a table change its shape |
 //! | `setting` | what do SET and SHOW do |
 //! | `explain` | how is a plan shown |
 //! | `fuse` | how do two rankings become one |
@@ -30,19 +34,23 @@
 //! | `syntax_tree` | how is a query made of pieces of a changing statement |
 //! | `structured` | how do structured searches become statements |
 
+mod alter;
 mod block;
 mod bulk;
 mod bulk_checked;
 mod bulk_whole;
 mod change;
 mod conflict;
+mod deadline;
 pub(crate) mod defaults;
 mod erase;
 mod explain;
 mod fuse;
 mod insert;
+mod kind;
 mod listing;
 mod measured;
+mod merge;
 mod native;
 mod parts;
 mod past;
@@ -67,11 +75,13 @@ pub(crate) use block::Block;
 pub(crate) use bulk::load;
 pub(crate) use bulk_whole::load_whole;
 pub(crate) use change::{delete_query, update_query};
+pub(crate) use deadline::within;
 pub(crate) use explain::plan_lines;
 pub(crate) use fuse::fuse;
+pub(crate) use kind::kind_of;
 pub(crate) use parts::outlives;
 pub(crate) use records::{Address, delete, get, patch, put};
-pub(crate) use request::{Client, Request, kind_of, within};
+pub(crate) use request::{Client, Request};
 pub(crate) use select::{Reads, collect};
 pub(crate) use sequence::Sequences;
 pub(crate) use structured::{Lead, Written, by_text, by_vector, traversal};

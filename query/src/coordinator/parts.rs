@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::schema::is_schema;
+use super::kind::is_schema;
 use crate::error::{Error, Result, code};
 use crate::prepared::Item;
 use crate::syntax::{Modes, Statement};
@@ -99,15 +99,6 @@ pub fn parts(items: &[Rc<Item>], resumed: bool) -> Result<Vec<Part<'_>>> {
     Ok(parts)
 }
 
-/// Returns whether the last transaction of a text that begins outside of one goes on after it.
-pub fn outlives(items: &[Rc<Item>]) -> bool {
-    items.iter().rev().find_map(|item| match &item.parsed.statement {
-        Statement::Begin(_) => Some(true),
-        Statement::Commit | Statement::Rollback => Some(false),
-        _ => None,
-    }) == Some(true)
-}
-
 /// Refuses an idempotency key where one transaction does not make the whole effect.
 ///
 /// **Errors**: `0A000`.
@@ -128,6 +119,15 @@ pub fn check_keyed(parts: &[Part<'_>]) -> Result<()> {
     }
 }
 
+/// Returns whether the last transaction of a text that begins outside of one goes on after it.
+pub fn outlives(items: &[Rc<Item>]) -> bool {
+    items.iter().rev().find_map(|item| match &item.parsed.statement {
+        Statement::Begin(_) => Some(true),
+        Statement::Commit | Statement::Rollback => Some(false),
+        _ => None,
+    }) == Some(true)
+}
+
 /// Adds a part, unless nothing is in it.
 fn push<'a>(parts: &mut Vec<Part<'a>>, part: Part<'a>) {
     if !part.items.is_empty() || part.begin != Begin::Implied {
@@ -140,7 +140,7 @@ fn schema_inside(statement: &Statement) -> Error {
         Statement::Truncate(_) => "Send it before BEGIN, or use DELETE FROM.",
         _ => "Send them before BEGIN.",
     };
-    let message = "CREATE, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT";
+    let message = "CREATE, ALTER, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT";
     Error::new(code::ACTIVE_TRANSACTION, message).with_hint(hint)
 }
 

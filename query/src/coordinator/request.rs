@@ -18,12 +18,13 @@ use pieskieo_shards::request::ReadView;
 use pieskieo_shards::txn::{Lease, Transaction};
 
 use super::block::{Block, written_past};
+use super::kind::{changes, is_schema};
 use super::measured::Measuring;
 use super::parts::{Begin, End, Part, check_keyed, parts};
 use super::select::{self, Reads, collect, collected};
 use super::sequence::{self, Sequences};
 use super::setting::Settings;
-use super::{change, explain, insert, native, past, schema, setting};
+use super::{change, explain, insert, merge, native, past, schema, setting};
 use crate::Param;
 use crate::bind::bind;
 use crate::constraint::{Changes, Ground, settle};
@@ -109,6 +110,27 @@ impl<'s> Request<'s> {
         })
     }
 
+    /// Begins another request of the same client, under the newest catalog and without
+    /// parameters.
+    pub fn fresh(&self) -> Self {
+        Self {
+            core: self.core.clone(),
+            engine: self.engine.clone(),
+            catalog: self.core.catalog(),
+            settings: self.settings,
+            options: self.options,
+            sequences: self.sequences,
+            params: &[],
+            stop: self.stop.child(),
+            block: Block::default(),
+            measuring: self.measuring.again(),
+            outlives: false,
+            renewed: false,
+            home: None,
+            key: None,
+        }
+    }
+
     /// Begins a request whose transaction may have begun before it and may go on after it. When
     /// the request is dropped, a transaction that goes on is `home` again.
     ///
@@ -150,6 +172,11 @@ impl<'s> Request<'s> {
     /// Returns the catalog the statements are planned with.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// Returns the session's limits.
+    pub fn options(&self) -> &'s SessionOptions {
+        self.options
     }
 
     /// Returns the parameters.
@@ -371,7 +398,7 @@ impl<'s> Request<'s> {
         }
         for part in parts {
             if let [only] = part.items
-                && schema::is_schema(&only.parsed.statement)
+                && is_schema(&only.parsed.statement)
             {
                 let meter = self.meter(only);
                 let outcome = schema::run(self, &only.parsed.statement).await;
@@ -606,6 +633,9 @@ impl<'s> Request<'s> {
             Statement::Insert(insert) => insert::run(self, insert).await,
             Statement::Update(update) => change::update(self, update, ready.reads()?).await,
             Statement::Delete(delete) => change::delete(self, delete, ready.reads()?).await,
+            Statement::BoundMerge(bound) => {
+                Box::pin(merge::run(self, &bound.merge, &bound.queries)).await
+            }
             Statement::Explain(explain) => Box::pin(explain::run(self, explain, &ready)).await,
             Statement::Set(set) => setting::set(self.settings, set),
             Statement::Show(show) => setting::show(self, self.settings, show),
@@ -657,44 +687,5 @@ impl Drop for Request<'_> {
         if let Some(home) = self.home.filter(|_| self.outlives) {
             home.put(std::mem::take(&mut self.block));
         }
-    }
-}
-
-/// Runs work until its deadline, or until the commit that is under way then has ended.
-///
-/// **Errors**: `57014` when it takes too long.
-pub(crate) async fn within<T>(stop: &Stop, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let Some(deadline) = stop.deadline() else { return work.await };
-    let mut work = std::pin::pin!(work);
-    let left = deadline.since(time::now());
-    match rt::timeout(left, work.as_mut()).await {
-        Ok(result) => result,
-        Err(_) if stop.is_settling() => work.await,
-        Err(_) => Err(stop.out_of_time()),
-    }
-}
-
-/// Returns whether a statement changes records.
-fn changes(statement: &Statement) -> bool {
-    matches!(statement, Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_))
-}
-
-/// Returns the label of a statement.
-pub(crate) fn kind_of(statement: &Statement) -> StatementKind {
-    match statement {
-        Statement::Query(_) | Statement::Pipeline(_) => StatementKind::Select,
-        Statement::Insert(_) => StatementKind::Insert,
-        Statement::Update(_) => StatementKind::Update,
-        Statement::Delete(_) => StatementKind::Delete,
-        Statement::Explain(_) => StatementKind::Explain,
-        Statement::Set(_) | Statement::Show(_) => StatementKind::Setting,
-        Statement::Begin(_)
-        | Statement::SetTransaction(_)
-        | Statement::Commit
-        | Statement::Rollback
-        | Statement::Savepoint(_)
-        | Statement::RollbackTo(_)
-        | Statement::Release(_) => StatementKind::Transaction,
-        _ => StatementKind::Schema,
     }
 }

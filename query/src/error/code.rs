@@ -42,6 +42,8 @@ codes! {
         "The request itself cannot be read, whatever statement it carries.";
     FEATURE_NOT_SUPPORTED = "0A000", "feature_not_supported", FixRequest,
         "The statement is understood, but this server does not offer it.";
+    CARDINALITY_VIOLATION = "21000", "cardinality_violation", FixRequest,
+        "A query that stands for a value has several rows.";
     DATA_EXCEPTION = "22000", "data_exception", FixRequest,
         "A value does not fit where it is put, such as a vector of another dimension.";
     VALUE_TOO_LONG = "22001", "value_too_long", FixRequest,

@@ -233,7 +233,11 @@ fn from_execution(text: &str) -> Error {
         return Error::new(code::UNDEFINED_PARAMETER, text);
     }
     if lower.contains("more than one row") {
-        return Error::new(code::DATA_EXCEPTION, "a subquery used as a value gave several rows");
+        return Error::new(
+            code::CARDINALITY_VIOLATION,
+            "a subquery used as a value gave several rows",
+        )
+        .with_hint("Add LIMIT 1, or an aggregate such as max().");
     }
     Error::new(code::DATA_EXCEPTION, text)
 }

@@ -36,7 +36,7 @@ impl TableColumns {
         let declared = table
             .columns
             .iter()
-            .map(|column| Field::new(&column.name, column.ty.arrow(), !column.not_null));
+            .map(|column| Field::new(&column.name, column.ty.arrow(), column.is_nullable()));
         let made = [
             Field::new(KEY, DataType::Binary, false),
             Field::new(VERSION, DataType::UInt64, false),

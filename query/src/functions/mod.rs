@@ -8,6 +8,7 @@
 //! | `convert` | how do values of our own types become others |
 //! | `registry` | which functions are there, by name |
 //! | `text` | does a text match a text query, without an index |
+//! | `single` | what is the only value of a group |
 //! | `system` | what can a statement ask of the server itself |
 //! | `operators` | which function does an operator stand for |
 
@@ -16,6 +17,7 @@ mod function;
 mod json;
 mod operators;
 mod registry;
+mod single;
 mod system;
 mod text;
 pub mod vector;
@@ -23,4 +25,5 @@ pub mod vector;
 pub use convert::{TO_TEXT, TO_UUID, TO_VECTOR};
 pub use operators::Operators;
 pub use registry::registry;
+pub use single::single_value;
 pub use text::{MATCHES_UNSTEMMED, stems};

@@ -10,7 +10,7 @@ use arrow_array::types::{Int64Type, UInt64Type};
 use pieskieo_io::time;
 use pieskieo_shards::Error as ShardError;
 use pieskieo_shards::actor::Core;
-use pieskieo_shards::catalog::{Catalog, Column, Index, IndexKind, Table, TableKind};
+use pieskieo_shards::catalog::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind};
 use pieskieo_shards::ids::{CatalogVersion, ColumnId, IndexId, ShardId, TableId, Timestamp};
 use pieskieo_shards::key::{Key, KeyBounds, KeyForm, KeyRange};
 use pieskieo_shards::request::{
@@ -98,6 +98,7 @@ fn table(id: TableId, index: IndexId) -> Table {
         hidden: false,
         generated: false,
         always: false,
+        altered: Altered::default(),
     };
     let made = IndexKind::Ordered { columns: vec![MADE] };
     Table {

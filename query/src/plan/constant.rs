@@ -121,6 +121,14 @@ impl Constants<'_> {
         Ok(Value::parse(text, ty)?)
     }
 
+    /// Returns whether an expression may have another value each time.
+    ///
+    /// **Errors**: those of planning it.
+    pub fn is_volatile(&self, expr: &Expr) -> Result<bool> {
+        let planned = self.engine.plan_expr(self.catalog, expr.clone(), &DFSchema::empty())?;
+        Ok(planned.is_volatile())
+    }
+
     fn planned(&self, expr: &Expr, ty: &ColumnType) -> Result<Value> {
         Ok(Value::from_array(self.evaluated(expr)?.as_ref(), 0, ty)?)
     }

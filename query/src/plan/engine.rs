@@ -32,6 +32,7 @@ use pieskieo_shards::catalog::Catalog;
 use super::casts;
 use super::extension::Planner;
 use super::names::Names;
+use super::unnest::UnnestSubqueries;
 use crate::exec::counts::Counts;
 use crate::exec::here::external;
 use crate::exec::nodes::BATCH_ROWS;
@@ -239,6 +240,7 @@ fn state(config: SessionConfig, runtime: &Arc<RuntimeEnv>, rules: Rules) -> Sess
         .with_aggregate_functions(registry().aggregate.values().cloned().collect())
         .with_window_functions(registry().window.values().cloned().collect())
         .with_runtime_env(runtime.clone())
+        .with_analyzer_rule(Arc::new(UnnestSubqueries))
         .with_physical_optimizer_rules(rules)
         .with_query_planner(Arc::new(Planner))
         .build()

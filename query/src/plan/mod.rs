@@ -5,6 +5,8 @@
 //! | `engine` | how is DataFusion set up, and how does it plan |
 //! | `names` | what do the names in a statement mean to the planner |
 //! | `casts` | which casts does Arrow not know |
+//! | `unnest` | which queries depend on the row around them in a way DataFusion's rules do not know |
+//! | `dependent` | how does such a query become one that is run once for all rows |
 //! | `params` | how do parameters get into a plan |
 //! | `constant` | which value does an expression without columns have |
 //! | `relation` | how do patterns and traversals in a FROM list become plans |
@@ -15,6 +17,7 @@
 
 mod casts;
 pub mod constant;
+mod dependent;
 mod engine;
 mod expand;
 mod extension;
@@ -23,5 +26,6 @@ mod lookup;
 mod names;
 pub mod params;
 mod relation;
+mod unnest;
 
 pub use engine::{Engine, Means};

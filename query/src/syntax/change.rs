@@ -137,7 +137,7 @@ pub(super) fn from_delete(delete: ast::Delete) -> Result<Statement> {
 }
 
 /// The one table that is changed, and its alias.
-fn target(table: TableWithJoins) -> Result<(Name, Option<Name>)> {
+pub(super) fn target(table: TableWithJoins) -> Result<(Name, Option<Name>)> {
     let plain = matches!(
         &table.relation,
         TableFactor::Table { args: None, version: None, sample: None, json_path: None, .. }
@@ -174,7 +174,7 @@ fn from_source(query: Box<Query>) -> Result<InsertSource> {
 }
 
 /// `None` for the word DEFAULT.
-fn or_default(expr: Expr) -> Option<Expr> {
+pub(super) fn or_default(expr: Expr) -> Option<Expr> {
     match &expr {
         Expr::Identifier(ident)
             if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") =>
@@ -236,7 +236,7 @@ fn from_on_insert(on: OnInsert) -> Result<OnConflict> {
     }
 }
 
-fn from_assignments(assignments: Vec<ast::Assignment>) -> Result<Vec<Assignment>> {
+pub(super) fn from_assignments(assignments: Vec<ast::Assignment>) -> Result<Vec<Assignment>> {
     let mut flat = Vec::with_capacity(assignments.len());
     for assignment in assignments {
         match assignment.target {

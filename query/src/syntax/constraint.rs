@@ -1,4 +1,4 @@
-//! What does a constraint of a CREATE say?
+//! What does a constraint of a CREATE or ALTER say?
 
 use datafusion::sql::sqlparser::ast::{
     self, ColumnDef, ColumnOption, ConstraintCharacteristics, DataType, Expr, GeneratedAs, Ident,
@@ -43,7 +43,7 @@ pub(super) fn body(columns: Vec<ColumnDef>, constraints: Vec<TableConstraint>) -
     Ok(body)
 }
 
-fn table_constraint(constraint: TableConstraint) -> Result<ConstraintDefinition> {
+pub(super) fn table_constraint(constraint: TableConstraint) -> Result<ConstraintDefinition> {
     match constraint {
         TableConstraint::Unique(unique) => {
             let columns = unique.columns.iter().map(plain_column).collect::<Result<Vec<_>>>()?;
@@ -64,7 +64,7 @@ fn table_constraint(constraint: TableConstraint) -> Result<ConstraintDefinition>
     }
 }
 
-fn column_definition(
+pub(super) fn column_definition(
     column: ColumnDef,
     constraints: &mut Vec<ConstraintDefinition>,
 ) -> Result<ColumnDefinition> {

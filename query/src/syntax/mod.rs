@@ -22,10 +22,12 @@
 //! | `tokens` | what are the tokens, where is each, and are they within the limits |
 //! | `dialect` | which grammar is underneath ours |
 //! | `definition` | what does a CREATE, DROP or TRUNCATE say |
-//! | `constraint` | what does a constraint of a CREATE say |
+//! | `alter` | what does an ALTER say |
+//! | `constraint` | what does a constraint of a CREATE or ALTER say |
 //! | `sequence` | what does a statement about a sequence say |
 //! | `as_of` | which point in the past does a statement read |
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
+//! | `merge` | what does a MERGE say |
 //! | `column_type` | which type does a type name mean |
 //! | `setting` | what does a SET, SHOW or EXPLAIN say |
 //! | `transaction` | what does a statement about the transaction itself say |
@@ -34,12 +36,14 @@
 //! | `pipeline` | what does a QUERY pipeline say |
 //! | `names` | how does a written name become a stored one |
 
+mod alter;
 mod as_of;
 mod change;
 mod column_type;
 mod constraint;
 mod definition;
 mod dialect;
+mod merge;
 mod names;
 mod parse;
 mod pattern;
@@ -53,6 +57,7 @@ mod transaction;
 
 pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
+pub(crate) use names::kept_text;
 pub use names::{SYSTEM_SCHEMAS, is_schema, name_of, position_of, single_name, system_name};
 pub use parse::{parse, parse_expression};
 pub use pattern::{MATCH_FUNCTION, Pattern, PatternEdge, PatternNode};
@@ -60,9 +65,10 @@ pub(crate) use pattern::{direction_name, direction_named};
 pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use sequence::sequence_argument;
 pub use statement::{
-    Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateCollection, CreateEdge,
-    CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain, Identity,
-    IndexDefinition, IndexField, Insert, InsertSource, Name, OnConflict, Parsed, Rule,
+    AlterTable, Alteration, Assignment, Body, BoundMerge, ColumnDefinition, ConstraintDefinition,
+    CreateCollection, CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind,
+    Explain, Identity, IndexDefinition, IndexField, Insert, InsertSource, Merge, MergeAction,
+    MergeClause, MergeQuery, MergeWhen, Name, OnConflict, Parsed, RenameIndex, Rule,
     SequenceOptions, Setting, Show, Statement, Truncate, Update,
 };
 pub use transaction::Modes;

@@ -92,7 +92,7 @@ fn foreign(schema: &Name, name: &Name) -> Error {
 /// Returns the text of an expression that is kept to be read again.
 ///
 /// The tree's own printing leaves two quotes in a text as they are, which reads as one.
-pub(super) fn kept_text(expr: &Expr) -> String {
+pub(crate) fn kept_text(expr: &Expr) -> String {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text) => format!("'{}'", text.replace('\'', "''")),

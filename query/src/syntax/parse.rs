@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, as_of, change, definition, pattern_parse, pipeline, sequence, setting,
-    transaction,
+    Parsed, Statement, alter, as_of, change, definition, merge, pattern_parse, pipeline, sequence,
+    setting, transaction,
 };
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;
@@ -17,6 +17,7 @@ use crate::suggest;
 /// First words of the statements there are, for "did you mean".
 const FIRST_WORDS: &[&str] = &[
     "ABORT",
+    "ALTER",
     "BEGIN",
     "COMMIT",
     "CREATE",
@@ -26,6 +27,7 @@ const FIRST_WORDS: &[&str] = &[
     "END",
     "EXPLAIN",
     "INSERT",
+    "MERGE",
     "QUERY",
     "RELEASE",
     "RESET",
@@ -101,6 +103,7 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         (Some("EXPLAIN"), _) => setting::parse_explain(tokens),
         (Some("SHOW" | "DESCRIBE" | "DESC"), _) => setting::parse_show(tokens),
         _ if transaction::is_transaction(&tokens) => transaction::parse(tokens),
+        (Some("TABLE"), _) => parse_table(tokens),
         (Some("FROM"), _) => {
             Err(syntax_error(&tokens, 0, "a statement").with_hint("Begin with SELECT or QUERY."))
         }
@@ -200,6 +203,7 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let words: Vec<String> = tokens.iter().take(3).map(|token| token.token.to_string()).collect();
     let mut tokens = pattern_parse::replace_patterns(tokens)?;
     let overriding = change::take_overriding(&mut tokens);
+    merge::replace_nothing(&mut tokens);
     let mut parser = parser_over(tokens);
     let statement = parser
         .parse_statement()
@@ -211,6 +215,15 @@ fn parse_sql(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         insert.overriding = overriding;
     }
     Ok(statement)
+}
+
+/// `TABLE name …` as a statement is `SELECT * FROM name …`.
+fn parse_table(mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let span = tokens[0].span;
+    let word = |text| Token::make_keyword(text);
+    let all = [word("SELECT"), Token::Mul, word("FROM")];
+    tokens.splice(..1, all.map(|token| TokenWithSpan { token, span }));
+    parse_sql(tokens)
 }
 
 fn check_first_words(tokens: &[TokenWithSpan]) -> Result<()> {
@@ -251,12 +264,15 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
         Sql::Insert(insert) => change::from_insert(insert),
         Sql::Update(update) => change::from_update(update),
         Sql::Delete(delete) => change::from_delete(delete),
+        Sql::Merge(merge) => merge::from_merge(merge),
         Sql::Truncate(truncate) => definition::from_truncate(truncate),
         Sql::CreateTable(table) => definition::from_create_table(table),
         Sql::CreateIndex(index) => definition::from_create_index(index),
         Sql::Drop { object_type, if_exists, names, cascade, .. } => {
             definition::from_drop(object_type, names, if_exists, cascade)
         }
+        Sql::AlterTable(alter) => alter::from_alter_table(alter),
+        Sql::AlterIndex { name, operation } => alter::from_alter_index(&name, &operation),
         Sql::Set(set) => setting::from_set(set),
         Sql::Reset(reset) => setting::from_reset(&reset),
         _ => Err(unsupported(words)),
@@ -266,7 +282,6 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
 /// Names a statement that is understood and not offered, and the nearest way that is.
 fn unsupported(words: &[String]) -> Error {
     const WAYS: &[(&str, usize, &str)] = &[
-        ("ALTER TABLE", 2, "Create a new table and fill it with INSERT INTO ... SELECT."),
         ("ALTER", 2, "Drop it and create it again."),
         ("CREATE VIEW", 2, "Put the query into a WITH clause of each statement."),
         ("CREATE MATERIALIZED", 3, "Create a table and fill it with INSERT INTO ... SELECT."),
@@ -275,7 +290,6 @@ fn unsupported(words: &[String]) -> Error {
         ("CREATE", 2, "CREATE makes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."),
         ("DROP", 2, "DROP removes a TABLE, COLLECTION, EDGE, INDEX or SEQUENCE."),
         ("COPY", 1, "Load rows with POST /v1/tables/{table}/records or `pieskieo import`."),
-        ("MERGE", 1, "Use INSERT ... ON CONFLICT DO UPDATE."),
         ("ROLLBACK", 1, "Send the statements that belong together in one request."),
         ("PREPARE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
         ("EXECUTE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),

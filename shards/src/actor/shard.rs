@@ -220,8 +220,10 @@ impl Shard {
         append: impl Fn(&Self, &Core, &[u8]) -> Result<Lsn, Error>,
     ) -> Result<Option<Lsn>, Error> {
         let gaining = self.store.borrow().to_be_indexed(next);
+        let ruled = self.store.borrow().to_be_ruled(next);
         let closed = loop {
-            let closed = fill::close(self, gaining.clone()).await;
+            let tables = gaining.iter().chain(&ruled).copied().collect();
+            let closed = fill::close(self, tables).await;
             // A new index answers snapshots from before it, but knows nothing of records that went
             // with their range: until no snapshot shows these.
             if !self.store.borrow().is_erased_lately(&gaining) {

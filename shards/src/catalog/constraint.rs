@@ -8,7 +8,7 @@
 //!
 //! A foreign key needs nothing of its own but an ordered index over the referencing columns.
 
-use super::{Catalog, Column, Index, IndexKind, Table, TableKind};
+use super::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind};
 use crate::error::Error;
 use crate::ids::{ColumnId, IndexId, TableId};
 use crate::key::Key;
@@ -24,6 +24,9 @@ pub struct Constraint {
     pub name: String,
     /// What it demands.
     pub kind: ConstraintKind,
+    /// Whether the records that were there when it was made are known to keep it. All later ones
+    /// are held to it either way.
+    pub validated: bool,
 }
 
 /// The kinds of constraint.
@@ -131,6 +134,11 @@ impl Table {
         })
     }
 
+    /// Returns whether all records are known to keep the constraint with this name.
+    pub fn is_validated(&self, name: &str) -> bool {
+        self.constraints.iter().any(|rule| rule.name == name && rule.validated)
+    }
+
     /// Returns an ordered index that begins with these columns, in any order, and its columns.
     pub fn index_over(&self, columns: &[usize]) -> Option<(&Index, &[usize])> {
         self.indexes.iter().find_map(|index| match &index.kind {
@@ -160,6 +168,7 @@ impl Table {
             hidden: true,
             generated: false,
             always: false,
+            altered: Altered::default(),
         };
         for column in &mut all {
             let (name, ty) = (column.name.clone(), column.ty.clone());

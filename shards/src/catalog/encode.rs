@@ -11,14 +11,17 @@
 //!                           u8 cycle, u32 cache, u32 owner (0 none)
 //!          | u8 6 answers to requests with idempotency keys
 //! column   u32 id | text name | type | u8 flags (1 not null, 2 hidden, 4 generated,
-//!          8 a default follows, 16 takes only its default) | [text default]
+//!          8 a default follows, 16 takes only its default, 32 the value of rows before it follows,
+//!          64 dropped, 128 older snapshots may see nulls)
+//!          | [text default] | [bytes, the field as rows have it]
 //! type     u8 tag | numeric: u8 precision, u8 scale as i8 | vector: u32 dimension
 //! index    u32 id | text name | u8 1 ordered: positions
 //!                             | u8 2 vector: u32 column, u8 metric, u32 m, u32 ef_construction,
 //!                                            u32 ef_search
 //!                             | u8 3 text: u8 stem, u32 n, n fields
 //! field    u32 column | u32 n | n texts (the path)
-//! constraint  text name | u8 1 check: text condition
+//! constraint  text name | [u8 4 some records may not keep it]
+//!                       | u8 1 check: text condition
 //!                       | u8 2 unique: positions, u32 entries, u32 index, u64 filling (0 no)
 //!                       | u8 3 foreign: positions, u32 target, positions, action of delete,
 //!                                       action of update
@@ -33,10 +36,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::encode_constraint::{put_constraint, put_sequence, take_constraint, take_sequence};
-use super::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
+use super::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ColumnId, IndexId, TableId};
+use crate::row::value_of_field;
 use crate::value::ColumnType;
 use crate::vector::Metric;
 
@@ -60,6 +64,9 @@ const FLAG_HIDDEN: u8 = 2;
 const FLAG_GENERATED: u8 = 4;
 const FLAG_DEFAULT: u8 = 8;
 const FLAG_ALWAYS: u8 = 16;
+const FLAG_MISSING: u8 = 32;
+const FLAG_DROPPED: u8 = 64;
+const FLAG_HELD_NULLS: u8 = 128;
 
 /// Returns the bytes of a catalog.
 pub(crate) fn encode(catalog: &Catalog) -> Vec<u8> {
@@ -183,7 +190,8 @@ fn take_table(input: &mut Reader<'_>, format: u8) -> Result<Table, Error> {
 }
 
 fn put_column(out: &mut Writer, column: &Column) {
-    let Column { id, name, ty, not_null, default, hidden, generated, always } = column;
+    let Column { id, name, ty, not_null, default, hidden, generated, always, altered } = column;
+    let Altered { dropped, missing, held_nulls } = altered;
     out.u32(id.0);
     out.text(name);
     put_type(out, ty);
@@ -192,9 +200,15 @@ fn put_column(out: &mut Writer, column: &Column) {
         | flag(*hidden, FLAG_HIDDEN)
         | flag(*generated, FLAG_GENERATED)
         | flag(*always, FLAG_ALWAYS)
+        | flag(*dropped, FLAG_DROPPED)
+        | flag(missing.is_some(), FLAG_MISSING)
+        | flag(*held_nulls, FLAG_HELD_NULLS)
         | flag(default.is_some(), FLAG_DEFAULT));
     if let Some(text) = default {
         out.text(text);
+    }
+    if let Some(value) = missing {
+        out.blob(value);
     }
 }
 
@@ -203,14 +217,17 @@ fn take_column(input: &mut Reader<'_>) -> Result<Column, Error> {
     let name = input.text("column name")?.to_owned();
     let ty = take_type(input)?;
     let flags = input.u8("column flags")?;
-    let known = FLAG_NOT_NULL | FLAG_HIDDEN | FLAG_GENERATED | FLAG_DEFAULT | FLAG_ALWAYS;
-    if flags & !known != 0 {
-        return Err(input.corrupt("column flags"));
-    }
     let default = match flags & FLAG_DEFAULT {
         0 => None,
         _ => Some(input.text("column default")?.to_owned()),
     };
+    let missing = match flags & FLAG_MISSING {
+        0 => None,
+        _ => Some(Arc::from(input.blob("value of rows before the column")?)),
+    };
+    if missing.as_ref().is_some_and(|field| value_of_field(&ty, field).is_err()) {
+        return Err(input.corrupt("value of rows before the column"));
+    }
     Ok(Column {
         id,
         name,
@@ -220,6 +237,11 @@ fn take_column(input: &mut Reader<'_>) -> Result<Column, Error> {
         hidden: flags & FLAG_HIDDEN != 0,
         generated: flags & FLAG_GENERATED != 0,
         always: flags & FLAG_ALWAYS != 0,
+        altered: Altered {
+            dropped: flags & FLAG_DROPPED != 0,
+            missing,
+            held_nulls: flags & FLAG_HELD_NULLS != 0,
+        },
     })
 }
 

@@ -11,10 +11,15 @@ use crate::ids::{IndexId, TableId};
 const CHECK: u8 = 1;
 const UNIQUE: u8 = 2;
 const FOREIGN: u8 = 3;
+/// Before one of the others.
+const NOT_VALIDATED: u8 = 4;
 
 pub(super) fn put_constraint(out: &mut Writer, constraint: &Constraint) {
-    let Constraint { name, kind } = constraint;
+    let Constraint { name, kind, validated } = constraint;
     out.text(name);
+    if !validated {
+        out.u8(NOT_VALIDATED);
+    }
     match kind {
         ConstraintKind::Check { text } => {
             out.u8(CHECK);
@@ -42,7 +47,9 @@ pub(super) fn put_constraint(out: &mut Writer, constraint: &Constraint) {
 /// `columns` is the number of columns of the table.
 pub(super) fn take_constraint(input: &mut Reader<'_>, columns: usize) -> Result<Constraint, Error> {
     let name = input.text("constraint name")?.to_owned();
-    let kind = match input.u8("constraint kind")? {
+    let first = input.u8("constraint kind")?;
+    let validated = first != NOT_VALIDATED;
+    let kind = match if validated { first } else { input.u8("constraint kind")? } {
         CHECK => ConstraintKind::Check { text: input.text("condition")?.to_owned() },
         UNIQUE => ConstraintKind::Unique(Unique {
             columns: own_positions(input, columns)?,
@@ -59,7 +66,7 @@ pub(super) fn take_constraint(input: &mut Reader<'_>, columns: usize) -> Result<
         }),
         _ => return Err(input.corrupt("constraint kind")),
     };
-    Ok(Constraint { name, kind })
+    Ok(Constraint { name, kind, validated })
 }
 
 /// Positions that will index rows: a damaged one must not.

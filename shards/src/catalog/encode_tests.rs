@@ -27,18 +27,29 @@ fn any_type() -> impl Strategy<Value = ColumnType> {
 
 fn any_column() -> impl Strategy<Value = Column> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (any::<u32>(), "\\PC{0,8}", any_type(), proptest::option::of("\\PC{0,8}"), flags).prop_map(
-        |(id, name, ty, default, (not_null, hidden, generated, always))| Column {
-            id: ColumnId(id),
-            name,
-            ty,
-            not_null,
-            default,
-            hidden,
-            generated,
-            always,
-        },
-    )
+    let altered = (any::<bool>(), any::<bool>(), proptest::option::of(any::<[u8; 16]>()));
+    (any::<u32>(), "\\PC{0,8}", any_type(), proptest::option::of("\\PC{0,8}"), (flags, altered))
+        .prop_map(|(id, name, ty, default, (flags, altered))| {
+            let (not_null, hidden, generated, always) = flags;
+            let (dropped, held_nulls, missing) = altered;
+            Column {
+                id: ColumnId(id),
+                name,
+                not_null,
+                default,
+                hidden,
+                generated,
+                always,
+                altered: Altered {
+                    dropped,
+                    held_nulls,
+                    missing: missing
+                        .filter(|field| value_of_field(&ty, field).is_ok())
+                        .map(|field| field.to_vec().into()),
+                },
+                ty,
+            }
+        })
 }
 
 fn any_index() -> impl Strategy<Value = Arc<Index>> {
@@ -108,7 +119,8 @@ fn any_constraint() -> impl Strategy<Value = Arc<Constraint>> {
             })
         }),
     ];
-    ("\\PC{0,8}", kind).prop_map(|(name, kind)| Arc::new(Constraint { name, kind }))
+    ("\\PC{0,8}", kind, any::<bool>())
+        .prop_map(|(name, kind, validated)| Arc::new(Constraint { name, kind, validated }))
 }
 
 fn any_table() -> impl Strategy<Value = Table> {

@@ -15,7 +15,7 @@ mod schema;
 mod truncate;
 
 pub use constraint::{Action, Constraint, ConstraintKind, Foreign, SequenceShape, Unique};
-pub use schema::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
+pub use schema::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
 pub use truncate::Truncation;
 
 pub(crate) use encode::{decode as decode_catalog, encode as encode_catalog};

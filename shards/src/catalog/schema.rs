@@ -96,6 +96,28 @@ pub struct Column {
     pub generated: bool,
     /// `GENERATED ALWAYS AS IDENTITY`: takes no value but its default.
     pub always: bool,
+    /// What ALTER TABLE left behind.
+    pub altered: Altered,
+}
+
+impl Column {
+    /// Returns whether some snapshot may see a null in it.
+    pub fn is_nullable(&self) -> bool {
+        !self.not_null || self.altered.held_nulls
+    }
+}
+
+/// What is different about a column that is not as it was created.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Altered {
+    /// The column is gone. Rows keep its place, and new ones a null there, because positions of
+    /// columns index rows; it has a name nobody can write and is hidden.
+    pub dropped: bool,
+    /// What rows that were written before the column was added have in it, as `row::field_of`
+    /// gives it; `None` = null.
+    pub missing: Option<Arc<[u8]>>,
+    /// It became NOT NULL later: older snapshots may see nulls.
+    pub held_nulls: bool,
 }
 
 /// A derived structure over one table.
@@ -181,7 +203,12 @@ impl Catalog {
 impl Table {
     /// Returns the position of the column with this name.
     pub fn column_named(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column.name == name)
+        self.columns.iter().position(|column| column.name == name && !column.altered.dropped)
+    }
+
+    /// Returns the columns that are there, hidden ones too.
+    pub fn live_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !column.altered.dropped)
     }
 
     /// Returns the types of the primary-key columns, in key order.

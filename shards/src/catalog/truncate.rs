@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Catalog, ConstraintKind, Table, TableKind};
+use super::{Catalog, Constraint, ConstraintKind, Table, TableKind};
 use crate::ids::{CatalogVersion, TableId};
 
 /// Which tables are emptied, and what becomes of what they own.
@@ -86,14 +86,17 @@ fn renumber(table: &mut Arc<Table>, numbers: &BTreeMap<TableId, TableId>) {
 }
 
 fn put_in_force(table: &mut Arc<Table>, process: u64) {
-    let filled = |kind: &ConstraintKind| match kind {
+    let is_waiting = |constraint: &Arc<Constraint>| match &constraint.kind {
         ConstraintKind::Unique(unique) => unique.filling == Some(process),
-        _ => false,
+        _ => !constraint.validated,
     };
-    if !table.constraints.iter().any(|constraint| filled(&constraint.kind)) {
+    if !table.constraints.iter().any(is_waiting) {
         return;
     }
     for constraint in &mut Arc::make_mut(table).constraints {
+        if !constraint.validated {
+            Arc::make_mut(constraint).validated = true;
+        }
         if let ConstraintKind::Unique(unique) = &mut Arc::make_mut(constraint).kind
             && unique.filling == Some(process)
         {

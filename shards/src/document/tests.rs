@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value as JsonValue, json};
 
 use super::*;
-use crate::catalog::{Column, Table, TableKind};
+use crate::catalog::{Altered, Column, Table, TableKind};
 use crate::ids::{ColumnId, TableId};
 use crate::value::{ColumnType, Value};
 
@@ -170,6 +170,7 @@ fn collection() -> Table {
         hidden: false,
         generated: false,
         always: false,
+        altered: Altered::default(),
     };
     Table {
         id: TableId(1),

@@ -13,7 +13,7 @@ use arrow_array::types::{
 use arrow_array::{ArrayRef, BooleanArray, FixedSizeBinaryArray, PrimitiveArray};
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder};
 
-use super::layout::{Field, RowLayout};
+use super::layout::RowLayout;
 use super::page::Page;
 use super::view::{RowView, corrupt, text};
 use crate::error::Error;
@@ -61,7 +61,7 @@ pub fn column_array(
 ) -> Result<ArrayRef, Error> {
     let field = &layout.fields[column];
     let count = rows.iter().map(Stretch::len).sum();
-    let source = Source { rows, layout, field, column, count };
+    let source = Source { rows, layout, column, count };
     Ok(match &field.ty {
         ColumnType::Bool => source.booleans()?,
         ColumnType::Int => Arc::new(source.numbers::<Int32Type, 4>(i32::from_le_bytes)?),
@@ -91,12 +91,15 @@ pub fn column_array(
 struct Source<'a> {
     rows: &'a [Stretch<'a>],
     layout: &'a RowLayout,
-    field: &'a Field,
     column: usize,
     count: usize,
 }
 
 impl Source<'_> {
+    fn page<'p>(&'p self, pages: &'p dyn Pages) -> Page<'p> {
+        pages.page(self.column).unwrap_or_else(|| Page::missing(self.layout, self.column))
+    }
+
     /// Visits the field of each row, `None` for a null.
     fn each(&self, mut visit: impl FnMut(Option<&[u8]>) -> Result<(), Error>) -> Result<(), Error> {
         for stretch in self.rows {
@@ -104,7 +107,7 @@ impl Source<'_> {
                 Stretch::Row(row) if row.is_null(self.column) => visit(None)?,
                 Stretch::Row(row) => visit(Some(row.raw(self.layout, self.column)?))?,
                 Stretch::Packed { pages, from, to } => {
-                    let page = pages.page(self.column).unwrap_or(Page::Null);
+                    let page = self.page(*pages);
                     for row in *from..*to {
                         visit(page.cell(row))?;
                     }
@@ -129,17 +132,20 @@ impl Source<'_> {
                 Stretch::Row(row) => {
                     let is_null = row.is_null(self.column);
                     nulls.append(!is_null);
-                    values.push(if is_null { zero } else { read(row.fixed::<N>(self.field)?) });
+                    values.push(if is_null {
+                        zero
+                    } else {
+                        read(fixed::<N>(row.raw(self.layout, self.column)?)?)
+                    });
                 }
-                Stretch::Packed { pages, from, to } => match pages.page(self.column) {
-                    Some(Page::Fixed { width, nulls: None, fields }) if width == N => {
+                Stretch::Packed { pages, from, to } => match self.page(*pages) {
+                    Page::Fixed { width, nulls: None, fields } if width == N => {
                         let fields = &fields[from * N..to * N];
                         let (fields, _) = fields.as_chunks::<N>();
                         values.extend(fields.iter().map(|field| read(*field)));
                         nulls.append_n_non_nulls(to - from);
                     }
                     page => {
-                        let page = page.unwrap_or(Page::Null);
                         for row in *from..*to {
                             let field = page.cell(row).map(fixed::<N>).transpose()?;
                             nulls.append(field.is_some());

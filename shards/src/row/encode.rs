@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::layout::{HEADER_BYTES, RowLayout, VERSION, bitmap_bytes};
-use crate::catalog::Table;
+use crate::catalog::{Column, Table};
 use crate::error::Error;
 use crate::value::{ColumnType, Value};
 
@@ -38,7 +38,21 @@ pub fn encode(table: &Table, values: &[Value]) -> Result<Arc<[u8]>, Error> {
         }
         other => other,
     };
-    encode_with(&RowLayout::of(table), values, named)
+    let layout = RowLayout::of(table);
+    if table.columns.iter().zip(values).any(|(column, value)| is_left(column, value)) {
+        let values: Vec<Value> = table.columns.iter().zip(values).map(kept).collect();
+        return encode_with(&layout, &values, named);
+    }
+    encode_with(&layout, values, named)
+}
+
+/// Returns whether a value is of a column that is gone.
+fn is_left(column: &Column, value: &Value) -> bool {
+    column.altered.dropped && !value.is_null()
+}
+
+fn kept((column, value): (&Column, &Value)) -> Value {
+    if column.altered.dropped { Value::Null } else { value.clone() }
 }
 
 /// Lays out values; `named` adds the column's name to an error.

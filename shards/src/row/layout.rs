@@ -1,5 +1,7 @@
 //! Where in a row is each column?
 
+use std::sync::Arc;
+
 use crate::catalog::Table;
 use crate::value::ColumnType;
 
@@ -26,12 +28,26 @@ pub(super) struct Field {
     pub variable: bool,
     /// Offset in the fixed part of the variable column before this one.
     pub previous: Option<usize>,
+    /// What rows without the column have in it; `None` = null.
+    pub missing: Option<Arc<[u8]>>,
 }
 
 impl RowLayout {
     /// Computes the places of the table's columns.
     pub fn of(table: &Table) -> Self {
         Self::of_types(table.columns.iter().map(|column| &column.ty))
+            .with_missing(table.columns.iter().map(|column| column.altered.missing.clone()))
+    }
+
+    /// Says what rows without a column have in it.
+    pub(crate) fn with_missing(
+        mut self,
+        missing: impl IntoIterator<Item = Option<Arc<[u8]>>>,
+    ) -> Self {
+        for (field, missing) in self.fields.iter_mut().zip(missing) {
+            field.missing = missing;
+        }
+        self
     }
 
     /// Computes the places of columns of these types.
@@ -42,7 +58,7 @@ impl RowLayout {
         let mut previous = None;
         for ty in types {
             let (width, variable) = width_of(ty);
-            fields.push(Field { ty: ty.clone(), offset, variable, previous });
+            fields.push(Field { ty: ty.clone(), offset, variable, previous, missing: None });
             if variable {
                 previous = Some(offset);
             }
@@ -61,6 +77,12 @@ impl RowLayout {
     pub fn width(&self, column: usize) -> Option<usize> {
         let field = &self.fields[column];
         (!field.variable).then(|| self.widths[column + 1] - self.widths[column])
+    }
+
+    /// Returns the field of a column in rows that were written before it was added; `None` for a
+    /// null.
+    pub fn missing(&self, column: usize) -> Option<&[u8]> {
+        self.fields.get(column)?.missing.as_deref()
     }
 
     /// Returns the type of a column.

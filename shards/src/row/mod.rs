@@ -17,7 +17,7 @@
 //! ```
 //!
 //! A null has a field of zeros, or of the preceding end. A row written before a column was added
-//! has fewer columns than the table; those read as null. Every access is checked against the
+//! has fewer columns than the table; those read as what the catalog says of them, or null. Every access is checked against the
 //! length, so damaged bytes give `Corrupt`, never a panic.
 //!
 //! | file | question it answers |
@@ -25,12 +25,14 @@
 //! | `layout` | where in a row is each column |
 //! | `encode` | how do values become a row |
 //! | `view` | how is one column of a row read |
+//! | `field` | what is one column's part of a row, on its own |
 //! | `page` | how does a column of many rows lie in one piece |
 //! | `rank` | which number grows with a value |
 //! | `column` | how does one column of many rows become an Arrow array |
 
 mod column;
 mod encode;
+mod field;
 mod layout;
 mod page;
 mod rank;
@@ -43,6 +45,7 @@ pub use column::{Pages, Stretch, column_array};
 #[cfg(test)]
 pub(crate) use encode::encode_values;
 pub use encode::{ROW_BYTES_MAX, encode};
+pub use field::{field_of, value_of_field};
 pub use layout::RowLayout;
 pub use page::{Page, assemble};
 pub use rank::{has_rank, rank_of_field, rank_of_float, rank_of_integer};

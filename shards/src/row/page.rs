@@ -9,6 +9,8 @@ use super::layout::{HEADER_BYTES, RowLayout, VERSION, bitmap_bytes};
 pub enum Page<'a> {
     /// Every row has a null.
     Null,
+    /// Every row has this field.
+    Same(&'a [u8]),
     /// Fields of `width` bytes, one after the other, zeros for nulls.
     Fixed {
         /// Bytes of a field.
@@ -30,11 +32,17 @@ pub enum Page<'a> {
 }
 
 impl<'a> Page<'a> {
+    /// Returns the page of a column that was added after the rows were written.
+    pub fn missing(layout: &'a RowLayout, column: usize) -> Self {
+        layout.missing(column).map_or(Self::Null, Self::Same)
+    }
+
     /// Returns the bytes of one row's field; `None` for a null.
     #[inline]
     pub fn cell(&self, row: usize) -> Option<&'a [u8]> {
         match *self {
             Page::Null => None,
+            Page::Same(field) => Some(field),
             Page::Fixed { width, nulls, fields } => {
                 (!is_null(nulls, row)).then(|| &fields[row * width..(row + 1) * width])
             }

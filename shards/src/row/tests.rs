@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::encode::encode_with;
-use super::{RowLayout, RowView, Stretch, column_array};
+use super::{RowLayout, RowView, Stretch, column_array, field_of, value_of_field};
 use crate::value::{ColumnType, Value};
 
 fn cell() -> impl Strategy<Value = (ColumnType, Vec<Value>)> {
@@ -90,6 +90,54 @@ fn a_column_added_later_is_null_in_old_rows() {
     let view = RowView::new(&row, &new).expect("a row");
     let expected = [Value::Int(1), Value::Text("a".into()), Value::Null];
     assert_eq!(view.values(&new).expect("values"), expected);
+}
+
+#[test]
+fn a_column_added_with_a_default_has_it_in_old_rows() {
+    let old = RowLayout::of_types([ColumnType::Int].iter());
+    let row = encode_with(&old, &[Value::Int(1)], |_, error| error).expect("a row");
+    let added = [
+        Value::Text("new".into()),
+        Value::BigInt(-7),
+        Value::Vector([1.0, 2.0].into()),
+        Value::Null,
+        Value::Bool(true),
+    ];
+    let types = [
+        ColumnType::Int,
+        ColumnType::Text,
+        ColumnType::BigInt,
+        ColumnType::Vector(2),
+        ColumnType::Date,
+        ColumnType::Bool,
+    ];
+    let field = |(ty, value)| field_of(ty, value).expect("a fitting value");
+    let missing = std::iter::once(None).chain(types[1..].iter().zip(&added).map(field));
+    let new = RowLayout::of_types(types.iter()).with_missing(missing);
+    let view = RowView::new(&row, &new).expect("a row");
+    let expected: Vec<Value> = std::iter::once(Value::Int(1)).chain(added).collect();
+    assert_eq!(view.values(&new).expect("values"), expected);
+    for (column, value) in expected.iter().enumerate() {
+        assert_eq!(view.is_null(column), value.is_null());
+        let array = column_array(&[Stretch::Row(view)], &new, column).expect("an array");
+        assert_eq!(&Value::from_array(&array, 0, &types[column]).expect("a value"), value);
+    }
+    let mut elements = Vec::new();
+    assert!(view.vector_into(&new, 3, &mut elements).expect("a vector"));
+    assert_eq!(elements, [1.0, 2.0]);
+    assert_eq!(view.text(&new, 1).expect("a text"), Some("new"));
+}
+
+#[test]
+fn what_is_no_field_is_an_error() {
+    for (ty, field) in [
+        (ColumnType::Int, &[0; 3][..]),
+        (ColumnType::Bool, &[]),
+        (ColumnType::Text, &[0xff]),
+        (ColumnType::Vector(2), &[0; 4]),
+    ] {
+        assert!(value_of_field(&ty, field).is_err(), "{ty:?}");
+    }
 }
 
 /// Written by hand from the page of the module: INT 5, TEXT "hi", INT null.

@@ -1,5 +1,6 @@
 //! How is one column of a row read?
 
+use super::field::value_of_field;
 use super::layout::{Field, HEADER_BYTES, RowLayout, VERSION, bitmap_bytes};
 use crate::error::Error;
 use crate::value::{ColumnType, Value};
@@ -8,6 +9,8 @@ use crate::value::{ColumnType, Value};
 #[derive(Clone, Copy)]
 pub struct RowView<'a> {
     bytes: &'a [u8],
+    /// Of columns that the row may lack.
+    fields: &'a [Field],
     count: usize,
     fixed_at: usize,
     variable_at: usize,
@@ -17,7 +20,7 @@ impl<'a> RowView<'a> {
     /// Checks the header of a row.
     ///
     /// **Errors**: `Corrupt` when the bytes are no row of this layout.
-    pub fn new(bytes: &'a [u8], layout: &RowLayout) -> Result<Self, Error> {
+    pub fn new(bytes: &'a [u8], layout: &'a RowLayout) -> Result<Self, Error> {
         let [VERSION, _, low, high, ..] = bytes else {
             return Err(corrupt("no row header"));
         };
@@ -30,13 +33,21 @@ impl<'a> RowView<'a> {
         if bytes.len() < variable_at {
             return Err(corrupt("a row shorter than its columns"));
         }
-        Ok(Self { bytes, count, fixed_at, variable_at })
+        Ok(Self { bytes, fields: &layout.fields, count, fixed_at, variable_at })
     }
 
-    /// Returns whether a column is null or was added after the row was written.
+    /// Returns whether a column is null.
     pub fn is_null(&self, column: usize) -> bool {
+        if column >= self.count {
+            return self.missing(column).is_none();
+        }
         let bitmap = self.bytes.get(HEADER_BYTES + column / 8);
-        column >= self.count || bitmap.is_none_or(|byte| byte >> (column % 8) & 1 == 1)
+        bitmap.is_none_or(|byte| byte >> (column % 8) & 1 == 1)
+    }
+
+    /// Returns the field of a column that was added after the row was written.
+    fn missing(&self, column: usize) -> Option<&'a [u8]> {
+        self.fields.get(column)?.missing.as_deref()
     }
 
     /// Returns the value of a column.
@@ -47,6 +58,9 @@ impl<'a> RowView<'a> {
             return Ok(Value::Null);
         }
         let field = &layout.fields[column];
+        if column >= self.count {
+            return value_of_field(&field.ty, self.raw(layout, column)?);
+        }
         Ok(match &field.ty {
             ColumnType::Bool => Value::Bool(self.fixed::<1>(field)? != [0]),
             ColumnType::Int => Value::Int(i32::from_le_bytes(self.fixed(field)?)),
@@ -71,7 +85,7 @@ impl<'a> RowView<'a> {
         })
     }
 
-    /// Returns all values, nulls for columns added after the row was written.
+    /// Returns all values.
     ///
     /// **Errors**: as [`RowView::value`].
     pub fn values(&self, layout: &RowLayout) -> Result<Vec<Value>, Error> {
@@ -105,6 +119,9 @@ impl<'a> RowView<'a> {
         if self.is_null(column) {
             return Ok(&[]);
         }
+        if column >= self.count {
+            return Ok(self.missing(column).unwrap_or_default());
+        }
         let field = &layout.fields[column];
         if field.variable {
             return self.variable(field);
@@ -121,7 +138,7 @@ impl<'a> RowView<'a> {
         if self.is_null(column) {
             return Ok(None);
         }
-        text(self.variable(&layout.fields[column])?).map(Some)
+        text(self.raw(layout, column)?).map(Some)
     }
 
     /// Appends the elements of a vector column; returns `false` and appends nothing when null.
@@ -137,7 +154,7 @@ impl<'a> RowView<'a> {
             return Ok(false);
         }
         let field = &layout.fields[column];
-        let bytes = self.variable(field)?;
+        let bytes = self.raw(layout, column)?;
         if !matches!(&field.ty, ColumnType::Vector(dim) if bytes.len() == *dim as usize * 4) {
             return Err(corrupt("a vector of another dimension"));
         }
@@ -147,7 +164,7 @@ impl<'a> RowView<'a> {
 
     /// Returns the bytes of a fixed-width field.
     #[inline]
-    pub(super) fn fixed<const N: usize>(&self, field: &Field) -> Result<[u8; N], Error> {
+    fn fixed<const N: usize>(&self, field: &Field) -> Result<[u8; N], Error> {
         let at = self.fixed_at + field.offset;
         match self.bytes.get(at..).and_then(|rest| rest.first_chunk::<N>()) {
             Some(chunk) => Ok(*chunk),
@@ -157,7 +174,7 @@ impl<'a> RowView<'a> {
 
     /// Returns the bytes of a variable column.
     #[inline]
-    pub(super) fn variable(&self, field: &Field) -> Result<&'a [u8], Error> {
+    fn variable(&self, field: &Field) -> Result<&'a [u8], Error> {
         let end = self.end_at(field.offset)?;
         let start = match field.previous {
             Some(offset) => self.end_at(offset)?,

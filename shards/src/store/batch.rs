@@ -22,7 +22,7 @@ pub fn scan_schema(table: &Table, columns: &[ScanColumn]) -> SchemaRef {
     let field = |column: &ScanColumn| match column {
         ScanColumn::Column(position) => {
             let declared = &table.columns[*position];
-            Field::new(&declared.name, declared.ty.arrow(), !declared.not_null)
+            Field::new(&declared.name, declared.ty.arrow(), declared.is_nullable())
         }
         ScanColumn::Key => Field::new("_key", DataType::Binary, false),
         ScanColumn::Version => Field::new("_version", DataType::UInt64, false),
@@ -55,7 +55,7 @@ impl Piece {
         }
     }
 
-    fn stretch<'a>(&'a self, layout: &RowLayout) -> Result<Stretch<'a>, Error> {
+    fn stretch<'a>(&'a self, layout: &'a RowLayout) -> Result<Stretch<'a>, Error> {
         Ok(match self {
             Self::One { row: Held::Bytes(bytes), .. } => Stretch::Row(RowView::new(bytes, layout)?),
             Self::One { row: Held::Packed(group, row), .. } => {
@@ -139,7 +139,7 @@ impl Rows {
             .map_err(|error| Error::Internal(format!("build batch: {error}")))
     }
 
-    fn stretches(&self, layout: &RowLayout) -> Result<Vec<Stretch<'_>>, Error> {
+    fn stretches<'a>(&'a self, layout: &'a RowLayout) -> Result<Vec<Stretch<'a>>, Error> {
         self.pieces.iter().map(|piece| piece.stretch(layout)).collect()
     }
 

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use super::rig::Rig;
 use crate::Error;
-use crate::catalog::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
+use crate::catalog::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
 use crate::ids::{ColumnId, IndexId, TableId, Timestamp, TxnId};
 use crate::key::{Key, KeyBounds, KeyForm, KeyRange};
 use crate::request::{
@@ -55,6 +55,7 @@ fn column(id: u32, name: &str, ty: ColumnType, not_null: bool) -> Column {
         hidden: false,
         generated: false,
         always: false,
+        altered: Altered::default(),
     }
 }
 

@@ -127,6 +127,18 @@ impl Store {
         next.tables.iter().filter_map(gains).collect()
     }
 
+    /// Returns the tables that get other rules with the next catalog: who writes
+    /// without knowing them must have ended before they are said to hold.
+    pub(crate) fn to_be_ruled(&self, next: &Catalog) -> Vec<TableId> {
+        let changes = |(id, table): (&TableId, &Arc<Table>)| {
+            let store = self.tables.get(id)?;
+            let (old, new) = (&store.table, table);
+            let same = old.constraints == new.constraints && old.referrers == new.referrers;
+            (!same).then_some(*id)
+        };
+        next.tables.iter().filter_map(changes).collect()
+    }
+
     pub(super) fn table(&self, id: TableId) -> Result<&TableStore, Error> {
         self.tables.get(&id).ok_or(Error::StaleCatalog { current: self.catalog.version })
     }

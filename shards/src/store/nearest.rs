@@ -366,7 +366,7 @@ impl TableStore {
         match position.map(|position| (position, &self.table.columns[position])) {
             Some((column, declared)) if let ColumnType::Vector(dim) = declared.ty => {
                 let options = VectorOptions::new(dim as usize, near.metric).checked()?;
-                Ok(Exact { column, options, nullable: !declared.not_null })
+                Ok(Exact { column, options, nullable: declared.is_nullable() })
             }
             _ => Err(Error::Internal(format!(
                 "column {} of table \"{}\" is no vector",

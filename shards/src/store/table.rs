@@ -75,7 +75,7 @@ impl TableStore {
     }
 
     /// Opens a row that is stored in this table.
-    pub fn view<'a>(&self, row: &'a [u8]) -> Result<RowView<'a>, Error> {
+    pub fn view<'a>(&'a self, row: &'a [u8]) -> Result<RowView<'a>, Error> {
         RowView::new(row, &self.layout)
     }
 

@@ -10,7 +10,7 @@ use pieskieo_io::sim::{SimOptions, World};
 use super::Cursor;
 use super::rig::Rig as Store;
 use crate::Error;
-use crate::catalog::{Catalog, Column, Index, IndexKind, Table, TableKind};
+use crate::catalog::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind};
 use crate::ids::{ColumnId, IndexId, TableId, Timestamp, TxnId};
 use crate::key::{Key, KeyRange};
 use crate::request::{
@@ -34,6 +34,7 @@ fn column(id: u32, name: &str, ty: ColumnType, not_null: bool) -> Column {
         hidden: false,
         generated: false,
         always: false,
+        altered: Altered::default(),
     }
 }
 

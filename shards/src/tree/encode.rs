@@ -98,7 +98,8 @@ impl<'l> GroupWriter<'l> {
                 })
             }
             Content::Row(Row::Packed(group, row)) => {
-                self.push_cells(|column| Ok(group.cell(row, column)))
+                let layout = self.layout;
+                self.push_cells(|column| Ok(group.cell(layout, row, column)))
             }
         }
     }

@@ -31,7 +31,7 @@
 //!         4 n, ..       variable: ends, then the bytes
 //! ```
 //! Numbers are little-endian. A group written before a column was added has fewer pages; the
-//! column reads as null.
+//! column reads as what the catalog says of such rows, or null.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -238,13 +238,19 @@ impl Group {
     }
 
     /// Returns the bytes of one field; `None` for a null.
-    pub fn cell(&self, row: usize, column: usize) -> Option<&[u8]> {
-        self.page(column)?.cell(row)
+    pub fn cell<'a>(
+        &'a self,
+        layout: &'a RowLayout,
+        row: usize,
+        column: usize,
+    ) -> Option<&'a [u8]> {
+        let page = self.page(column);
+        page.unwrap_or_else(|| Page::missing(layout, column)).cell(row)
     }
 
     /// Returns a version's row as it is written elsewhere.
     pub fn row(&self, layout: &RowLayout, row: usize) -> Arc<[u8]> {
-        assemble(layout, |column| self.cell(row, column))
+        assemble(layout, |column| self.cell(layout, row, column))
     }
 
     fn key_end(&self, row: usize) -> usize {

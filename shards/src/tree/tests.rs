@@ -272,8 +272,9 @@ impl Run {
                 self.tree.scan(reach, window, room, &mut |item| {
                     item.each(&mut |key, begin, row| {
                         let row = row.held().bytes(&layout());
-                        let value = crate::row::RowView::new(&row, &layout())?;
-                        let Value::BigInt(value) = value.value(&layout(), 0)? else {
+                        let layout = layout();
+                        let value = crate::row::RowView::new(&row, &layout)?;
+                        let Value::BigInt(value) = value.value(&layout, 0)? else {
                             return Err(Error::Internal("no number".into()));
                         };
                         step.push((key.to_vec(), begin.0, value));
@@ -437,9 +438,50 @@ proptest! {
             for number in 0..group.rows() {
                 let _ = (group.begin(number), group.is_deletion(number), group.key(number));
                 for column in 0..4 {
-                    let _ = group.cell(number, column);
+                    let _ = group.cell(&layout, number, column);
                 }
             }
         }
+    }
+}
+
+/// Rows of a group that was written before a column, and the same rows written again.
+#[test]
+fn a_column_added_with_a_default_has_it_in_old_groups() {
+    let write = |layout: &RowLayout, rows: &[super::version::Held]| {
+        let mut writer = super::encode::GroupWriter::new(layout, 1 << 20);
+        for (number, row) in (0..).zip(rows) {
+            let row = match row {
+                super::version::Held::Bytes(bytes) => super::Row::Bytes(bytes),
+                super::version::Held::Packed(group, row) => super::Row::Packed(group, *row),
+            };
+            let content = super::version::Content::Row(row);
+            writer.push(&key(number), Timestamp(9), content).expect("a row");
+        }
+        Rc::new(Group::open(writer.finish()).expect("a group"))
+    };
+    let old = write(&layout(), &[5, -3].map(|value| super::version::Held::Bytes(row(value))));
+    let types = [ColumnType::BigInt, ColumnType::Text, ColumnType::Bool, ColumnType::Int];
+    let added = crate::row::field_of(&ColumnType::Int, &Value::Int(42)).expect("a field");
+    let wide = RowLayout::of_types(types.iter()).with_missing([None, None, None, added]);
+    let packed = [0, 1].map(|row| super::version::Held::Packed(old.clone(), row));
+    let new = write(
+        &RowLayout::of_types(types.iter()),
+        &[
+            super::version::Held::Bytes(old.row(&wide, 0)),
+            super::version::Held::Bytes(old.row(&wide, 1)),
+        ],
+    );
+    let again = write(&wide, &packed);
+    for group in [&old, &new, &again] {
+        for (number, value) in [(0, 5), (1, -3)] {
+            let bytes = group.row(&wide, number);
+            let view = crate::row::RowView::new(&bytes, &wide).expect("a row");
+            assert_eq!(view.value(&wide, 0).expect("a value"), Value::BigInt(value));
+            assert_eq!(view.value(&wide, 3).expect("a value"), Value::Int(42));
+        }
+        let stretch = crate::row::Stretch::Packed { pages: group.as_ref(), from: 0, to: 2 };
+        let array = crate::row::column_array(&[stretch], &wide, 3).expect("an array");
+        assert_eq!(Value::from_array(&array, 1, &types[3]).expect("a value"), Value::Int(42));
     }
 }

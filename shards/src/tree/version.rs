@@ -33,7 +33,7 @@ impl Row<'_> {
     pub fn is_null(&self, layout: &RowLayout, column: usize) -> Result<bool, Error> {
         Ok(match self {
             Row::Bytes(bytes) => RowView::new(bytes, layout)?.is_null(column),
-            Row::Packed(group, row) => group.cell(*row, column).is_none(),
+            Row::Packed(group, row) => group.cell(layout, *row, column).is_none(),
         })
     }
 

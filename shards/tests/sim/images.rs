@@ -8,7 +8,9 @@ use std::time::Duration;
 use pieskieo_io::{rt, time};
 use pieskieo_shards::Error;
 use pieskieo_shards::actor::Core;
-use pieskieo_shards::catalog::{Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
+use pieskieo_shards::catalog::{
+    Altered, Catalog, Column, Index, IndexKind, Table, TableKind, TextField,
+};
 use pieskieo_shards::ids::{CatalogVersion, ColumnId, IndexId, TableId};
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::{Access, Expect, Write, WriteOp};
@@ -37,6 +39,7 @@ fn column(id: u32, name: &str, ty: ColumnType) -> Column {
         hidden: false,
         generated: false,
         always: false,
+        altered: Altered::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use arrow_array::types::{Int64Type, UInt64Type};
 use pieskieo_io::rt;
 use pieskieo_shards::Error;
 use pieskieo_shards::actor::Core;
-use pieskieo_shards::catalog::{Catalog, Column, Index, IndexKind, Table, TableKind};
+use pieskieo_shards::catalog::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind};
 use pieskieo_shards::ids::{CatalogVersion, ColumnId, IndexId, ShardId, TableId, Timestamp};
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::{
@@ -55,6 +55,7 @@ pub fn table_of(
             hidden: *name == "_id",
             generated: *name == "_id",
             always: false,
+            altered: Altered::default(),
         })
         .collect();
     let routing = 1;
