@@ -14,6 +14,7 @@ use pieskieo_io::file::host;
 const RETENTION_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// One setting.
+#[derive(Debug)]
 pub struct Setting {
     /// TOML key, and the flag without its dashes (`_` written as `-`).
     pub key: &'static str,
@@ -38,6 +39,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { key: "ef_search", variable: "PIESKIEO_EF_SEARCH", default: "64", unit: "1..=4096", meaning: "default beam width of vector searches" },
     Setting { key: "ef_construction", variable: "PIESKIEO_EF_CONSTRUCTION", default: "200", unit: "8..=4096", meaning: "default beam width while building vector indexes" },
     Setting { key: "statement_timeout_ms", variable: "PIESKIEO_STATEMENT_TIMEOUT_MS", default: "30000", unit: "ms, 1..=86400000", meaning: "time a statement may take" },
+    Setting { key: "slow_statement_ms", variable: "PIESKIEO_SLOW_STATEMENT_MS", default: "1000", unit: "ms, 0..=86400000; -1 = none", meaning: "from how long on a statement is logged, with its plan; 0 logs all" },
     Setting { key: "transaction_idle_timeout_ms", variable: "PIESKIEO_TRANSACTION_IDLE_TIMEOUT_MS", default: "60000", unit: "ms, 1..=3600000", meaning: "time a transaction may wait for its client's next request" },
     Setting { key: "idempotency_retention_ms", variable: "PIESKIEO_IDEMPOTENCY_RETENTION_MS", default: "86400000", unit: "ms, 1..=2592000000", meaning: "time the answer to a request with an idempotency key is remembered" },
     Setting { key: "retention", variable: "PIESKIEO_RETENTION", default: "24h", unit: "such as 90s, 30min, 24h or 7d, up to 30d; 0 = none", meaning: "how long the past can be read with AS OF; every version written within it stays on disk" },
@@ -86,6 +88,8 @@ pub struct Config {
     pub ef_construction: usize,
     /// Time a statement may take, ms.
     pub statement_timeout_ms: u64,
+    /// From how long on a statement is logged, ms; `None`: never.
+    pub slow_statement_ms: Option<u64>,
     /// Time a transaction may wait for its client's next request, ms.
     pub transaction_idle_timeout_ms: u64,
     /// Time the answer to a request with an idempotency key is remembered.
@@ -106,6 +110,8 @@ pub struct Config {
     pub log: String,
     /// Whether log events are JSON.
     pub log_json: bool,
+    /// Every setting as it was given, for `pieskieo.settings`.
+    pub told: Vec<(&'static Setting, String)>,
 }
 
 /// A setting that cannot be used.
@@ -178,6 +184,10 @@ impl Settings {
             ef_search: self.number("ef_search", 1, 4096)? as usize,
             ef_construction: self.number("ef_construction", 8, 4096)? as usize,
             statement_timeout_ms: self.number("statement_timeout_ms", 1, 86_400_000)?,
+            slow_statement_ms: match self.text("slow_statement_ms") {
+                "-1" => None,
+                _ => Some(self.number("slow_statement_ms", 0, 86_400_000)?),
+            },
             transaction_idle_timeout_ms: self.number(
                 "transaction_idle_timeout_ms",
                 1,
@@ -192,6 +202,7 @@ impl Settings {
             cache_bytes: self.chosen("cache_bytes", 1 << 16, 1 << 40)?,
             log: self.text("log").to_owned(),
             log_json: self.choice("log_format", &["text", "json"])? == "json",
+            told: self.rows().map(|(setting, value, _)| (setting, value.to_owned())).collect(),
         })
     }
 
@@ -337,6 +348,9 @@ mod tests {
         };
         assert_eq!(["0", "90s", "30min", "7d"].map(kept), [0, 90, 1_800, 604_800]);
         assert_eq!(gather(&[], &[]).check().unwrap().retention.as_secs(), 86_400);
+        let slow =
+            |text| gather(&[("slow_statement_ms", text)], &[]).check().unwrap().slow_statement_ms;
+        assert_eq!(["0", "20", "-1"].map(slow), [Some(0), Some(20), None]);
     }
 
     #[test]
@@ -347,6 +361,7 @@ mod tests {
             (("wal_sync", "never"), "one of auto, dsync, fdatasync"),
             (("retention", "24"), "the flag --retention is \"24\", but should be 0, or a time"),
             (("retention", "31d"), "up to 30d"),
+            (("slow_statement_ms", "-2"), "a whole number from 0 to 86400000"),
             (("tls_cert", "a.pem"), "tls_cert and tls_key belong together"),
         ];
         for (flag, expected) in cases {

@@ -16,11 +16,11 @@ use pieskieo_io::rt::{self, CoreId, Queue, Running, RuntimeOptions, Stopper};
 use pieskieo_io::wal::{SyncMethod, WalOptions};
 use pieskieo_net::tls::TlsFiles;
 use pieskieo_net::{Door, Front, NetOptions, Recorder};
-use pieskieo_query::{Database, QueryMemory, SessionOptions};
+use pieskieo_query::{Database, QueryMemory, SessionOptions, SettingListing};
 use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions, meta};
 
 use crate::budget::Budget;
-use crate::config::Config;
+use crate::config::{Config, Setting};
 
 /// Why a server could not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -234,6 +234,18 @@ async fn chosen(plan: &Plan) -> Result<SocketAddr, ServeError> {
     }
 }
 
+/// Shows a setting to those who ask the database for it.
+fn told((setting, value): &(&Setting, String)) -> SettingListing {
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    SettingListing {
+        name: setting.key.to_owned(),
+        value: given(value),
+        default: given(setting.default),
+        kind: "server",
+        description: format!("{} ({})", setting.meaning, setting.unit),
+    }
+}
+
 fn session_options(plan: &Plan) -> SessionOptions {
     let config = &plan.config;
     SessionOptions {
@@ -241,6 +253,8 @@ fn session_options(plan: &Plan) -> SessionOptions {
         statement_timeout: Some(Duration::from_millis(config.statement_timeout_ms)),
         transaction_idle: Duration::from_millis(config.transaction_idle_timeout_ms),
         key_retention: Duration::from_millis(config.idempotency_retention_ms),
+        slow_statement: config.slow_statement_ms.map(Duration::from_millis),
+        server_settings: config.told.iter().map(told).collect(),
         index_defaults: pieskieo_query::IndexDefaults {
             ef_search: config.ef_search,
             ef_construction: config.ef_construction,

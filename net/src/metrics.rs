@@ -66,6 +66,7 @@ fn describe() {
     describe_gauge!("pieskieo_connections_open", "open client connections");
     describe_counter!("pieskieo_connections_refused_total", "connections over the limit");
     describe_gauge!("pieskieo_transactions_open", "transactions that outlive their requests");
+    describe_counter!("pieskieo_slow_statements_total", "statements logged as slow");
     describe_gauge!("pieskieo_idempotency_keys", "answers stored under idempotency keys");
     describe_gauge!("pieskieo_shard_records", "current records, by shard");
     describe_gauge!("pieskieo_memory_budget_bytes", "memory the process may use");

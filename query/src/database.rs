@@ -52,6 +52,15 @@ impl Database {
         join_all(counts).await.into_iter().sum()
     }
 
+    /// Returns how many statements were logged as slow since start, on all cores.
+    ///
+    /// **Errors**: a core that does not answer.
+    pub async fn slow_statements(&self) -> Result<u64> {
+        let counts = (0..self.core.core_count())
+            .map(|core| visit(&self.core, ShardId(core), |registry| registry.tally().slow()));
+        join_all(counts).await.into_iter().sum()
+    }
+
     /// Returns the memory queries share.
     pub fn memory(&self) -> &QueryMemory {
         &self.options.query_memory

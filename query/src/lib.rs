@@ -11,6 +11,8 @@
 //! | `outcome` | what does a statement answer |
 //! | `prepared` | which statements are ready to run again |
 //! | `idempotency` | how does a request that is sent twice have its effect once |
+//! | `measure` | how often do statements run, and how long do they take |
+//! | `system` | what does the database say about itself |
 //! | `open` | where is a transaction between two requests of its client |
 //! | `plan` | how does a bound statement become something that runs |
 //! | `exec` | how do plans run on the shards' own cores |
@@ -34,6 +36,7 @@ mod exec;
 mod functions;
 mod idempotency;
 pub mod limits;
+mod measure;
 mod memory;
 mod open;
 pub mod options;
@@ -46,12 +49,13 @@ mod share;
 mod spill;
 pub mod suggest;
 pub mod syntax;
+mod system;
 
 pub use arrow_array::RecordBatch;
 pub use bind::IndexDefaults;
 pub use coordinator::{
     BulkConflict, BulkReport, ColumnListing, ConstraintListing, IndexListing, RowError,
-    SearchRequest, TableListing, TextSearch, TraverseRequest, VectorSearch,
+    SearchRequest, SettingListing, TableListing, TextSearch, TraverseRequest, VectorSearch,
 };
 pub use database::Database;
 pub use error::{Error, Kind, Result};

@@ -86,6 +86,9 @@ pub const HNSW_EF_CONSTRUCTION: std::ops::RangeInclusive<usize> = 4..=4_096;
 /// Smallest and largest beam width of a vector index while searching.
 pub const HNSW_EF_SEARCH: std::ops::RangeInclusive<usize> = 1..=10_000;
 
+/// Forms of statements whose runs are counted, per core: some 1.5 KiB each at most (estimate).
+pub const FORMS_MAX: usize = 1_000;
+
 /// Hops of a variable-length pattern or traversal. The frontier may grow by the degree each hop.
 pub const HOPS_MAX: u32 = 64;
 

@@ -1,8 +1,10 @@
 //! What may a caller choose about a session?
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bind::IndexDefaults;
+use crate::coordinator::SettingListing;
 use crate::memory::QueryMemory;
 
 /// A session's choices. `SET` changes them afterwards.
@@ -23,6 +25,10 @@ pub struct SessionOptions {
     pub query_memory: QueryMemory,
     /// How long the answer to a request with an idempotency key is remembered. Default: 24 h.
     pub key_retention: Duration,
+    /// From how long on a statement is logged as slow; `None` = never. Default: 1 s.
+    pub slow_statement: Option<Duration>,
+    /// What the operator has chosen, to be shown. Default: nothing.
+    pub server_settings: Arc<[SettingListing]>,
     /// Most bytes of Arrow buffers a collected answer may hold. Default: 256 MiB.
     pub result_bytes_max: usize,
 }
@@ -37,6 +43,8 @@ impl Default for SessionOptions {
             transaction_idle: Duration::from_secs(60),
             query_memory: QueryMemory::default(),
             key_retention: Duration::from_secs(24 * 3_600),
+            slow_statement: Some(Duration::from_secs(1)),
+            server_settings: Arc::default(),
             result_bytes_max: 256 << 20,
         }
     }

@@ -12,8 +12,9 @@ use pieskieo_shards::catalog::Catalog;
 use pieskieo_shards::ids::CatalogVersion;
 
 use crate::bind::{bind, names_sequence};
-use crate::coordinator::{Reads, delete_query, update_query};
+use crate::coordinator::{Reads, delete_query, kind_of, update_query};
 use crate::error::{Error, Result};
+use crate::measure::Form;
 use crate::plan::Engine;
 use crate::plan::graph::table_named;
 use crate::syntax::{Parsed, Statement, parse};
@@ -24,6 +25,9 @@ const TEXTS_MAX: usize = 1024;
 /// Longest text that is kept.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 
+/// Bytes of a statement that are shown in the log.
+const LOGGED_BYTES_MAX: usize = 2_000;
+
 /// A statement of a text, and what it means.
 #[derive(Debug)]
 pub struct Item {
@@ -31,6 +35,10 @@ pub struct Item {
     pub parsed: Parsed,
     /// Whether it may take or show numbers of sequences.
     sequences: bool,
+    /// What it has in common with others.
+    form: Rc<Form>,
+    /// The text it is part of, or what of it is kept.
+    source: Rc<str>,
     ready: RefCell<Option<(CatalogVersion, Rc<Ready>)>>,
 }
 
@@ -61,25 +69,28 @@ pub fn statements(text: &str) -> Result<Rc<[Rc<Item>]>> {
     if let Some(items) = CACHE.with_borrow(|cache| cache.texts.get(text).cloned()) {
         return Ok(items);
     }
+    let all = parse(text)?;
+    let source: Rc<str> = text[..text.floor_char_boundary(TEXT_BYTES_MAX)].into();
     let item = |parsed: Parsed| {
-        let sequences = names_sequence(text.get(parsed.text.clone()).unwrap_or(text));
-        Rc::new(Item { parsed, sequences, ready: RefCell::new(None) })
+        let own = text.get(parsed.text.clone()).unwrap_or(text);
+        let sequences = names_sequence(own);
+        let form = Rc::new(Form::of(own, kind_of(&parsed.statement)));
+        Rc::new(Item { parsed, sequences, form, source: source.clone(), ready: RefCell::new(None) })
     };
-    let items: Rc<[Rc<Item>]> = parse(text)?.into_iter().map(item).collect();
+    let items: Rc<[Rc<Item>]> = all.into_iter().map(item).collect();
     if text.len() <= TEXT_BYTES_MAX {
-        CACHE.with_borrow_mut(|cache| cache.keep(text, &items));
+        CACHE.with_borrow_mut(|cache| cache.keep(source, &items));
     }
     Ok(items)
 }
 
 impl Cache {
-    fn keep(&mut self, text: &str, items: &Rc<[Rc<Item>]>) {
+    fn keep(&mut self, text: Rc<str>, items: &Rc<[Rc<Item>]>) {
         if self.order.len() >= TEXTS_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.texts.remove(&oldest);
         }
-        let text: Rc<str> = text.into();
         self.texts.insert(text.clone(), items.clone());
         self.order.push_back(text);
     }
@@ -90,6 +101,19 @@ impl Item {
     /// run.
     pub fn calls_sequences(&self) -> bool {
         self.sequences
+    }
+
+    /// Returns what it has in common with others that differ in their values.
+    pub fn form(&self) -> &Rc<Form> {
+        &self.form
+    }
+
+    /// Returns its text as it was sent, or the first 2,000 bytes of it.
+    pub fn beginning(&self) -> &str {
+        let begin = self.parsed.text.start.min(self.source.len());
+        let own = self.source.get(begin..).unwrap_or_default();
+        let own = own.get(..self.parsed.text.len()).unwrap_or(own);
+        &own[..own.floor_char_boundary(LOGGED_BYTES_MAX)]
     }
 
     /// Returns the statement bound and planned for a catalog.

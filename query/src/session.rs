@@ -120,6 +120,7 @@ impl Session {
             if let [item] = items.as_ref()
                 && is_read(item)
             {
+                // Measured to the last row, as a stream is: whoever gives up meanwhile drops it.
                 let outcome = self.select(item, params, cancel).await?;
                 return Ok(vec![collect(outcome, &self.options).await?]);
             }
@@ -304,13 +305,17 @@ impl Session {
 
     async fn select(
         &self,
-        item: &Item,
+        item: &Rc<Item>,
         params: &[Param],
         cancel: &CancelHandle,
     ) -> Result<Outcome> {
+        let meter = self.client().meter(item);
         let request = Request::new(self.client(), params, cancel.0.clone())?;
-        let ready = item.ready(request.engine(), request.catalog())?;
-        request.stream(ready.reads()?, item.parsed.as_of).await
+        let run = async {
+            let ready = item.ready(request.engine(), request.catalog())?;
+            request.stream(ready.reads()?, item.parsed.as_of).await
+        };
+        request.end_read(meter, item, run.await)
     }
 
     /// Returns the kinds of the statements of a text, for metrics and admission.
@@ -400,9 +405,13 @@ impl Session {
                     return Err(Error::new(code::SYNTAX_ERROR, message));
                 };
                 let request = Request::new(self.client(), &params, cancel.0.clone())?;
-                let ready = item.ready(request.engine(), request.catalog())?;
+                let meter = self.client().meter(item);
                 let lease = self.core.lease_at(lease.snapshot());
-                let outcome = request.stream_at(ready.reads()?, lease).await?;
+                let run = async {
+                    let ready = item.ready(request.engine(), request.catalog())?;
+                    request.stream_at(ready.reads()?, lease).await
+                };
+                let outcome = request.end_read(meter, item, run.await)?;
                 rankings.push(outcome.rows.collect().await?);
             }
             Ok(rankings)
@@ -443,7 +452,8 @@ impl Session {
 
     fn client(&self) -> Client<'_> {
         let Self { core, settings, options, registry } = self;
-        Client { core, settings, options, sequences: registry.sequences() }
+        let (sequences, tally) = (registry.sequences(), registry.tally());
+        Client { core, settings, options, sequences, tally }
     }
 }
 

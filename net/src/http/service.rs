@@ -1,7 +1,7 @@
 //! Health, readiness, metrics: how does an operator watch the server?
 
 use http::{Response, StatusCode};
-use metrics::gauge;
+use metrics::{counter, gauge};
 use serde_json::json;
 
 use crate::front::Front;
@@ -40,6 +40,10 @@ pub async fn metrics(front: &Front) -> Response<Body> {
         match front.database.open_transactions().await {
             Ok(count) => gauge!("pieskieo_transactions_open").set(count as f64),
             Err(error) => tracing::warn!(message = error.message, "count transactions"),
+        }
+        match front.database.slow_statements().await {
+            Ok(count) => counter!("pieskieo_slow_statements_total").absolute(count),
+            Err(error) => tracing::warn!(message = error.message, "count slow statements"),
         }
     }
     memory::publish(&front.database, front.options.memory_bytes);

@@ -27,6 +27,11 @@ pub(super) fn object(name: &str) -> ObjectName {
     ObjectName(vec![ObjectNamePart::Identifier(ident(name))])
 }
 
+/// `schema.name`.
+pub(super) fn object_in(schema: &str, name: &str) -> ObjectName {
+    ObjectName(vec![schema, name].into_iter().map(ident).map(ObjectNamePart::Identifier).collect())
+}
+
 /// A text literal.
 pub(super) fn text(value: &str) -> Expr {
     literal(Value::SingleQuotedString(value.to_owned()))
@@ -100,6 +105,15 @@ pub(super) fn table_named(name: ObjectName, alias: Option<&str>) -> TableFactor 
     let mut factor = table("", alias);
     if let TableFactor::Table { name: slot, .. } = &mut factor {
         *slot = name;
+    }
+    factor
+}
+
+/// `schema.table AS alias`.
+pub(super) fn table_in(schema: &str, name: &str, alias: &str) -> TableFactor {
+    let mut factor = table(name, Some(alias));
+    if let TableFactor::Table { name: within, .. } = &mut factor {
+        *within = object_in(schema, name);
     }
     factor
 }

@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, TableAlias,
     TableAliasColumnDef, TableFactor, TableWithJoins, Value,
 };
+use pieskieo_shards::value::ColumnType;
 
 use super::path::lowered;
 use super::query::Binder;
@@ -11,7 +12,8 @@ use super::scope::{Relation, Scope, ScopeColumn};
 use super::sets::{UNNEST_FUNCTION, join_of_set, joined, set_call};
 use super::{build, pattern};
 use crate::error::{Error, Result, code};
-use crate::syntax::{MATCH_FUNCTION, Name, Pattern, name_of, single_name};
+use crate::syntax::{MATCH_FUNCTION, Name, Pattern, name_of, single_name, system_name};
+use crate::system;
 
 impl Binder<'_> {
     /// Binds a FROM list and adds its relations to `scope`. Conditions that belong to WHERE, such
@@ -209,6 +211,13 @@ impl Binder<'_> {
         scope: &mut Scope<'_>,
     ) -> Result<()> {
         let TableFactor::Table { name, alias, .. } = factor else { return Ok(()) };
+        if let Some((schema, written)) = system_name(name)? {
+            *name = build::object_in(schema, &written.text);
+            alias.get_or_insert_with(|| build::table_alias(&written.text));
+            let relation = system_relation(system::find(schema, &written)?);
+            let relation = derived_relation(alias, relation.columns)?;
+            return scope.add(relation, written.position);
+        }
         let written = single_name(name)?;
         let shown = alias_name(alias.as_ref()).unwrap_or_else(|| written.text.clone());
         *name = build::object(&written.text);
@@ -326,6 +335,17 @@ fn derived_relation(
             .collect();
     }
     Ok(Relation { known, ..Relation::derived(Some(name.text), columns) })
+}
+
+/// What a statement sees of a relation of the system.
+pub(super) fn system_relation(relation: &system::Relation) -> Relation {
+    let columns = relation.columns.iter().map(|column| ScopeColumn {
+        name: column.name.to_owned(),
+        json: column.ty == ColumnType::Json,
+        hidden: false,
+        ty: Some(column.ty.clone()),
+    });
+    Relation::derived(Some(relation.name.to_owned()), columns.collect())
 }
 
 /// Applies `AS t (a, b)` to columns.

@@ -10,7 +10,7 @@ use super::query::Binder;
 use super::scope::{DOCUMENT, Found, Relation, Scope};
 use crate::error::{Error, Result, code};
 use crate::functions::{ARRAY_GET, ARRAY_PART};
-use crate::syntax::{Name, name_of, position_of};
+use crate::syntax::{Name, is_schema, name_of, position_of};
 
 /// An index behind the last one of every array.
 const ARRAY_END: u64 = 2_147_483_647;
@@ -125,8 +125,8 @@ impl Binder<'_> {
     fn target(&self, names: &[Name], first: &Ident, scope: &Scope<'_>) -> Result<Target> {
         // `public.t.a` is `t.a`.
         let names = match names {
-            [schema, rest @ ..] if rest.len() >= 2 && schema.text == "public" => {
-                if scope.relation("public").is_some() { names } else { rest }
+            [schema, rest @ ..] if rest.len() >= 2 && is_schema(&schema.text) => {
+                if scope.relation(&schema.text).is_some() { names } else { rest }
             }
             names => names,
         };

@@ -11,12 +11,14 @@ use pieskieo_shards::catalog::{IndexKind, Table};
 use pieskieo_shards::value::ColumnType;
 use pieskieo_shards::vector::Metric;
 
+use super::from::system_relation;
 use super::query::Binder;
 use super::scope::{DEPTH, DISTANCE, Relation, SCORE, Scope, ScopeColumn};
 use super::traversal::{TRAVERSE_FUNCTION, Traversal};
 use super::{build, pattern, text_search};
 use crate::error::{Error, Result, code};
 use crate::syntax::{Name, Pipeline, Stage, TraverseStage};
+use crate::system;
 
 /// What has been collected.
 struct Flow {
@@ -36,11 +38,22 @@ impl Binder<'_> {
         &mut self,
         pipeline: Pipeline,
     ) -> Result<(Query, Vec<ScopeColumn>)> {
-        self.source(&pipeline.table)?;
         let alias = pipeline.alias.as_ref().unwrap_or(&pipeline.table).text.clone();
         let mut scope = Scope::default();
-        let mut first = build::table(&pipeline.table.text, Some(&alias));
-        self.bind_table(&mut first, &mut scope)?;
+        let first = match pipeline.system {
+            None => {
+                self.source(&pipeline.table)?;
+                let mut first = build::table(&pipeline.table.text, Some(&alias));
+                self.bind_table(&mut first, &mut scope)?;
+                first
+            }
+            Some(schema) => {
+                let found = system::find(schema, &pipeline.table)?;
+                let relation = Relation { name: Some(alias.clone()), ..system_relation(found) };
+                scope.add(relation, pipeline.table.position)?;
+                build::table_in(schema, found.name, &alias)
+            }
+        };
         let mut flow = Flow {
             from: vec![build::from_item(first)],
             filters: Vec::new(),

@@ -247,8 +247,12 @@ impl<'c> Binder<'c> {
                     .collect())
             }
             SetExpr::Table(table) => {
-                let name = table.table_name.clone().unwrap_or_default();
-                let from = vec![build::from_item(build::table(&name.to_lowercase(), None))];
+                let name = table.table_name.clone().unwrap_or_default().to_lowercase();
+                let item = match &table.schema_name {
+                    Some(schema) => build::table_in(&schema.to_lowercase(), &name, &name),
+                    None => build::table(&name, None),
+                };
+                let from = vec![build::from_item(item)];
                 let all = SelectItem::Wildcard(Default::default());
                 *body = SetExpr::Select(Box::new(build::select(vec![all], from, None)));
                 self.bind_set(body, parent)

@@ -14,7 +14,7 @@ use super::json::Wanted;
 use super::query::Binder;
 use super::scope::{Relation, Scope, ScopeColumn};
 use crate::error::{Error, Result};
-use crate::syntax::{name_of, single_name};
+use crate::syntax::{name_of, single_name, system_name};
 
 /// The name of a column that has none, as PostgreSQL.
 const NAMELESS: &str = "?column?";
@@ -153,7 +153,10 @@ fn qualified<'s>(
 ) -> Result<&'s Relation> {
     match kind {
         SelectItemQualifiedWildcardKind::ObjectName(name) => {
-            let name = single_name(name)?;
+            let name = match system_name(name)? {
+                Some((_, name)) => name,
+                None => single_name(name)?,
+            };
             scope
                 .relation(&name.text)
                 .ok_or_else(|| scope.undefined_relation(&name.text, name.position))

@@ -18,6 +18,7 @@ use crate::syntax::{
     Assignment, BoundMerge, Delete, Explain, Insert, InsertSource, Name, OnConflict, Operation,
     Show, Statement, TargetStep, Update,
 };
+use crate::system;
 
 /// Stack that must be left before a statement is bound: expressions of the deepest shape the
 /// limits allow are copied, which recurses.
@@ -95,6 +96,10 @@ fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {
                 binder.table(&name)?;
             }
             Ok(Statement::Show(Show::Columns(name)))
+        }
+        Statement::Show(Show::SystemColumns(schema, name)) => {
+            system::find(schema, &name)?;
+            Ok(Statement::Show(Show::SystemColumns(schema, name)))
         }
         Statement::Show(Show::Indexes(Some(name))) => {
             binder.table(&name)?;

@@ -87,6 +87,14 @@ impl Block {
         if self.read_only || self.only_reads { Isolation::Snapshot } else { self.isolation }
     }
 
+    /// Returns what it promises about what it reads, as a client writes it.
+    pub fn isolation_name(&self) -> &'static str {
+        match self.isolation {
+            Isolation::Serializable => "serializable",
+            Isolation::Snapshot => "snapshot",
+        }
+    }
+
     /// Refuses a write where only reads are allowed.
     ///
     /// **Errors**: `25006`.

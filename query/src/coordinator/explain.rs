@@ -19,7 +19,6 @@ use super::shape::{Operand, Shape};
 use crate::error::{Error, Result};
 use crate::exec::rules::index_for;
 use crate::outcome::{Outcome, Rows, StatementKind};
-use crate::plan::params::bind_params;
 use crate::prepared::Ready;
 use crate::syntax::{Explain, Statement};
 
@@ -68,7 +67,7 @@ async fn plan_steps(
     depth: usize,
     steps: &mut Vec<(usize, String)>,
 ) -> Result<()> {
-    let query = bind_params(&reads.plan, request.params())?;
+    let query = reads.to_run(request).await?;
     let (mut plan, _) = request.planning().plan(&query).await?;
     let mut total = None;
     if explain.analyze {
@@ -141,6 +140,30 @@ fn describe(request: &Request<'_>, shape: &Shape) -> String {
     }
 }
 
+/// Returns what EXPLAIN ANALYZE would show of a plan that ran.
+pub(crate) fn plan_lines(plan: &Arc<dyn ExecutionPlan>) -> Vec<String> {
+    let mut steps = Vec::new();
+    lines(plan, 0, true, &mut steps);
+    indented(&steps)
+}
+
+/// Returns what EXPLAIN would show of a statement that ran: by its plan, if it had one.
+pub(super) fn told(request: &Request<'_>, ready: &Ready) -> Vec<String> {
+    let mut steps: Vec<(usize, String)> =
+        changes(&ready.statement).map(|line| (0, line)).into_iter().collect();
+    let depth = steps.len();
+    if let Some(plan) = request.measuring.take_plan() {
+        lines(&plan, depth, true, &mut steps);
+    } else if let Some(shape) = ready.query.as_ref().and_then(|reads| reads.shape.as_ref()) {
+        steps.push((depth, describe(request, shape)));
+    }
+    indented(&steps)
+}
+
+fn indented(steps: &[(usize, String)]) -> Vec<String> {
+    steps.iter().map(|(depth, line)| format!("{}{line}", "  ".repeat(*depth))).collect()
+}
+
 fn filter(conditions: &[String]) -> String {
     if conditions.is_empty() {
         return String::new();
@@ -177,11 +200,8 @@ fn lines(
 }
 
 fn answer(json: bool, steps: &[(usize, String)]) -> Result<Outcome> {
-    let texts: Vec<String> = if json {
-        vec![tree(steps, 0, &mut 0).to_string()]
-    } else {
-        steps.iter().map(|(depth, line)| format!("{}{line}", "  ".repeat(*depth))).collect()
-    };
+    let texts: Vec<String> =
+        if json { vec![tree(steps, 0, &mut 0).to_string()] } else { indented(steps) };
     let schema = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]));
     let column = Arc::new(StringArray::from(texts));
     let batch = RecordBatch::try_new(schema.clone(), vec![column])?;

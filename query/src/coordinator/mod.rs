@@ -3,6 +3,7 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `request` | how are the statements of one request run, each in its transaction |
+//! | `measured` | how is each statement of a request measured |
 //! | `kind` | what kind of statement is it |
 //! | `deadline` | how long may work take |
 //! | `parts` | where in a request do transactions begin and end |
@@ -53,6 +54,7 @@ mod fuse;
 mod insert;
 mod kind;
 mod listing;
+mod measured;
 mod merge;
 mod native;
 mod parts;
@@ -72,7 +74,7 @@ pub(crate) mod write;
 
 pub use bulk::{BulkConflict, BulkReport, RowError};
 pub use listing::{ColumnListing, ConstraintListing, IndexListing, TableListing, listing};
-pub use setting::Settings;
+pub use setting::{SettingListing, Settings};
 pub use structured::{SearchRequest, TextSearch, TraverseRequest, VectorSearch};
 
 pub(crate) use block::Block;
@@ -80,6 +82,7 @@ pub(crate) use bulk::load;
 pub(crate) use bulk_whole::load_whole;
 pub(crate) use change::{delete_query, update_query};
 pub(crate) use deadline::within;
+pub(crate) use explain::plan_lines;
 pub(crate) use fuse::fuse;
 pub(crate) use kind::kind_of;
 pub(crate) use parts::outlives;

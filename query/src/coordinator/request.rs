@@ -15,10 +15,11 @@ use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Table};
 use pieskieo_shards::ids::{ShardId, TableId, Timestamp};
 use pieskieo_shards::request::ReadView;
-use pieskieo_shards::txn::{Isolation, Lease, Transaction};
+use pieskieo_shards::txn::{Lease, Transaction};
 
 use super::block::{Block, written_past};
 use super::kind::{changes, is_schema};
+use super::measured::Measuring;
 use super::parts::{Begin, End, Part, check_keyed, parts};
 use super::select::{self, Reads, collect, collected};
 use super::sequence::{self, Sequences};
@@ -31,6 +32,7 @@ use crate::error::{Error, Result, code};
 use crate::exec::run::Planning;
 use crate::exec::scope::{Scope, Stop};
 use crate::idempotency::{self, IdempotencyKey, Stored};
+use crate::measure::Tally;
 use crate::open::OpenTransaction;
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, StatementKind};
@@ -57,6 +59,8 @@ pub(crate) struct Request<'s> {
     params: &'s [Param],
     stop: Stop,
     block: Block,
+    /// What its statements are measured with.
+    pub(super) measuring: Measuring<'s>,
     /// Whether the transaction goes on after the request, and where it waits then.
     outlives: bool,
     /// Whether it began in this request.
@@ -77,6 +81,8 @@ pub(crate) struct Client<'s> {
     pub options: &'s SessionOptions,
     /// The numbers this core has to hand out.
     pub sequences: &'s Sequences,
+    /// What this core knows of its statements.
+    pub tally: &'s Rc<Tally>,
 }
 
 impl<'s> Request<'s> {
@@ -96,6 +102,7 @@ impl<'s> Request<'s> {
             params,
             stop,
             block: Block::default(),
+            measuring: Measuring::new(client.tally),
             outlives: false,
             renewed: false,
             home: None,
@@ -116,6 +123,7 @@ impl<'s> Request<'s> {
             params: &[],
             stop: self.stop.child(),
             block: Block::default(),
+            measuring: self.measuring.again(),
             outlives: false,
             renewed: false,
             home: None,
@@ -358,7 +366,7 @@ impl<'s> Request<'s> {
     /// Runs a single query whose rows are read while they are made.
     ///
     /// **Errors**: as a query.
-    pub async fn stream(self, reads: &Reads, as_of: Option<AsOfClause>) -> Result<Outcome> {
+    pub async fn stream(&self, reads: &Reads, as_of: Option<AsOfClause>) -> Result<Outcome> {
         let lease = match as_of {
             Some(clause) => past::lease(&self.core, self.params, clause)?,
             None => self.core.lease(),
@@ -369,9 +377,9 @@ impl<'s> Request<'s> {
     /// As [`Request::stream`], at the snapshot of a lease.
     ///
     /// **Errors**: as a query.
-    pub async fn stream_at(self, reads: &Reads, lease: Lease) -> Result<Outcome> {
+    pub async fn stream_at(&self, reads: &Reads, lease: Lease) -> Result<Outcome> {
         let scope = self.scope_at(lease.view());
-        select::run(&self, reads, scope, lease).await
+        select::run(self, reads, scope, lease).await
     }
 
     /// Runs all statements of a request.
@@ -392,7 +400,9 @@ impl<'s> Request<'s> {
             if let [only] = part.items
                 && is_schema(&only.parsed.statement)
             {
-                outcomes.push(Box::pin(schema::run(self, &only.parsed)).await?);
+                let meter = self.meter(only);
+                let outcome = Box::pin(schema::run(self, &only.parsed)).await;
+                outcomes.push(self.end(meter, only, outcome)?);
                 self.catalog = self.core.catalog();
                 continue;
             }
@@ -415,6 +425,7 @@ impl<'s> Request<'s> {
         if part.end == End::Later {
             self.block = Block { past, ..Block::new(modes) };
             (self.outlives, self.renewed) = (true, true);
+            self.home.into_iter().for_each(OpenTransaction::forget_statements);
             return self.go_on(part).await;
         }
         // What only reads needs no more than its snapshot, and is never refused.
@@ -423,17 +434,26 @@ impl<'s> Request<'s> {
         let again = || past.map(|lease| core.lease_of(lease.view()));
         let is_implied = matches!(part.begin, Begin::Implied) && self.key.is_none();
         let is_alone = is_implied && part.items.len() == 1;
+        // One that is all of its transaction is measured with its commit.
+        let whole = part.items.first().filter(|_| is_alone).map(|item| (self.meter(item), item));
         let fresh = || Block { only_reads: !writes, is_alone, past: again(), ..Block::new(modes) };
         let work = async |request: &mut Self| {
             let mut outcomes = Vec::with_capacity(part.items.len());
             for item in part.items {
                 request.stop.check()?;
-                outcomes.push(request.statement(item).await?);
+                outcomes.push(match is_alone {
+                    true => request.statement(item).await?,
+                    false => request.measured(item).await?,
+                });
             }
             request.remember(part, &outcomes).await?;
             Ok(outcomes)
         };
-        self.transact(fresh, work, part.end).await
+        let outcomes = self.transact(fresh, work, part.end).await;
+        match whole {
+            Some((meter, item)) => self.end(meter, item, outcomes),
+            None => outcomes,
+        }
     }
 
     /// Runs the statements of a transaction that began in an earlier request or ends in a later
@@ -448,7 +468,8 @@ impl<'s> Request<'s> {
             self.block.failed = true;
             self.catalog = self.core.catalog();
             self.stop.check()?;
-            let outcome = self.statement(item).await;
+            self.home.into_iter().for_each(OpenTransaction::note_statement);
+            let outcome = self.measured(item).await;
             outcomes.push(outcome.map_err(|error| self.lost(error))?);
             self.block.failed = false;
         }
@@ -572,7 +593,10 @@ impl<'s> Request<'s> {
         Ok(())
     }
 
-    async fn statement(&mut self, item: &Item) -> Result<Outcome> {
+    /// Runs a statement within the transaction.
+    ///
+    /// **Errors**: those of the statement.
+    pub(super) async fn statement(&mut self, item: &Item) -> Result<Outcome> {
         let Some(clause) = item.parsed.as_of else { return self.statement_now(item).await };
         if item.calls_sequences() {
             return Err(written_past().at(clause.position));
@@ -633,10 +657,7 @@ impl<'s> Request<'s> {
 
     /// Returns what the transaction promises, as a client writes it.
     pub fn isolation_name(&self) -> &'static str {
-        match self.block.isolation {
-            Isolation::Serializable => "serializable",
-            Isolation::Snapshot => "snapshot",
-        }
+        self.block.isolation_name()
     }
 
     /// Returns the commit whose state is read: of the past, or the last one.

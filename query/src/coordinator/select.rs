@@ -18,6 +18,7 @@ use crate::options::SessionOptions;
 use crate::outcome::{Outcome, Rows, StatementKind};
 use crate::plan::Engine;
 use crate::plan::params::bind_params;
+use crate::system::{fill, reads_moment};
 
 /// A query ready to run: planned, with placeholders for its parameters.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Reads {
     pub plan: LogicalPlan,
     /// How it is answered without the plan, if it can be.
     pub shape: Option<Shape>,
+    /// Whether it reads relations of the system that change by the moment.
+    pub reads_moment: bool,
 }
 
 impl Reads {
@@ -35,7 +38,19 @@ impl Reads {
     pub fn new(engine: &Engine, catalog: &Arc<Catalog>, query: Query) -> Result<Self> {
         let plan = engine.plan(catalog, query)?;
         let shape = shape::recognise(&plan);
-        Ok(Self { plan, shape })
+        let reads_moment = reads_moment(&plan)?;
+        Ok(Self { plan, shape, reads_moment })
+    }
+
+    /// Returns the plan of one run: with its parameters, and with the rows of the moment.
+    ///
+    /// **Errors**: parameters that do not fit; a core or shard that does not answer.
+    pub async fn to_run(&self, request: &Request<'_>) -> Result<LogicalPlan> {
+        let plan = bind_params(&self.plan, request.params())?;
+        if !self.reads_moment {
+            return Ok(plan);
+        }
+        Box::pin(fill(request, plan)).await
     }
 }
 
@@ -66,9 +81,10 @@ async fn planned(
     scope: Scope,
     keep: impl Any,
 ) -> Result<Outcome> {
-    let plan = bind_params(&reads.plan, request.params())?;
+    let plan = reads.to_run(request).await?;
     let (plan, running) = request.planning().start(&plan, scope, keep).await?;
     let schema = plan.schema();
+    request.measuring.keep_plan(plan);
     Ok(Outcome::with_rows(StatementKind::Select, schema, Rows::Stream(Box::pin(running))))
 }
 

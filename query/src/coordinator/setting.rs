@@ -5,6 +5,7 @@
 //! | `ef_search`, `hnsw.ef_search` | 1..=10,000 or `DEFAULT` | beam width of vector searches |
 //! | `statement_timeout` | milliseconds, `'5s'`, `'2min'`; 0 = none | longest time of one request |
 //! | `parallel_rows` | rows, 0 = always | from how many rows on all cores join, group and sort |
+//! | `slow_statement_ms` | milliseconds, 0 = all, -1 = none | from how long on a statement is logged |
 //! | `native` | `on`, `off` | whether simple queries are answered without a plan; for tests |
 
 use std::cell::Cell;
@@ -15,7 +16,7 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use pieskieo_shards::catalog::{Catalog, Content, SequenceShape, TableKind};
 
-use super::listing::{TableListing, listing};
+use super::listing::{ColumnListing, TableListing, listing};
 use super::request::Request;
 use crate::bind::IndexDefaults;
 use crate::error::{Error, Result, code};
@@ -24,13 +25,33 @@ use crate::options::SessionOptions;
 use crate::outcome::{Outcome, Rows, StatementKind};
 use crate::suggest;
 use crate::syntax::{Name, Setting, Show};
+use crate::system;
 
 /// Names of the settings, sorted.
-const NAMES: &[&str] = &["ef_search", "native", "parallel_rows", "statement_timeout"];
+const NAMES: &[&str] =
+    &["ef_search", "native", "parallel_rows", "slow_statement_ms", "statement_timeout"];
+
+/// A setting, as a person or a client asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingListing {
+    /// Its name.
+    pub name: String,
+    /// What it is now; `None` = not set.
+    pub value: Option<String>,
+    /// What it is when nobody says anything.
+    pub default: Option<String>,
+    /// `session` for what `SET` changes, `server` for what the operator chooses before the start.
+    pub kind: &'static str,
+    /// What it does.
+    pub description: String,
+}
 
 /// Rows of scans from which on cores share joins and groups: sharing costs some messages for each
 /// operator, about a millisecond in all (estimate), as much as one core does with these rows.
 const PARALLEL_ROWS: u64 = 100_000;
+
+/// Longest time that can be called slow: a day.
+const SLOW_MS_MAX: u64 = 86_400_000;
 
 /// What SET can change in a session.
 #[derive(Clone, Debug)]
@@ -38,6 +59,7 @@ pub struct Settings {
     ef_search: Cell<Option<usize>>,
     statement_timeout: Cell<Option<Duration>>,
     parallel_rows: Cell<u64>,
+    slow_statement: Cell<Option<Duration>>,
     native: Cell<bool>,
     defaults: SessionOptions,
 }
@@ -49,6 +71,7 @@ impl Settings {
             ef_search: Cell::new(defaults.ef_search),
             statement_timeout: Cell::new(defaults.statement_timeout),
             parallel_rows: Cell::new(PARALLEL_ROWS),
+            slow_statement: Cell::new(defaults.slow_statement),
             native: Cell::new(true),
             defaults,
         }
@@ -69,6 +92,29 @@ impl Settings {
         self.parallel_rows.get()
     }
 
+    /// Returns from how long on a statement is logged as slow; `None` = never.
+    pub fn slow_statement(&self) -> Option<Duration> {
+        self.slow_statement.get()
+    }
+
+    /// Returns what `SET` can change.
+    pub fn listed(&self) -> Vec<SettingListing> {
+        let before = Self::new(self.defaults.clone());
+        let listed = NAMES.iter().map(|name| SettingListing {
+            name: (*name).to_owned(),
+            value: self.shown(name),
+            default: before.shown(name),
+            kind: "session",
+            description: meaning(name).to_owned(),
+        });
+        listed.collect()
+    }
+
+    /// Returns what the operator has chosen.
+    pub fn of_server(&self) -> &[SettingListing] {
+        &self.defaults.server_settings
+    }
+
     /// Returns whether simple queries are answered without a plan.
     pub fn native(&self) -> bool {
         self.native.get()
@@ -87,6 +133,10 @@ impl Settings {
             },
             "parallel_rows" => self.parallel_rows.get().to_string(),
             "native" => if self.native.get() { "on" } else { "off" }.into(),
+            "slow_statement_ms" => match self.slow_statement.get() {
+                Some(limit) => limit.as_millis().to_string(),
+                None => "-1".into(),
+            },
             "statement_timeout" => match self.statement_timeout.get() {
                 Some(timeout) => format!("{}ms", timeout.as_millis()),
                 None => "0".into(),
@@ -98,6 +148,17 @@ impl Settings {
 
 fn canonical(name: &str) -> &str {
     name.strip_prefix("hnsw.").unwrap_or(name)
+}
+
+fn meaning(name: &str) -> &'static str {
+    match name {
+        "ef_search" => "beam width of vector searches; default: each index's own",
+        "native" => "whether simple queries are answered without a plan; for tests",
+        "parallel_rows" => "from how many rows on all cores join, group and sort; 0 = always",
+        "slow_statement_ms" => "from how long on a statement is logged; 0 = all, -1 = none",
+        "statement_timeout" => "longest time of one request; 0 = no end",
+        _ => "",
+    }
 }
 
 fn unknown(name: &str, position: usize) -> Error {
@@ -142,6 +203,15 @@ pub fn set(settings: &Settings, setting: &Setting) -> Result<Outcome> {
         "parallel_rows" => settings.parallel_rows.set(match value {
             None => PARALLEL_ROWS,
             Some(value) => value.trim().parse().map_err(|_| invalid("a number of rows"))?,
+        }),
+        "slow_statement_ms" => settings.slow_statement.set(match value {
+            None => settings.defaults.slow_statement,
+            Some(value) if value.trim() == "-1" => None,
+            Some(value) => {
+                let millis = value.trim().parse().ok().filter(|millis| *millis <= SLOW_MS_MAX);
+                let wanted = "milliseconds up to 86400000, 0 for all, -1 for none";
+                Some(Duration::from_millis(millis.ok_or_else(|| invalid(wanted))?))
+            }
         }),
         "native" => settings.native.set(match value {
             None | Some("on" | "true" | "1") => true,
@@ -191,27 +261,9 @@ pub fn show(request: &Request<'_>, settings: &Settings, show: &Show) -> Result<O
         }
         Show::Columns(name) => {
             let table = tables.iter().find(|table| table.name == name.text);
-            let columns = table.map(|table| table.columns.as_slice()).unwrap_or_default();
-            let names = columns.iter().map(|column| column.name.clone());
-            let fields = vec![
-                Field::new("name", DataType::Utf8, false),
-                Field::new("type", DataType::Utf8, false),
-                Field::new("nullable", DataType::Boolean, false),
-                Field::new("default", DataType::Utf8, true),
-            ];
-            let types = columns.iter().map(|column| column.type_name.clone());
-            let nullable: BooleanArray =
-                columns.iter().map(|column| Some(column.nullable)).collect();
-            let defaults: StringArray =
-                columns.iter().map(|column| column.default.clone()).collect();
-            let arrays: Vec<ArrayRef> = vec![
-                Arc::new(StringArray::from_iter_values(names)),
-                Arc::new(StringArray::from_iter_values(types)),
-                Arc::new(nullable),
-                Arc::new(defaults),
-            ];
-            answer(fields, arrays)
+            columns(table.map(|table| table.columns.as_slice()).unwrap_or_default())
         }
+        Show::SystemColumns(schema, name) => columns(&system::find(schema, name)?.listed()),
         Show::Indexes(name) => {
             let wanted = |table: &str| name.as_ref().is_none_or(|name| name.text == table);
             let found: Vec<_> = tables
@@ -236,6 +288,26 @@ pub fn show(request: &Request<'_>, settings: &Settings, show: &Show) -> Result<O
         Show::Sequences => sequences(request.catalog()),
         Show::Views => views(request.catalog()),
     }
+}
+
+fn columns(columns: &[ColumnListing]) -> Result<Outcome> {
+    let fields = vec![
+        Field::new("name", DataType::Utf8, false),
+        Field::new("type", DataType::Utf8, false),
+        Field::new("nullable", DataType::Boolean, false),
+        Field::new("default", DataType::Utf8, true),
+    ];
+    let names = columns.iter().map(|column| column.name.clone());
+    let types = columns.iter().map(|column| column.type_name.clone());
+    let nullable: BooleanArray = columns.iter().map(|column| Some(column.nullable)).collect();
+    let defaults: StringArray = columns.iter().map(|column| column.default.clone()).collect();
+    let arrays: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(names)),
+        Arc::new(StringArray::from_iter_values(types)),
+        Arc::new(nullable),
+        Arc::new(defaults),
+    ];
+    answer(fields, arrays)
 }
 
 fn constraints(tables: &[TableListing], of: Option<&Name>) -> Result<Outcome> {

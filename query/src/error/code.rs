@@ -100,6 +100,8 @@ codes! {
         "The user is unknown or the password is wrong.";
     INVALID_SAVEPOINT = "3B001", "invalid_savepoint_specification", FixRequest,
         "No such savepoint in this transaction.";
+    UNDEFINED_SCHEMA = "3F000", "invalid_schema_name", FixRequest,
+        "No such schema.";
     SERIALIZATION_FAILURE = "40001", "serialization_failure", Retry,
         "A concurrent transaction changed what this one read or wrote; send it again.";
     INSUFFICIENT_PRIVILEGE = "42501", "insufficient_privilege", Denied,

@@ -23,5 +23,5 @@ pub use token::Token;
 
 pub(crate) use carry::carry;
 pub(crate) use registry::{Asked, Registry};
-pub(crate) use transaction::OpenTransaction;
+pub(crate) use transaction::{OpenListing, OpenTransaction};
 pub(crate) use visit::visit;

@@ -9,7 +9,7 @@ use pieskieo_io::rt::{self, CoreId, Queue};
 use pieskieo_io::time::{self, Monotonic};
 use pieskieo_shards::actor::Core;
 
-use super::{OpenTransaction, Token};
+use super::{OpenListing, OpenTransaction, Token};
 use crate::coordinator::{Client, Request, Sequences, Settings, within};
 use crate::error::{Error, Result, code};
 use crate::exec::scope::Stop;
@@ -18,6 +18,7 @@ use crate::limits::{
     KEYS_MAX, OPEN_TRANSACTION_BYTES_MAX, OPEN_TRANSACTIONS_MAX, TIMED_OUT_MAX,
     TRANSACTION_LIFE_MAX,
 };
+use crate::measure::Tally;
 use crate::options::SessionOptions;
 use crate::outcome::{Answer, Param};
 use crate::prepared::statements;
@@ -43,6 +44,7 @@ pub(crate) struct Registry {
     sweeps: Cell<bool>,
     sequences: Sequences,
     claims: Claims,
+    tally: Rc<Tally>,
     /// Idempotency keys that all shards remembered when they were last counted.
     keys: Cell<u64>,
 }
@@ -84,6 +86,7 @@ impl Registry {
             sweeps: Cell::new(false),
             sequences: Sequences::default(),
             claims: Claims::default(),
+            tally: Rc::default(),
             keys: Cell::new(0),
         });
         REGISTRIES.with_borrow_mut(|all| all.insert(core.id(), Rc::downgrade(&registry)));
@@ -110,6 +113,21 @@ impl Registry {
     /// Returns the idempotency keys of this core's shards that are being worked with.
     pub fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// Returns what this core knows of its statements.
+    pub fn tally(&self) -> &Rc<Tally> {
+        &self.tally
+    }
+
+    /// Lists the transactions that are open here, the oldest first.
+    pub fn listed(&self) -> Vec<OpenListing> {
+        let now = time::now();
+        let open = self.open.borrow();
+        let mut listed: Vec<OpenListing> =
+            open.values().map(|waiting| waiting.transaction.listed(waiting.since, now)).collect();
+        listed.sort_by_key(|one| std::cmp::Reverse(one.age));
+        listed
     }
 
     /// Notes how many idempotency keys are remembered.
@@ -158,7 +176,8 @@ impl Registry {
         let transaction = used.transaction.clone();
         let items = statements(text).inspect_err(|_| transaction.fail())?;
         let (core, settings) = (&self.core, transaction.settings());
-        let client = Client { core, settings, options: &self.options, sequences: &self.sequences };
+        let Self { options, sequences, tally, .. } = self.as_ref();
+        let client = Client { core, settings, options, sequences, tally };
         let run = Box::pin(async {
             let mut request = Request::within(client, params, stop.clone(), &transaction)?;
             request.remember_under(key);

@@ -1,6 +1,7 @@
 //! What waits?
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use pieskieo_io::time::{self, Monotonic};
 
@@ -13,12 +14,32 @@ pub(crate) struct OpenTransaction {
     /// Empty while a request works with it, and after its end.
     block: RefCell<Option<Block>>,
     begun: Cell<Monotonic>,
+    /// Statements that have been run in it.
+    statements: Cell<u64>,
+}
+
+/// What is told of an open transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenListing {
+    /// `active` while a request works with it, `idle`, or `failed` when only going back helps.
+    pub state: &'static str,
+    /// How long ago it began.
+    pub age: Duration,
+    /// How long it has waited for its next request; `None` while one works with it.
+    pub idle: Option<Duration>,
+    /// Statements that have been run in it.
+    pub statements: u64,
+    /// What it promises about what it reads; `None` while a request works with it.
+    pub isolation: Option<&'static str>,
+    /// Bytes of its writes, about, when it last waited.
+    pub bytes: usize,
 }
 
 impl OpenTransaction {
     /// Makes the place of a transaction that is about to begin, with settings of its own.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, block: RefCell::default(), begun: Cell::new(time::now()) }
+        let begun = Cell::new(time::now());
+        Self { settings, block: RefCell::default(), begun, statements: Cell::new(0) }
     }
 
     /// Returns its settings: `SET` lasts as long as it.
@@ -34,6 +55,34 @@ impl OpenTransaction {
     /// Says that another transaction has begun in its place.
     pub fn restart(&self) {
         self.begun.set(time::now());
+    }
+
+    /// Says that what is run from now on is the first of a transaction.
+    pub fn forget_statements(&self) {
+        self.statements.set(0);
+    }
+
+    /// Counts a statement that is run in it.
+    pub fn note_statement(&self) {
+        self.statements.set(self.statements.get() + 1);
+    }
+
+    /// Returns what is told of it, when it has waited since `since`.
+    pub fn listed(&self, since: Option<Monotonic>, now: Monotonic) -> OpenListing {
+        let block = self.block.borrow();
+        let state = match block.as_ref() {
+            None => "active",
+            Some(block) if block.failed => "failed",
+            Some(_) => "idle",
+        };
+        OpenListing {
+            state,
+            age: now.since(self.begun.get()),
+            idle: since.map(|since| now.since(since)),
+            statements: self.statements.get(),
+            isolation: block.as_ref().map(Block::isolation_name),
+            bytes: block.as_ref().map_or(0, Block::bytes),
+        }
     }
 
     /// Takes the transaction out to work with it.

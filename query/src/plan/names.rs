@@ -20,9 +20,11 @@ use pieskieo_shards::catalog::Catalog;
 use super::graph::table_named;
 use super::relation::GraphRelations;
 use super::sets::SetRelations;
+use crate::exec::here::external;
 use crate::exec::provider::TableSource;
 use crate::functions::registry;
-use crate::syntax::column_type;
+use crate::syntax::{Name, column_type};
+use crate::system::{self, SystemSource};
 
 /// The names of one catalog version, and the functions.
 pub struct Names {
@@ -42,6 +44,14 @@ impl Names {
 
 impl ContextProvider for Names {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn PlannerTable>> {
+        if let Some(schema) = name.schema() {
+            let relation = Name { text: name.table().to_owned(), position: 0 };
+            let relation = system::find(schema, &relation).map_err(external)?;
+            return Ok(provider_as_source(Arc::new(SystemSource::new(
+                relation,
+                self.catalog.clone(),
+            ))));
+        }
         let table = table_named(&self.catalog, name.table())?.clone();
         let source = TableSource::new(self.catalog.clone(), table);
         Ok(provider_as_source(Arc::new(source) as Arc<dyn TableProvider>))

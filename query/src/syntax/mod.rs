@@ -62,7 +62,7 @@ mod transaction;
 pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
 pub(crate) use names::kept_text;
-pub use names::{name_of, position_of, single_name};
+pub use names::{SYSTEM_SCHEMAS, is_schema, name_of, position_of, single_name, system_name};
 pub(crate) use parse::parse_query;
 pub use parse::{parse, parse_expression};
 pub use pattern::{MATCH_FUNCTION, Pattern, PatternEdge, PatternNode};

@@ -1,7 +1,7 @@
 //! How does a written name become a stored one?
 //!
-//! Unquoted names are lower case, quoted ones are kept. The only schema is `public`, which may be
-//! written before a table's name.
+//! Unquoted names are lower case, quoted ones are kept. Users' tables are in the schema `public`,
+//! which may be written before their names; the system has schemas of its own.
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Value};
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -9,6 +9,13 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use super::Name;
 use crate::error::{Error, Result, code};
 use crate::limits::NAME_BYTES_MAX;
+use crate::suggest;
+
+/// The schema of users' tables.
+const PUBLIC: &str = "public";
+
+/// Schemas whose relations the system makes up; they can be read and nothing else.
+pub const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "pieskieo"];
 
 /// Returns where a span starts, in characters from 1; 0 when it is unknown.
 pub fn position_of(span: Span) -> usize {
@@ -39,18 +46,47 @@ pub(super) fn names_of(name: &ObjectName) -> Result<Vec<Name>> {
 ///
 /// # Errors
 ///
-/// 0A000 for another schema, 42602 for an empty or too long name.
+/// 3F000 for another schema, 42501 for one of the system, 42602 for an empty or too long name.
 pub fn single_name(name: &ObjectName) -> Result<Name> {
     let mut parts = names_of(name)?;
     let last = parts.pop().ok_or_else(|| Error::new(code::INVALID_NAME, "a name is empty"))?;
-    if let Some(schema) = parts.last()
-        && schema.text != "public"
-    {
-        return Err(Error::unsupported(format!("schema \"{}\"", schema.text))
-            .with_hint("Write the table's name alone; there is one schema.")
-            .at(schema.position));
+    match parts.last() {
+        Some(schema) if schema.text != PUBLIC => Err(foreign(schema, &last)),
+        _ => Ok(last),
     }
-    Ok(last)
+}
+
+/// Returns the name of a relation of the system, and its schema; `None` for any other name.
+///
+/// # Errors
+///
+/// As [`single_name`], but for the schemas of the system.
+pub fn system_name(name: &ObjectName) -> Result<Option<(&'static str, Name)>> {
+    let mut parts = names_of(name)?;
+    let (Some(last), Some(schema)) = (parts.pop(), parts.pop()) else { return Ok(None) };
+    let known = SYSTEM_SCHEMAS.iter().find(|known| **known == schema.text);
+    Ok(known.map(|schema| (*schema, last)))
+}
+
+/// Returns whether a table's name may be written behind this one.
+pub fn is_schema(name: &str) -> bool {
+    name == PUBLIC || SYSTEM_SCHEMAS.contains(&name)
+}
+
+/// Returns the error of a name in a schema that is not the users'.
+fn foreign(schema: &Name, name: &Name) -> Error {
+    let (within, name) = (&schema.text, &name.text);
+    if SYSTEM_SCHEMAS.contains(&within.as_str()) {
+        let message = format!("\"{within}.{name}\" belongs to the system");
+        return Error::new(code::INSUFFICIENT_PRIVILEGE, message)
+            .with_detail("What the system shows of itself can only be read, in a FROM list.")
+            .at(schema.position);
+    }
+    let known = SYSTEM_SCHEMAS.iter().copied().chain([PUBLIC]);
+    Error::new(code::UNDEFINED_SCHEMA, format!("schema \"{within}\" does not exist"))
+        .with_hint("Write the table's name alone: tables are in the schema public.")
+        .with_suggestion(suggest::nearest(within, known))
+        .at(schema.position)
 }
 
 /// Returns the text of an expression that is kept to be read again.

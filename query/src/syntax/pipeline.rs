@@ -15,14 +15,14 @@
 //! what follows them.
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, Join, OrderByExpr, SelectItem, TableFactor,
+    Distinct, Expr, GroupByExpr, Join, ObjectName, OrderByExpr, SelectItem, TableFactor,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 use pieskieo_shards::request::Direction;
 
 use super::Name;
-use super::names::{name_of, names_of, single_name};
+use super::names::{name_of, names_of, single_name, system_name};
 use super::parse::{expect_end, parser_error, parser_over, syntax_error};
 use super::pattern::direction_named;
 use super::pattern_parse::{hop_range, replace_patterns};
@@ -35,6 +35,8 @@ use crate::limits::STAGES_MAX;
 pub struct Pipeline {
     /// The table it starts from.
     pub table: Name,
+    /// The schema of the table, when it is one of the system's.
+    pub system: Option<&'static str>,
     /// Its alias; the table's name when absent.
     pub alias: Option<Name>,
     /// What happens to the rows, in order.
@@ -136,8 +138,13 @@ pub(super) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Pipeline> {
     }
     let head_end = starts.first().map_or(tokens.len(), |(index, _)| *index);
     let (table, alias) = head(&tokens, head_end)?;
+    let (system, table) = match system_name(&table)? {
+        Some((schema, table)) => (Some(schema), table),
+        None => (None, single_name(&table)?),
+    };
     let mut pipeline = Pipeline {
         table,
+        system,
         alias,
         stages: Vec::new(),
         group_by: Vec::new(),
@@ -270,7 +277,7 @@ fn check_order(tokens: &[TokenWithSpan], start: usize, last: Clause, clause: Cla
 }
 
 /// `QUERY table [[AS] alias]`.
-fn head(tokens: &[TokenWithSpan], end: usize) -> Result<(Name, Option<Name>)> {
+fn head(tokens: &[TokenWithSpan], end: usize) -> Result<(ObjectName, Option<Name>)> {
     let mut parser = parser_over(tokens.get(1..end).unwrap_or_default().to_vec());
     if end <= 1 {
         return Err(syntax_error(tokens, 1, "a table's name"));
@@ -285,7 +292,7 @@ fn head(tokens: &[TokenWithSpan], end: usize) -> Result<(Name, Option<Name>)> {
     expect_end(&mut parser).map_err(|error| {
         error.with_hint("Clauses are SIMILAR TO, TRAVERSE, WHERE, JOIN, GROUP BY and so on.")
     })?;
-    Ok((single_name(&table)?, alias))
+    Ok((table, alias))
 }
 
 /// Adds the clause whose tokens are those from `start` to the end of `tokens`.

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::names::{names_of, single_name};
+use super::names::{names_of, single_name, system_name};
 use super::parse::{expect_end, near, parse_tokens, parser_error, parser_over, syntax_error};
 use super::tokens::word;
 use super::{Explain, Name, Setting, Show, Statement};
@@ -142,9 +142,9 @@ pub(super) fn parse_show(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     parser.next_token();
     if describe {
         let _ = parser.parse_keyword(Keyword::TABLE);
-        let table = table(&mut parser)?;
+        let show = columns(&mut parser)?;
         expect_end(&mut parser)?;
-        return Ok(Statement::Show(Show::Columns(table)));
+        return Ok(Statement::Show(show));
     }
     let show = match second.as_deref() {
         Some("TABLES") => {
@@ -160,7 +160,7 @@ pub(super) fn parse_show(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
             if !parser.parse_keyword(Keyword::FROM) && !parser.parse_keyword(Keyword::IN) {
                 return Err(near(parser.peek_token_ref(), "FROM"));
             }
-            Show::Columns(table(&mut parser)?)
+            columns(&mut parser)?
         }
         Some("INDEXES" | "INDEX") => {
             parser.next_token();
@@ -211,6 +211,14 @@ pub(super) fn value_text(expr: &Expr) -> String {
         Expr::Identifier(ident) => ident.value.clone(),
         other => other.to_string(),
     }
+}
+
+fn columns(parser: &mut Parser<'_>) -> Result<Show> {
+    let name = parser.parse_object_name(false).map_err(parser_error)?;
+    Ok(match system_name(&name)? {
+        Some((schema, name)) => Show::SystemColumns(schema, name),
+        None => Show::Columns(single_name(&name)?),
+    })
 }
 
 fn table(parser: &mut Parser<'_>) -> Result<Name> {

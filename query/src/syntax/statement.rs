@@ -735,6 +735,8 @@ pub enum Show {
     Tables,
     /// `SHOW COLUMNS FROM table`, `DESCRIBE table`.
     Columns(Name),
+    /// `SHOW COLUMNS FROM schema.t`, of a relation of the system.
+    SystemColumns(&'static str, Name),
     /// `SHOW INDEXES [FROM table]`.
     Indexes(Option<Name>),
     /// `SHOW CONSTRAINTS [FROM table]`.

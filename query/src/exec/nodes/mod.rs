@@ -3,6 +3,7 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `shard_scan` | how are the records of a table read, one partition per shard |
+//! | `system_scan` | how are the rows of a relation of the system read |
 //! | `gather` | how do partitions become one stream |
 //! | `ordered_gather` | how do sorted partitions become one sorted stream |
 //! | `shuffle` | how do rows get to the partition where their values belong |
@@ -17,6 +18,7 @@ mod lookup;
 mod ordered_gather;
 mod shard_scan;
 mod shuffle;
+mod system_scan;
 
 use child::only_child;
 pub use expand::{ExpandExec, ExpandParts};
@@ -25,3 +27,4 @@ pub use lookup::{LookupExec, LookupParts};
 pub use ordered_gather::OrderedGather;
 pub use shard_scan::{BATCH_ROWS, ScanParts, ShardScan};
 pub use shuffle::Shuffle;
+pub use system_scan::SystemScan;
