@@ -41,6 +41,7 @@
 //! | `statement` | what does a whole statement mean |
 //! | `query` | what does a query mean |
 //! | `from` | what does a FROM list mean |
+//! | `similar` | what does SIMILAR TO mean |
 //! | `subquery` | which forms of subqueries does the planner not know, and what stands for them |
 //! | `select_list` | which columns does a SELECT list give, and what are they called |
 //! | `expression` | what does an expression mean |
@@ -80,6 +81,7 @@ mod pipeline;
 mod query;
 mod scope;
 mod select_list;
+mod similar;
 mod statement;
 mod subquery;
 mod text_search;

@@ -7,7 +7,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
-use super::{Operators, convert, json, system, text, vector};
+use super::{Operators, arithmetic, convert, json, system, text, vector};
 
 /// Every function a statement may call. Made once per process.
 #[derive(Debug)]
@@ -30,6 +30,15 @@ pub fn registry() -> &'static Registry {
     &REGISTRY
 }
 
+/// Gives functions PostgreSQL's other names for them.
+fn name_also<T: Clone>(functions: &mut HashMap<String, T>, names: &[(&str, &str)]) {
+    for (name, other) in names {
+        if let Some(function) = functions.get(*name).cloned() {
+            functions.insert((*other).to_owned(), function);
+        }
+    }
+}
+
 impl Registry {
     fn build() -> Self {
         let mut scalar = HashMap::new();
@@ -38,6 +47,7 @@ impl Registry {
             json::functions(),
             text::functions(),
             convert::functions(),
+            arithmetic::functions(),
             system::functions(),
         ];
         let ours = ours.into_iter().flatten().map(|function| Arc::new(function.build()));
@@ -47,9 +57,7 @@ impl Registry {
             }
             scalar.insert(function.name().to_owned(), function);
         }
-        if let Some(signum) = scalar.get("signum").cloned() {
-            scalar.insert("sign".to_owned(), signum);
-        }
+        name_also(&mut scalar, &[("signum", "sign"), ("ceil", "ceiling")]);
         let mut aggregate = HashMap::new();
         for function in SessionStateDefaults::default_aggregate_functions() {
             for alias in function.aliases() {
@@ -57,6 +65,7 @@ impl Registry {
             }
             aggregate.insert(function.name().to_owned(), function);
         }
+        name_also(&mut aggregate, &[("bool_and", "every"), ("var_samp", "variance")]);
         let mut window = HashMap::new();
         for function in SessionStateDefaults::default_window_functions() {
             for alias in function.aliases() {
