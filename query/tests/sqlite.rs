@@ -219,12 +219,23 @@ fn sqlites_logic_tests_give_the_recorded_answers() {
     let Some(files) = files() else { return };
     let stride = std::env::var("PIESKIEO_SQLITE_STRIDE").ok().and_then(|text| text.parse().ok());
     let mut wrong = Vec::new();
+    let mut page = format!(
+        "Every {}th query.\n\n| file | asked | as recorded | not offered | wrong |\n\
+         | --- | --- | --- | --- | --- |\n",
+        stride.unwrap_or(STRIDE)
+    );
     for path in &files {
         let Report { wrong: found, asked, refused } = run(path, stride.unwrap_or(STRIDE));
         let count = found.len();
+        let path_text = path.to_string_lossy();
+        let name = path_text.rsplit("sqllogictest/").next().unwrap_or_default();
+        let passed = asked.saturating_sub(refused + count);
+        page.push_str(&format!("| {name} | {asked} | {passed} | {refused} | {count} |\n"));
         eprintln!("{}: {asked} queries, {refused} refused, {count} wrong", path.display());
         wrong.extend(found);
     }
+    page.push_str(&format!("\nLeft out: {}.\n", LEFT_OUT.join(", ")));
+    support::compatibility::write_section("sqlite", &page);
     let shown = wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n\n");
     assert!(wrong.is_empty(), "{} wrong\n\n{shown}", wrong.len());
 }

@@ -14,8 +14,9 @@ use super::engine_function::{arguments, function_name, meaning};
 use super::json;
 use super::json::{Wanted, kind_of, needs_order, wanted_by, wrap};
 use super::path::position;
-use super::query::Binder;
+use super::query::{Binder, Place};
 use super::scope::Scope;
+use super::similar::similar_instead;
 use super::{build, interval, subquery, text_search};
 use crate::error::{Error, Result, code};
 use crate::functions::{ARRAY_ALL, ARRAY_ANY, MATCHES_UNSTEMMED};
@@ -44,8 +45,16 @@ impl Binder<'_> {
     pub(super) fn bind_filter(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
         subquery::row_members_as_exists(expr);
         let before = std::mem::replace(&mut self.filtering, true);
-        let bound = self.bind_condition(expr, scope);
+        let bound = self.bind_passing(expr, scope);
         self.filtering = before;
+        bound
+    }
+
+    /// Binds a condition that rows pass if it is true: null is as good as false.
+    pub(super) fn bind_passing(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
+        let place = std::mem::replace(&mut self.place, Place::All);
+        let bound = self.bind_condition(expr, scope);
+        self.place = place;
         bound
     }
 
@@ -75,6 +84,55 @@ impl Binder<'_> {
     }
 
     fn bind_one(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
+        subquery::not_in_instead(expr);
+        let place = self.place;
+        self.place = match expr {
+            Expr::Nested(_) | Expr::BinaryOp { op: BinaryOperator::And, .. } => place,
+            Expr::BinaryOp { op: BinaryOperator::Or, .. } if place == Place::All => Place::Some,
+            Expr::BinaryOp { op: BinaryOperator::Or, .. } => place,
+            _ => Place::Value,
+        };
+        let bound = match expr {
+            Expr::InSubquery { expr: left, .. } if !matches!(left.as_ref(), Expr::Tuple(_)) => {
+                self.bind_member(expr, scope, place).map(|()| false)
+            }
+            _ => self.bind_form(expr, scope),
+        };
+        self.place = place;
+        bound
+    }
+
+    /// Binds `x IN (query)`. The planner's joins answer what a filter asks, where null is as good
+    /// as false; elsewhere, and where the query depends on the row, it is written otherwise.
+    fn bind_member(&mut self, expr: &mut Expr, scope: &Scope<'_>, place: Place) -> Result<()> {
+        let Expr::InSubquery { expr: left, subquery, negated } = expr else { return Ok(()) };
+        let json = self.bind_expr(left, scope)?;
+        let before = scope.reached.replace(false);
+        let columns = self.bind_query(subquery, Some(scope))?;
+        let depends = scope.reached.get();
+        scope.reached.set(before || depends);
+        let column = columns.first();
+        if json && column.is_some_and(|column| !column.json) {
+            let ty = column.and_then(|column| column.ty.as_ref());
+            wrap(left, super::select_list::wanted_for(ty));
+        }
+        let joined = match (place, *negated) {
+            (Place::All, true) => !depends,
+            (Place::All | Place::Some, false) => true,
+            (Place::Some, true) | (Place::Value, _) => false,
+        };
+        if !joined && columns.len() == 1 && !subquery::aggregates(left) {
+            if subquery::asks(left) {
+                return Err(Error::unsupported("a query on both sides of IN, here")
+                    .with_hint("Compute the left side in a query of the FROM list."));
+            }
+            qualify(left, scope);
+            subquery::bound_member_instead(expr, place != Place::Value);
+        }
+        Ok(())
+    }
+
+    fn bind_form(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
         match expr {
             Expr::Identifier(_) => self.bind_identifier(expr, scope),
             Expr::CompoundIdentifier(_) => self.bind_compound(expr, scope),
@@ -83,6 +141,17 @@ impl Binder<'_> {
             Expr::Value(_) | Expr::TypedString(_) => Ok(false),
             Expr::Interval(_) => interval::bind(expr).map(|()| false),
             Expr::BinaryOp { .. } => self.bind_binary(expr, scope),
+            Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {
+                let value = std::mem::replace(inner.as_mut(), build::literal(Value::Null));
+                let ones = build::literal(Value::Number("-1".to_owned(), false));
+                let flipped = build::binary(value, BinaryOperator::PGBitwiseXor, ones);
+                *expr = Expr::Nested(Box::new(flipped));
+                self.bind_expr(expr, scope)
+            }
+            Expr::SimilarTo { .. } => {
+                similar_instead(expr)?;
+                self.bind_expr(expr, scope)
+            }
             Expr::UnaryOp { op, expr: inner } => {
                 if self.bind_expr(inner, scope)? {
                     let not = matches!(op, UnaryOperator::Not);
@@ -134,16 +203,6 @@ impl Binder<'_> {
                 parts.extend(list.iter_mut());
                 self.bind_same_type(&mut parts, scope)
             }
-            Expr::InSubquery { expr, subquery, .. } => {
-                let json = self.bind_expr(expr, scope)?;
-                let columns = self.bind_query(subquery, Some(scope))?;
-                let column = columns.first();
-                if json && column.is_some_and(|column| !column.json) {
-                    let ty = column.and_then(|column| column.ty.as_ref());
-                    wrap(expr, super::select_list::wanted_for(ty));
-                }
-                Ok(())
-            }
             Expr::InUnnest { expr, array_expr, .. } => {
                 self.bind_expr(expr, scope)?;
                 self.bind_expr(array_expr, scope).map(|_| ())
@@ -153,7 +212,6 @@ impl Binder<'_> {
             }
             Expr::Like { expr, pattern, .. }
             | Expr::ILike { expr, pattern, .. }
-            | Expr::SimilarTo { expr, pattern, .. }
             | Expr::RLike { expr, pattern, .. } => {
                 self.bind_text(expr, scope)?;
                 self.bind_text(pattern, scope)
@@ -523,6 +581,17 @@ fn check_aggregate(function: &Function, name: &str) -> Result<()> {
 fn quantified(name: &str, left: &mut Expr, op: &BinaryOperator, right: &mut Expr) -> Expr {
     let taken = |expr: &mut Expr| std::mem::replace(expr, build::literal(Value::Null));
     build::call(name, vec![build::text(&op.to_string()), taken(left), taken(right)])
+}
+
+/// Writes the table before a column, where one has it: the name goes into another query.
+fn qualify(expr: &mut Expr, scope: &Scope<'_>) {
+    let Expr::Identifier(name) = expr else { return };
+    let mut owners = scope.relations.iter().filter(|r| r.column(&name.value).is_some());
+    if let (Some(owner), None) = (owners.next(), owners.next())
+        && let Some(table) = &owner.name
+    {
+        *expr = build::column(Some(table), &name.value);
+    }
 }
 
 /// Function names are case-insensitive; the planner's are lower case.

@@ -124,7 +124,7 @@ impl Binder<'_> {
             *constraint = natural(scope, first, right);
         }
         match constraint {
-            JoinConstraint::On(condition) => self.bind_condition(condition, scope),
+            JoinConstraint::On(condition) => self.bind_passing(condition, scope),
             JoinConstraint::Using(columns) => {
                 for column in columns {
                     let name = single_name(column)?;

@@ -42,6 +42,7 @@
 //! | `merge` | what does a MERGE mean |
 //! | `query` | what does a query mean |
 //! | `from` | what does a FROM list mean |
+//! | `similar` | what does SIMILAR TO mean |
 //! | `subquery` | which forms of subqueries does the planner not know, and what stands for them |
 //! | `select_list` | which columns does a SELECT list give, and what are they called |
 //! | `expression` | what does an expression mean |
@@ -89,6 +90,7 @@ mod query;
 mod scope;
 mod select_list;
 mod sets;
+mod similar;
 mod statement;
 mod subquery;
 mod text_search;

@@ -76,7 +76,7 @@ impl Binder<'_> {
                 let mut filters = Vec::new();
                 self.bind_join(&mut join, 0, &mut flow.scope, &mut filters)?;
                 for mut filter in filters {
-                    self.bind_condition(&mut filter, &flow.scope)?;
+                    self.bind_passing(&mut filter, &flow.scope)?;
                     flow.filters.push(filter);
                 }
                 if let Some(item) = flow.from.last_mut() {
@@ -112,7 +112,7 @@ impl Binder<'_> {
             }
         }
         for mut condition in conditions {
-            self.bind_condition(&mut condition, &flow.scope)?;
+            self.bind_passing(&mut condition, &flow.scope)?;
             flow.filters.push(Expr::Nested(Box::new(condition)));
         }
         Ok(())
@@ -277,7 +277,7 @@ impl Binder<'_> {
         select.group_by = GroupByExpr::Expressions(keys, Vec::new());
         scope.aliases = computed;
         if let Some(mut having) = pipeline.having {
-            self.bind_condition(&mut having, &scope)?;
+            self.bind_passing(&mut having, &scope)?;
             select.having = Some(having);
         }
         for (item, column) in select.projection.iter().zip(&list.columns) {

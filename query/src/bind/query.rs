@@ -33,6 +33,31 @@ pub(super) struct Binder<'c> {
     /// Whether the current expression is a condition of WHERE or HAVING, where the planner knows
     /// EXISTS.
     pub filtering: bool,
+    /// What becomes of the current expression.
+    pub place: Place,
+}
+
+/// What becomes of the value of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A row stays if it is true, and if all others like it are.
+    All,
+    /// A row may stay if it is true; null is as good as false.
+    Some,
+    /// Anything else: null is not false.
+    Value,
+}
+
+/// Drops sort keys that come again: they order nothing, and the planner's DISTINCT ON does not
+/// expect them.
+fn drop_repeated(order: &mut Vec<OrderByExpr>) {
+    let mut kept: Vec<OrderByExpr> = Vec::with_capacity(order.len());
+    for key in order.drain(..) {
+        if !kept.iter().any(|other| other.expr == key.expr) {
+            kept.push(key);
+        }
+    }
+    *order = kept;
 }
 
 /// A query of a WITH clause.
@@ -53,6 +78,7 @@ impl<'c> Binder<'c> {
             depth: 0,
             views: Views::default(),
             filtering: false,
+            place: Place::Value,
         }
     }
 
@@ -113,8 +139,10 @@ impl<'c> Binder<'c> {
         self.depth += 1;
         let cte_count = self.ctes.len();
         let filtering = std::mem::replace(&mut self.filtering, false);
+        let place = std::mem::replace(&mut self.place, Place::Value);
         let bound = self.bind_query_parts(query, parent);
         self.filtering = filtering;
+        self.place = place;
         self.ctes.truncate(cte_count);
         self.depth -= 1;
         bound
@@ -140,6 +168,7 @@ impl<'c> Binder<'c> {
                 columns
             }
         };
+        drop_repeated(&mut order);
         if !order.is_empty() {
             let kind = OrderByKind::Expressions(order);
             query.order_by = Some(OrderBy { kind, interpolate: None });

@@ -1,5 +1,6 @@
 //! Which names can an expression use here?
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -68,6 +69,8 @@ pub(super) struct Scope<'p> {
     pub distance: Option<Expr>,
     /// The alias whose text is searched, when there is one.
     pub searched: Option<String>,
+    /// Whether a query inside referred to a name of this scope, or of one around it.
+    pub reached: Cell<bool>,
     /// The scope of the query around this one.
     pub parent: Option<&'p Scope<'p>>,
 }
@@ -177,7 +180,12 @@ impl Scope<'_> {
     /// Finds the relation with this alias, here or around.
     pub fn relation(&self, name: &str) -> Option<&Relation> {
         let here = self.relations.iter().find(|relation| relation.name.as_deref() == Some(name));
-        here.or_else(|| self.parent.and_then(|parent| parent.relation(name)))
+        here.or_else(|| {
+            let parent = self.parent?;
+            let found = parent.relation(name)?;
+            parent.reached.set(true);
+            Some(found)
+        })
     }
 
     /// Says what a name without a table means.
@@ -215,13 +223,15 @@ impl Scope<'_> {
             return Ok(Found::Unknown);
         }
         match self.parent {
-            Some(parent) => parent.find(name, position).map_err(|error| {
-                if error.code == code::UNDEFINED_COLUMN.code {
-                    self.undefined(name, position)
-                } else {
-                    error
-                }
-            }),
+            Some(parent) => {
+                parent.find(name, position).inspect(|_| parent.reached.set(true)).map_err(|error| {
+                    if error.code == code::UNDEFINED_COLUMN.code {
+                        self.undefined(name, position)
+                    } else {
+                        error
+                    }
+                })
+            }
             None => Err(self.undefined(name, position)),
         }
     }

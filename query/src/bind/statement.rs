@@ -148,7 +148,7 @@ impl Binder<'_> {
                 stored.add(Relation::of_table(&table, &alias), 0)?;
                 let both = Scope { parent: Some(&scope), ..stored };
                 self.bind_assignments(&table, assignments, &both)?;
-                filter.as_mut().map_or(Ok(()), |filter| self.bind_condition(filter, &both))
+                filter.as_mut().map_or(Ok(()), |filter| self.bind_passing(filter, &both))
             }
         }
     }
@@ -162,7 +162,7 @@ impl Binder<'_> {
         self.bind_from(&mut update.from, &mut scope, &mut filters)?;
         update.filter = super::build::all(filters);
         if let Some(filter) = &mut update.filter {
-            self.bind_condition(filter, &scope)?;
+            self.bind_passing(filter, &scope)?;
         }
         self.bind_assignments(&table, &mut update.assignments, &scope)?;
         update.returning =
@@ -179,7 +179,7 @@ impl Binder<'_> {
         self.bind_from(&mut delete.using, &mut scope, &mut filters)?;
         delete.filter = super::build::all(filters);
         if let Some(filter) = &mut delete.filter {
-            self.bind_condition(filter, &scope)?;
+            self.bind_passing(filter, &scope)?;
         }
         delete.returning =
             self.bind_select_list(std::mem::take(&mut delete.returning), &scope)?.items;

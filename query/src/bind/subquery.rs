@@ -8,14 +8,21 @@
 //! | other comparisons with ANY or ALL of a query | `(SELECT CASE WHEN bool_or(x op c0) ... FROM (query))` |
 //! | `(x, y) IN (query)` as a condition | `EXISTS (SELECT 1 FROM (query) WHERE x = c0 AND y = c1)` |
 //! | `(x, y) IN (query)` elsewhere | as ANY |
+//! | `NOT (x IN (query))` | `x NOT IN (query)` |
+//! | `x NOT IN (query)` in a filter, beside OR or with a query that depends on the row | `NOT EXISTS (SELECT 1 FROM (query) WHERE (x = c0) IS NOT FALSE)` |
+//! | `x IN (query)` as a value | as ANY |
+
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, GroupByExpr, Query, SelectItem, SetExpr, TableAliasColumnDef,
-    TableWithJoins, UnaryOperator, Value,
+    BinaryOperator, CaseWhen, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr,
+    TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, visit_expressions,
 };
 
 use super::build;
+use super::engine_function::function_name;
+use crate::functions::registry;
 
 /// Turns EXISTS into a count.
 pub(super) fn count_instead(expr: &mut Expr) {
@@ -127,6 +134,125 @@ pub(super) fn row_members_as_exists(condition: &mut Expr) {
         }
         _ => {}
     }
+}
+
+/// Turns NOT around IN into NOT IN.
+pub(super) fn not_in_instead(expr: &mut Expr) {
+    let Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } = expr else { return };
+    let mut inner = inner.as_mut();
+    while let Expr::Nested(nested) = inner {
+        inner = nested.as_mut();
+    }
+    let Expr::InSubquery { negated, .. } = inner else { return };
+    *negated = !*negated;
+    *expr = std::mem::replace(inner, build::literal(Value::Null));
+}
+
+/// Writes a bound `x IN (query)` otherwise: as EXISTS where null is as good as false, else as what
+/// the comparison says of each row.
+pub(super) fn bound_member_instead(expr: &mut Expr, as_exists: bool) {
+    let Expr::InSubquery { expr: left, subquery, negated } = expr else { return };
+    let (values, query, negated) = ([left.as_ref().clone()], subquery.as_ref().clone(), *negated);
+    *expr = if as_exists {
+        let found = |equal| if negated { Expr::IsNotFalse(Box::new(equal)) } else { equal };
+        let query = inlined(&query, left, found).unwrap_or_else(|| {
+            let one = SelectItem::UnnamedExpr(number("1"));
+            let found = found(equal_row(&values));
+            build::query(
+                build::select(vec![one], vec![each(query, 1)], Some(found)),
+                Vec::new(),
+                None,
+            )
+        });
+        Expr::Exists { subquery: Box::new(query), negated }
+    } else {
+        let found = quantified(query, 1, equal_row(&values), false);
+        match negated {
+            true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(found) },
+            false => found,
+        }
+    };
+}
+
+/// Puts the comparison into the query itself: what it refers to stays one query away, where the
+/// planner finds it. `None` when the query is more than tables and a filter, or when a name of
+/// `left` would mean something else in it.
+fn inlined(query: &Query, left: &Expr, found: impl Fn(Expr) -> Expr) -> Option<Query> {
+    let mut query = query.clone();
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let value = match select.projection.as_slice() {
+        [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => expr.clone(),
+        _ => return None,
+    };
+    if aggregates(&value) || !qualifies(left, select) {
+        return None;
+    }
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.projection = vec![SelectItem::UnnamedExpr(number("1"))];
+    }
+    if !plain_select(&mut query) {
+        return None;
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else { return None };
+    let equal = build::binary(left.clone(), BinaryOperator::Eq, Expr::Nested(Box::new(value)));
+    let found = found(Expr::Nested(Box::new(equal)));
+    select.selection = match select.selection.take() {
+        Some(filter) => build::all(vec![Expr::Nested(Box::new(filter)), found]),
+        None => Some(found),
+    };
+    Some(query)
+}
+
+/// Whether all names of an expression say their tables, and the query has none of those.
+fn qualifies(expr: &Expr, select: &Select) -> bool {
+    let mut inner = Vec::new();
+    for item in &select.from {
+        let joined = item.joins.iter().map(|join| &join.relation);
+        for factor in std::iter::once(&item.relation).chain(joined) {
+            match factor {
+                TableFactor::Table { alias: Some(alias), .. }
+                | TableFactor::Derived { alias: Some(alias), .. } => {
+                    inner.push(alias.name.value.clone());
+                }
+                TableFactor::Table { name, .. } => {
+                    let last = name.0.last().and_then(|part| part.as_ident());
+                    inner.extend(last.map(|ident| ident.value.clone()));
+                }
+                _ => return false,
+            }
+        }
+    }
+    visit_expressions(expr, |part| match part {
+        Expr::CompoundIdentifier(names) if !inner.contains(&names[0].value) => {
+            ControlFlow::Continue(())
+        }
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_continue()
+}
+
+/// Returns whether an expression holds a query.
+pub(super) fn asks(expr: &Expr) -> bool {
+    visit_expressions(expr, |part| match part {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// Returns whether an expression holds an aggregate or a window: it cannot move into another query.
+pub(super) fn aggregates(expr: &Expr) -> bool {
+    visit_expressions(expr, |part| match part {
+        Expr::Function(function)
+            if function.over.is_some()
+                || registry().aggregate.contains_key(&function_name(function)) =>
+        {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 /// What a query gives one by one, and its columns: `c0`, `c1`, …

@@ -113,6 +113,12 @@ fn from_parser(error: &ParserError) -> Error {
 
 fn from_schema(error: &SchemaError) -> Error {
     match error {
+        // Names were settled before planning: this one is there, and cannot be reached.
+        SchemaError::FieldNotFound { field, .. } if field.relation.is_some() => {
+            let shown = shown_column(field);
+            Error::unsupported(format!("a reference to \"{shown}\" from where it stands"))
+                .with_hint("A query may refer to the one around it, not to one further out.")
+        }
         SchemaError::FieldNotFound { field, valid_fields } => {
             let shown = shown_column(field);
             let names: Vec<&str> = valid_fields.iter().map(|valid| valid.name.as_str()).collect();

@@ -14,11 +14,13 @@
 //! | `series` | which values lie between two, a step apart |
 //! | `convert` | how do values of our own types become others |
 //! | `registry` | which functions are there, by name |
+//! | `arithmetic` | which calculations are not done as Arrow does them |
 //! | `text` | does a text match a text query, without an index |
 //! | `single` | what is the only value of a group |
 //! | `system` | what can a statement ask of the server itself |
 //! | `operators` | which function does an operator stand for |
 
+mod arithmetic;
 mod array;
 mod convert;
 mod function;
@@ -36,6 +38,7 @@ mod system;
 mod text;
 pub mod vector;
 
+pub use arithmetic::{ADD, MULTIPLY, READ_TIMESTAMP, ROUND_EVEN, SUBTRACT, TEXT_OF_DOUBLE};
 pub use array::{
     ARRAY_ALL, ARRAY_ANY, ARRAY_COMPARE, ARRAY_CONTAINS, ARRAY_GET, ARRAY_OVERLAPS, ARRAY_PART,
 };

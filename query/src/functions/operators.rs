@@ -17,9 +17,9 @@
 //! holds: it is null when that is something else. Two JSON values compare by their sort keys.
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, lit};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::{ARRAY_COMPARE, ARRAY_CONTAINS, ARRAY_OVERLAPS, SORT_KEY, TO_UUID, moment, registry};
@@ -192,6 +192,8 @@ fn with_json_operands(expr: RawBinaryExpr, schema: &DFSchema) -> Result<RawBinar
     let arithmetic = !matches!(op, BinaryOperator::StringConcat) && is_arithmetic(&op);
     let left_expr = unwrap(left_expr, &left, &right, arithmetic);
     let right_expr = unwrap(right_expr, &right, &left, arithmetic);
+    let left_expr = read_bool(left_expr, &right);
+    let right_expr = read_bool(right_expr, &left);
     let left_expr = read_uuid(left_expr, &left, &right);
     let right_expr = read_uuid(right_expr, &right, &left);
     Ok(RawBinaryExpr { op, left: left_expr, right: right_expr })
@@ -216,6 +218,15 @@ fn read_uuid(expr: Expr, ty: &DataType, other: &DataType) -> Expr {
             function.call(vec![expr])
         }
         _ => expr,
+    }
+}
+
+/// Reads a literal text that is compared with a boolean as one.
+fn read_bool(expr: Expr, other: &DataType) -> Expr {
+    let is_text = matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _));
+    match is_text && other == &DataType::Boolean {
+        true => Expr::Cast(Cast::new(Box::new(expr), DataType::Boolean)),
+        false => expr,
     }
 }
 

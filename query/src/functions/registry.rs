@@ -8,8 +8,8 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
 use super::{
-    Operators, array, convert, json, json_build, json_change, json_path, moment, series, system,
-    text, vector,
+    Operators, arithmetic, array, convert, json, json_build, json_change, json_path, moment,
+    series, system, text, vector,
 };
 
 /// Every function a statement may call. Made once per process.
@@ -33,6 +33,15 @@ pub fn registry() -> &'static Registry {
     &REGISTRY
 }
 
+/// Gives functions PostgreSQL's other names for them.
+fn name_also<T: Clone>(functions: &mut HashMap<String, T>, names: &[(&str, &str)]) {
+    for (name, other) in names {
+        if let Some(function) = functions.get(*name).cloned() {
+            functions.insert((*other).to_owned(), function);
+        }
+    }
+}
+
 impl Registry {
     fn build() -> Self {
         let mut scalar = HashMap::new();
@@ -44,6 +53,7 @@ impl Registry {
             json_path::functions(),
             text::functions(),
             convert::functions(),
+            arithmetic::functions(),
             moment::functions(),
             array::functions(),
             series::functions(),
@@ -56,9 +66,7 @@ impl Registry {
             }
             scalar.insert(function.name().to_owned(), function);
         }
-        if let Some(signum) = scalar.get("signum").cloned() {
-            scalar.insert("sign".to_owned(), signum);
-        }
+        name_also(&mut scalar, &[("signum", "sign"), ("ceil", "ceiling")]);
         // These make arrays of any length in memory that no budget counts.
         for name in ["array_repeat", "list_repeat", "array_resize", "list_resize", "range"] {
             scalar.remove(name);
@@ -78,6 +86,7 @@ impl Registry {
             }
             aggregate.insert(function.name().to_owned(), function);
         }
+        name_also(&mut aggregate, &[("bool_and", "every"), ("var_samp", "variance")]);
         let mut window = HashMap::new();
         for function in SessionStateDefaults::default_window_functions() {
             for alias in function.aliases() {

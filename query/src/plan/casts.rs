@@ -1,4 +1,4 @@
-//! Which casts does Arrow not know, and what takes their places?
+//! Which casts and calculations does Arrow not know as we mean them, and what takes their places?
 //!
 //! | from | to | becomes |
 //! | --- | --- | --- |
@@ -10,16 +10,25 @@
 //! | TEXT | TIME, INTERVAL, arrays | `convert_to` |
 //! | TIME, INTERVAL, VECTOR(n), JSON, arrays | each other, where that can be | `convert_to` |
 //! | UUID, VECTOR(n), BYTEA, TIME, INTERVAL, arrays | TEXT | `to_text` |
+//! | DOUBLE, NUMERIC | INT, BIGINT | rounded first |
+//! | DOUBLE | TEXT | `text_of_double` |
+//! | TEXT | TIMESTAMP | `read_timestamp` |
+//!
+//! `+`, `-` and `*` of whole numbers become `checked_...`, `round` of a double `round_even`.
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator};
 
 use super::arrays::quantified;
-use crate::functions::{CONVERT_TO, SECONDS_OF, TO_TEXT, TO_UUID, TO_VECTOR, registry};
+use crate::functions::{
+    ADD, CONVERT_TO, MULTIPLY, READ_TIMESTAMP, ROUND_EVEN, SECONDS_OF, SUBTRACT, TEXT_OF_DOUBLE,
+    TO_TEXT, TO_UUID, TO_VECTOR, registry,
+};
 
 /// Rewrites the casts of a whole plan.
 ///
@@ -87,7 +96,7 @@ fn rewritten(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
 }
 
 fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
-    let Expr::Cast(Cast { expr: inner, field }) = &expr else { return Ok(Transformed::no(expr)) };
+    let Expr::Cast(Cast { expr: inner, field }) = &expr else { return calculation(expr, schema) };
     let to = field.data_type();
     // A column of an outer query has no type here; it is cast as Arrow casts.
     let Ok(from) = inner.get_type(schema) else { return Ok(Transformed::no(expr)) };
@@ -144,10 +153,69 @@ fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
             | DataType::List(_),
             DataType::Utf8,
         ) => call(TO_TEXT, vec![inner]),
+        (DataType::Float32 | DataType::Float64, to) if to.is_integer() => {
+            let round = if is_number(&inner) { "round" } else { ROUND_EVEN };
+            call(round, vec![inner])
+                .map(|rounded| Expr::Cast(Cast::new(Box::new(rounded), to.clone())))
+        }
+        (DataType::Decimal128(_, scale), to) if to.is_integer() && *scale > 0 => {
+            call("round", vec![inner])
+                .map(|rounded| Expr::Cast(Cast::new(Box::new(rounded), to.clone())))
+        }
+        (DataType::Float64, DataType::Utf8) => call(TEXT_OF_DOUBLE, vec![inner]),
+        (_, DataType::Timestamp(TimeUnit::Microsecond, None)) if is_text => {
+            call(READ_TIMESTAMP, vec![inner])
+        }
+        (_, DataType::Timestamp(_, None)) if is_text => call(READ_TIMESTAMP, vec![inner])
+            .map(|read| Expr::Cast(Cast::new(Box::new(read), to.clone()))),
         _ => None,
     };
     Ok(match rewritten {
         Some(rewritten) => Transformed::yes(rewritten),
+        None => Transformed::no(expr),
+    })
+}
+
+/// Whether an expression is a number as it is written. PostgreSQL takes `2.5` for a numeric, whose
+/// halves round away from zero.
+fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Negative(inner) => is_number(inner),
+        Expr::Literal(..) => true,
+        _ => false,
+    }
+}
+
+/// Replaces operators and functions that calculate otherwise than we mean.
+fn calculation(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
+    let (name, args) = match &expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let name = match op {
+                Operator::Plus => ADD,
+                Operator::Minus => SUBTRACT,
+                Operator::Multiply => MULTIPLY,
+                _ => return Ok(Transformed::no(expr)),
+            };
+            let whole = |side: &Expr| {
+                matches!(side.get_type(schema), Ok(DataType::Int32 | DataType::Int64))
+            };
+            if !whole(left) || !whole(right) {
+                return Ok(Transformed::no(expr));
+            }
+            (name, vec![left.as_ref().clone(), right.as_ref().clone()])
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args })
+            if func.name() == "round"
+                && args.len() == 1
+                && !is_number(&args[0])
+                && matches!(args[0].get_type(schema), Ok(DataType::Float64)) =>
+        {
+            (ROUND_EVEN, args.clone())
+        }
+        _ => return Ok(Transformed::no(expr)),
+    };
+    Ok(match registry().scalar(name) {
+        Some(function) => Transformed::yes(function.call(args)),
         None => Transformed::no(expr),
     })
 }

@@ -296,6 +296,8 @@ fn config(shard_count: u16, memory: &QueryMemory) -> SessionConfig {
     options.optimizer.enable_dynamic_filter_pushdown = false;
     options.execution.sort_spill_reservation_bytes = memory.merge_bytes();
     options.execution.spill_compression = SpillCompression::Lz4Frame;
+    // An outer join makes columns nullable that the logical plan takes for never null.
+    options.execution.skip_physical_aggregate_schema_check = true;
     // One pass less of the whole rule set; three are needed when conditions sink through joins.
     options.optimizer.max_passes = 3;
     options.sql_parser.map_string_types_to_utf8view = false;

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub mod compatibility;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

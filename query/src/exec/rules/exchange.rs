@@ -15,6 +15,7 @@ use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode,
 };
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 
@@ -71,7 +72,21 @@ fn place(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPl
         let shuffle = Shuffle::new(repartition.input().clone(), by.clone(), *count);
         return Ok(Transformed::yes(Arc::new(shuffle)));
     }
+    if plan.is::<ScalarSubqueryExec>() {
+        return gather_subqueries(plan).map(Transformed::yes);
+    }
     gather_build_side(plan)
+}
+
+/// The queries that stand for a value are read as one stream each.
+fn gather_subqueries(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let mut children: Vec<Arc<dyn ExecutionPlan>> = plan.children().into_iter().cloned().collect();
+    for query in children.iter_mut().skip(1) {
+        if query.output_partitioning().partition_count() > 1 {
+            *query = Arc::new(Gather::new(query.clone(), None));
+        }
+    }
+    datafusion::physical_plan::execution_plan::replace_children_if_necessary(plan, children)
 }
 
 /// The build side of a join is one future that whichever partition asks first drives, on any
