@@ -117,11 +117,12 @@ impl Binder<'_> {
             wrap(left, super::select_list::wanted_for(ty));
         }
         let joined = match (place, *negated) {
-            (Place::All, true) => !depends,
+            // The planner's join forgets nulls when the left side is the same for all rows.
+            (Place::All, true) => !depends && subquery::varies(left),
             (Place::All | Place::Some, false) => true,
             (Place::Some, true) | (Place::Value, _) => false,
         };
-        if !joined && columns.len() == 1 && !subquery::aggregates(left) {
+        if !joined && columns.len() == 1 && (subquery::asks(left) || !subquery::aggregates(left)) {
             if subquery::asks(left) {
                 return Err(Error::unsupported("a query on both sides of IN, here")
                     .with_hint("Compute the left side in a query of the FROM list."));

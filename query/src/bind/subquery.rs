@@ -232,6 +232,15 @@ fn qualifies(expr: &Expr, select: &Select) -> bool {
     .is_continue()
 }
 
+/// Returns whether an expression names a column.
+pub(super) fn varies(expr: &Expr) -> bool {
+    visit_expressions(expr, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
 /// Returns whether an expression holds a query.
 pub(super) fn asks(expr: &Expr) -> bool {
     visit_expressions(expr, |part| match part {

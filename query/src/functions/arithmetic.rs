@@ -53,7 +53,7 @@ pub fn functions() -> Vec<Function> {
 
 /// `BIGINT` unless both are smaller.
 fn wider(types: &[DataType]) -> Result<DataType> {
-    let wide = types.iter().any(|ty| *ty == DataType::Int64);
+    let wide = types.contains(&DataType::Int64);
     Ok(if wide { DataType::Int64 } else { DataType::Int32 })
 }
 

@@ -25,6 +25,7 @@ mod tables;
 
 use compare::{Outcome, ours, theirs};
 use dice::Dice;
+use pieskieo_io::file::host;
 use query::{Maker, Query};
 use report::Report;
 use server::Postgres;
@@ -93,10 +94,10 @@ fn ask_both(path: &str, server: &mut Postgres, client: &Client) {
         Outcome::Rows(rows, _) => format!("{rows:?}"),
         Outcome::Refused(code, message) => format!("{code} {message}"),
     };
-    for line in std::fs::read_to_string(path).expect("the file").lines() {
+    for line in host::read_to_string(path).expect("the file").lines() {
         let (ours, theirs) = (ours(client.ask(line)), theirs(server.ask(line)));
         let sign = if compare::agree(&ours, &theirs, false) { "  " } else { "!!" };
-        println!("{sign} {line}\n     ours   {}\n     theirs {}", show(ours), show(theirs));
+        eprintln!("{sign} {line}\n     ours   {}\n     theirs {}", show(ours), show(theirs));
     }
 }
 

@@ -13,7 +13,7 @@ use super::tables::KINDS;
 use super::{Client, setting, with_databases};
 
 /// Conditions that are looked at unless said otherwise.
-const CONDITIONS: u64 = 40;
+const CONDITIONS: u64 = 20;
 
 /// A query without its condition, and the condition.
 struct Split {

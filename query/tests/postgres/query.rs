@@ -371,7 +371,7 @@ impl Maker {
         if fitting.is_empty() {
             return self.columns[self.dice.below(self.columns.len())].text.clone();
         }
-        (*self.dice.pick(&fitting)).text.clone()
+        self.dice.pick(&fitting).text.clone()
     }
 
     /// Windows over the table that has a key: the order within them is total, or does not matter.

@@ -7,6 +7,9 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pieskieo_io::file::host;
 
 /// Where packages put the programs, one folder per version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -51,13 +54,17 @@ impl Postgres {
     /// **Panics**: it is installed and does not start.
     pub fn start() -> Option<Self> {
         let programs = installed()?;
-        let folder = std::env::temp_dir().join(format!("pieskieo-pg-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        // Tests of one process run beside each other, each with a server.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pieskieo-pg-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        host::create_folder(&folder).expect("a temporary folder");
         if is_root() {
             run(Command::new("chown").arg(USER).arg(&folder));
         }
         let data = folder.join("data");
-        let init = ["-A", "trust", "-U", USER, "--locale=C", "-E", "UTF8", "--no-sync"];
+        let init = ["-A", "trust", "-U", USER, "--locale=C.UTF-8", "-E", "UTF8", "--no-sync"];
         run(as_user(&programs.join("initdb")).args(init).arg("-D").arg(&data));
         let options = format!(
             "-k {} -c listen_addresses= -c fsync=off -c TimeZone=UTC -c jit=off",

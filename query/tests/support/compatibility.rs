@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use pieskieo_io::file::host;
+
 /// Replaces a section of the page, when that is wanted.
 ///
 /// **Panics**: the page cannot be read or written, or has no such section.
@@ -12,10 +14,10 @@ pub fn write_section(name: &str, body: &str) {
         return;
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("COMPATIBILITY.md");
-    let page = std::fs::read_to_string(&path).expect("the page");
+    let page = host::read_to_string(&path).expect("the page");
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
     let (before, rest) = page.split_once(&begin).expect("the section begins");
     let (_, after) = rest.split_once(&end).expect("the section ends");
     let page = format!("{before}{begin}{body}{end}{after}");
-    std::fs::write(&path, page).expect("the page can be written");
+    host::write(&path, page).expect("the page can be written");
 }
