@@ -3,6 +3,8 @@
 //! **Source**: PostgreSQL 18, chapter "The Information Schema"; its names and order of columns.
 //! Where PostgreSQL has a value that depends on users and rights, there is that of the one user.
 
+use std::borrow::Cow;
+
 use pieskieo_shards::catalog::{Catalog, Column as Stored, SequenceShape, Table, TableKind};
 use pieskieo_shards::value::{ColumnType, Value};
 
@@ -239,25 +241,29 @@ fn described(
     let Standard { name: standard, short, precision, radix, scale, digits } = standard(ty);
     let small = |number: Option<i32>| number.map_or(Value::Null, Value::Int);
     let is_vector = matches!(ty, ColumnType::Vector(_));
-    let (is_text, length) = match ty {
-        ColumnType::Text => (true, None),
-        ColumnType::Varchar(length) => (true, i32::try_from(*length).ok()),
-        _ => (false, None),
+    let (characters, octets) = match ty {
+        ColumnType::Text => (None, Some(OCTETS_MAX)),
+        // A character takes four bytes at most.
+        ColumnType::Varchar(length) => {
+            let length = i32::try_from(*length).unwrap_or(i32::MAX);
+            (Some(length), Some(length.saturating_mul(4)))
+        }
+        _ => (None, None),
     };
     vec![
         ("column_name", told(name)),
         ("ordinal_position", place(at)),
         ("is_nullable", yes_or_no(nullable)),
         ("data_type", told(standard)),
-        ("character_maximum_length", small(length)),
-        ("character_octet_length", small(is_text.then_some(OCTETS_MAX))),
+        ("character_maximum_length", small(characters)),
+        ("character_octet_length", small(octets)),
         ("numeric_precision", small(precision)),
         ("numeric_precision_radix", small(radix)),
         ("numeric_scale", small(scale)),
         ("datetime_precision", small(digits)),
         ("udt_catalog", told(DATABASE)),
         ("udt_schema", told(if is_vector { PUBLIC } else { "pg_catalog" })),
-        ("udt_name", told(short)),
+        ("udt_name", told(&short)),
         ("dtd_identifier", told(&(at + 1).to_string())),
         ("is_self_referencing", told("NO")),
         ("is_generated", told("NEVER")),
@@ -301,7 +307,7 @@ fn origin(catalog: &Catalog, column: &Stored) -> Vec<(&'static str, Value)> {
 struct Standard {
     name: &'static str,
     /// What PostgreSQL calls it within.
-    short: &'static str,
+    short: Cow<'static, str>,
     precision: Option<i32>,
     radix: Option<i32>,
     scale: Option<i32>,
@@ -310,9 +316,9 @@ struct Standard {
 }
 
 fn standard(ty: &ColumnType) -> Standard {
-    let plain = |name, short| Standard {
+    let plain = |name, short: &'static str| Standard {
         name,
-        short,
+        short: Cow::Borrowed(short),
         precision: None,
         radix: None,
         scale: None,
@@ -354,30 +360,9 @@ fn standard(ty: &ColumnType) -> Standard {
         ColumnType::Uuid => plain("uuid", "uuid"),
         ColumnType::Json => plain("jsonb", "jsonb"),
         ColumnType::Vector(_) => plain("USER-DEFINED", "vector"),
-        ColumnType::Array(item) => plain("ARRAY", array_of(item)),
-    }
-}
-
-/// What PostgreSQL calls an array within.
-fn array_of(item: &ColumnType) -> &'static str {
-    match item {
-        ColumnType::Bool => "_bool",
-        ColumnType::SmallInt => "_int2",
-        ColumnType::Int => "_int4",
-        ColumnType::BigInt => "_int8",
-        ColumnType::Float => "_float4",
-        ColumnType::Double => "_float8",
-        ColumnType::Numeric { .. } => "_numeric",
-        ColumnType::Varchar(_) => "_varchar",
-        ColumnType::Bytea => "_bytea",
-        ColumnType::Date => "_date",
-        ColumnType::Timestamp => "_timestamp",
-        ColumnType::TimestampTz => "_timestamptz",
-        ColumnType::Time => "_time",
-        ColumnType::Interval => "_interval",
-        ColumnType::Uuid => "_uuid",
-        ColumnType::Text | ColumnType::Json | ColumnType::Vector(_) | ColumnType::Array(_) => {
-            "_text"
+        ColumnType::Array(item) => {
+            let short = format!("_{}", self::standard(item).short);
+            Standard { short: short.into(), ..plain("ARRAY", "") }
         }
     }
 }

@@ -9,7 +9,6 @@ use super::relation::{
 };
 use super::rule::{has_key, key_name};
 use crate::coordinator::{TableListing, listing};
-use crate::outcome::type_name;
 
 /// The relations of this file.
 pub(super) static RELATIONS: &[Relation] = &[
@@ -70,7 +69,7 @@ fn columns(catalog: &Catalog, out: &mut Rows) {
                 ("table_name", told(&table.name)),
                 ("name", told(&column.name)),
                 ("position", place(position)),
-                ("type", told(&type_name(&column.ty.arrow()))),
+                ("type", told(&column.ty.to_string().replace(", ", ","))),
                 ("nullable", Value::Bool(!column.not_null)),
                 ("default", maybe(column.default.as_deref())),
                 ("generated_always", Value::Bool(column.always)),

@@ -10,7 +10,6 @@ use pieskieo_shards::value::{ColumnBuilder, ColumnType, Value};
 use super::{information, information_constraint, live, own};
 use crate::coordinator::ColumnListing;
 use crate::error::{Error, Result, code};
-use crate::outcome::type_name;
 use crate::suggest;
 use crate::syntax::Name;
 
@@ -96,7 +95,7 @@ impl Relation {
     pub fn listed(&self) -> Vec<ColumnListing> {
         let listed = self.columns.iter().map(|column| ColumnListing {
             name: column.name.to_owned(),
-            type_name: type_name(&column.ty.arrow()),
+            type_name: column.ty.to_string(),
             nullable: true,
             default: None,
         });
