@@ -1,14 +1,14 @@
 //! What does a FROM list mean?
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, TableAlias,
-    TableAliasColumnDef, TableFactor, TableWithJoins, Value,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator,
+    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value,
 };
 use pieskieo_shards::value::ColumnType;
 
 use super::path::lowered;
 use super::query::Binder;
-use super::scope::{Relation, Scope, ScopeColumn};
+use super::scope::{Merged, Relation, Scope, ScopeColumn};
 use super::sets::{UNNEST_FUNCTION, join_of_set, joined, set_call};
 use super::{build, pattern};
 use crate::error::{Error, Result, code};
@@ -104,6 +104,7 @@ impl Binder<'_> {
             return Err(Error::unsupported("properties of a pattern in an outer join")
                 .with_hint("Put the conditions into ON."));
         }
+        let outer = outer_side(&join.join_operator);
         let constraint = match &mut join.join_operator {
             JoinOperator::Join(constraint)
             | JoinOperator::Inner(constraint)
@@ -126,13 +127,22 @@ impl Binder<'_> {
         match constraint {
             JoinConstraint::On(condition) => self.bind_passing(condition, scope),
             JoinConstraint::Using(columns) => {
+                let mut equal = Vec::with_capacity(columns.len());
+                let mut again = false;
                 for column in columns {
                     let name = single_name(column)?;
                     check_using(scope, first, right, &name)?;
                     *column = build::object(&name.text);
-                    if !scope.merged.contains(&name.text) {
-                        scope.merged.push(name.text);
-                    }
+                    again |= scope.merged.iter().any(|known| known.name == name.text);
+                    let (merged, sides) = merged(&name.text, scope, (first, right), outer);
+                    equal.push(sides);
+                    scope.merged.retain(|known| known.name != merged.name);
+                    scope.merged.push(merged);
+                }
+                // The planner would compare the column of the first table, whatever became of it.
+                let equal = equal.into_iter().collect::<Option<Vec<Expr>>>().filter(|_| again);
+                if let Some(condition) = equal.and_then(build::all) {
+                    *constraint = JoinConstraint::On(condition);
                 }
                 Ok(())
             }
@@ -385,6 +395,44 @@ fn lower_object(name: &mut datafusion::sql::sqlparser::ast::ObjectName) {
     let idents: Vec<Ident> =
         name.0.iter().filter_map(|part| part.as_ident()).map(lowered).collect();
     *name = idents.into();
+}
+
+/// Which sides of a join keep rows without a match: left, right.
+fn outer_side(operator: &JoinOperator) -> (bool, bool) {
+    match operator {
+        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => (false, true),
+        JoinOperator::FullOuter(_) => (true, true),
+        _ => (true, false),
+    }
+}
+
+/// The column that a join of relations from `first` on with those from `right` on makes of two, and
+/// the condition that they are equal, if it is known whose they are.
+fn merged(
+    name: &str,
+    scope: &Scope<'_>,
+    (first, right): (usize, usize),
+    (keeps_left, keeps_right): (bool, bool),
+) -> (Merged, Option<Expr>) {
+    let (lefts, rights) = scope.relations.split_at(right);
+    let of = |relations: &[Relation]| {
+        let owner = relations.iter().find(|relation| relation.column(name).is_some())?;
+        owner.name.as_deref().map(|owner| build::column(Some(owner), name))
+    };
+    let known = scope.merged.iter().find(|known| known.name == name);
+    let left = known
+        .map(|known| known.expr.clone())
+        .or_else(|| of(lefts.get(first..).unwrap_or_default()));
+    let (Some(left), Some(right)) = (left, of(rights)) else {
+        return (Merged { name: name.to_owned(), expr: build::column(None, name) }, None);
+    };
+    let equal = build::binary(left.clone(), BinaryOperator::Eq, right.clone());
+    let expr = match (keeps_left, keeps_right) {
+        (true, true) => build::call("coalesce", vec![left, right]),
+        (false, true) => right,
+        _ => left,
+    };
+    (Merged { name: name.to_owned(), expr }, Some(equal))
 }
 
 /// USING the visible columns that both sides of a natural join share.

@@ -26,7 +26,7 @@ use crate::syntax::{Merge, MergeAction, MergeClause, MergeQuery, MergeWhen};
 impl Binder<'_> {
     /// Binds a MERGE: its RETURNING list in place, the rest into queries.
     pub(super) fn bind_merge(&mut self, merge: &mut Merge) -> Result<Vec<MergeQuery>> {
-        let table = self.table(&merge.table)?.clone();
+        let table = self.changed_table(&merge.table, "merge into")?.clone();
         let alias = merge.alias.as_ref().unwrap_or(&merge.table).text.clone();
         let mut target = Scope::default();
         target.add(Relation::of_table(&table, &alias), merge.table.position)?;

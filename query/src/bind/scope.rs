@@ -60,7 +60,7 @@ pub(super) struct Relation {
 pub(super) struct Scope<'p> {
     pub relations: Vec<Relation>,
     /// Columns merged by USING.
-    pub merged: Vec<String>,
+    pub merged: Vec<Merged>,
     /// Names that stand for expressions: select aliases where they may be used, COMPUTE columns.
     pub aliases: BTreeMap<String, (Expr, bool)>,
     /// Whether aliases come before columns.
@@ -73,6 +73,15 @@ pub(super) struct Scope<'p> {
     pub reached: Cell<bool>,
     /// The scope of the query around this one.
     pub parent: Option<&'p Scope<'p>>,
+}
+
+/// A column that both sides of a join have, and that is one behind it.
+#[derive(Clone, Debug)]
+pub(super) struct Merged {
+    pub name: String,
+    /// Its value: the left side's, for a right join the right side's, for a full join the one that
+    /// is there.
+    pub expr: Expr,
 }
 
 /// What a name turned out to be.
@@ -198,8 +207,12 @@ impl Scope<'_> {
         }
         let mut columns = self.relations.iter().filter_map(|relation| relation.column(name));
         if let Some(first) = columns.next() {
-            if columns.next().is_some() && !self.merged.iter().any(|merged| merged == name) {
-                return Err(self.ambiguous(name, position));
+            if columns.next().is_some() {
+                let Some(merged) = self.merged.iter().find(|merged| merged.name == name) else {
+                    return Err(self.ambiguous(name, position));
+                };
+                let expr = Box::new(merged.expr.clone());
+                return Ok(Found::Alias { expr, json: first.json });
             }
             return Ok(Found::Column { json: first.json });
         }

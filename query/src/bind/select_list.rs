@@ -12,7 +12,7 @@ use super::build;
 use super::engine_function::function_name;
 use super::json::Wanted;
 use super::query::Binder;
-use super::scope::{Relation, Scope, ScopeColumn};
+use super::scope::{Merged, Relation, Scope, ScopeColumn};
 use crate::error::{Error, Result};
 use crate::syntax::{name_of, single_name, system_name};
 
@@ -176,15 +176,15 @@ fn all_columns(
     outputs: &mut Outputs,
     open: &mut Vec<ScopeColumn>,
 ) {
-    for name in &scope.merged {
+    for Merged { name, expr } in &scope.merged {
         if excluded.contains(name) {
             continue;
         }
         let column = scope.relations.iter().find_map(|relation| relation.column(name));
         outputs.push(Ok(Output {
-            expr: build::column(None, name),
+            plain: matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)),
+            expr: expr.clone(),
             name: name.clone(),
-            plain: true,
             json: column.is_some_and(|column| column.json),
             ty: column.and_then(|column| column.ty.clone()),
         }));
@@ -196,7 +196,7 @@ fn all_columns(
 
 fn relation_columns(
     relation: &Relation,
-    merged: &[String],
+    merged: &[Merged],
     excluded: &BTreeSet<String>,
     outputs: &mut Outputs,
     open: &mut Vec<ScopeColumn>,
@@ -215,7 +215,8 @@ fn relation_columns(
         return;
     }
     for column in relation.shown_columns() {
-        if merged.contains(&column.name) || excluded.contains(&column.name) {
+        if merged.iter().any(|merged| merged.name == column.name) || excluded.contains(&column.name)
+        {
             continue;
         }
         outputs.push(Ok(Output {

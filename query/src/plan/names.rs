@@ -44,7 +44,8 @@ impl Names {
 
 impl ContextProvider for Names {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn PlannerTable>> {
-        if let Some(schema) = name.schema() {
+        // Tables of views are named with the only schema of users, where a WITH could hide them.
+        if let Some(schema) = name.schema().filter(|schema| *schema != "public") {
             let relation = Name { text: name.table().to_owned(), position: 0 };
             let relation = system::find(schema, &relation).map_err(external)?;
             return Ok(provider_as_source(Arc::new(SystemSource::new(

@@ -35,11 +35,11 @@ fn stars_are_written_out_without_hidden_columns() {
     check("SELECT * FROM knows", "SELECT knows.src, knows.dst, knows.since FROM knows");
     check(
         "SELECT * FROM person p JOIN city c USING (name)",
-        "SELECT name, p.id, p.age, p.bio, c.people FROM person p JOIN city c USING(name)",
+        "SELECT p.name, p.id, p.age, p.bio, c.people FROM person p JOIN city c USING(name)",
     );
     check(
         "SELECT * FROM person p NATURAL JOIN city c",
-        "SELECT name, p.id, p.age, p.bio, c.people FROM person p JOIN city c USING(name)",
+        "SELECT p.name, p.id, p.age, p.bio, c.people FROM person p JOIN city c USING(name)",
     );
     check(
         "SELECT * FROM person a JOIN person b ON a.id = b.id",
