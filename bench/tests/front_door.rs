@@ -367,7 +367,7 @@ fn an_error_says_what_where_and_what_to_do() {
                 ("SELECT 1 / 0", 400, "22012", "division_by_zero", None),
                 ("INSERT INTO person VALUES (1, 'Bo')", 409, "23505", "unique_violation", None),
                 ("CREATE TABLE person (id INT)", 409, "42P07", "duplicate_table", None),
-                ("CREATE VIEW v AS SELECT 1", 501, "0A000", "feature_not_supported", None),
+                ("CREATE TYPE m AS ENUM ('a')", 501, "0A000", "feature_not_supported", None),
             ];
             for (pql, status, code, name, position) in cases {
                 let told = wire.ask(Ask::query(pql)).await;

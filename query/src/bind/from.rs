@@ -232,16 +232,7 @@ impl Binder<'_> {
         let shown = alias_name(alias.as_ref()).unwrap_or_else(|| written.text.clone());
         *name = build::object(&written.text);
         if let Some((unique, columns)) = self.cte(&written.text) {
-            let columns = columns.to_vec();
-            if unique != written.text {
-                *name = build::object(unique);
-                alias.get_or_insert_with(|| build::table_alias(&shown));
-            }
-            let mut as_alias = alias.clone().or_else(|| Some(build::table_alias(&shown)));
-            let relation = derived_relation(&mut as_alias, columns)?;
-            if alias.is_some() {
-                *alias = as_alias;
-            }
+            let relation = cte_relation((unique, columns), (&written.text, &shown), (name, alias))?;
             return scope.add(relation, written.position);
         }
         let table = self.source(&written)?;
@@ -322,6 +313,25 @@ fn marker_text(args: &[FunctionArg]) -> Result<&str> {
         return Ok(text);
     }
     Err(Error::new(code::UNDEFINED_FUNCTION, "a pattern is written MATCH (a:table)"))
+}
+
+/// The relation of a query of a WITH clause: the planner's name for it and its columns; how the
+/// statement calls it and shows it; where it is written.
+fn cte_relation(
+    (unique, columns): (&str, &[ScopeColumn]),
+    (called, shown): (&str, &str),
+    (name, alias): (&mut datafusion::sql::sqlparser::ast::ObjectName, &mut Option<TableAlias>),
+) -> Result<Relation> {
+    if unique != called {
+        *name = build::object(unique);
+        alias.get_or_insert_with(|| build::table_alias(shown));
+    }
+    let mut as_alias = alias.clone().or_else(|| Some(build::table_alias(shown)));
+    let relation = derived_relation(&mut as_alias, columns.to_vec())?;
+    if alias.is_some() {
+        *alias = as_alias;
+    }
+    Ok(relation)
 }
 
 /// The relation of a subquery or CTE under its alias, whose column names come first.

@@ -90,7 +90,7 @@ fn new_columns_are_not_seen() {
     check(
         catalog,
         "SELECT * FROM v",
-        "SELECT v.i, v.a, v.b FROM (SELECT id, t.a, u.b FROM public.t AS t JOIN public.u AS u \
+        "SELECT v.i, v.a, v.b FROM (SELECT t.id, t.a, u.b FROM public.t AS t JOIN public.u AS u \
          USING(id)) AS v (i, a, b)",
     );
 }

@@ -110,23 +110,7 @@ fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
         (DataType::Null, DataType::BinaryView) => return Ok(Transformed::no(expr)),
         (_, DataType::BinaryView) if is_text => call("json_parse", vec![inner]),
         (_, DataType::BinaryView) => call("to_json", vec![inner]),
-        (DataType::BinaryView, to) => {
-            let name = match to {
-                DataType::Boolean => "json_as_bool",
-                DataType::Utf8 => "json_as_text",
-                DataType::FixedSizeList(..) => TO_VECTOR,
-                DataType::List(_) => CONVERT_TO,
-                to if to.is_integer() => "json_as_bigint",
-                to if to.is_numeric() => "json_as_double",
-                _ => "json_as_text",
-            };
-            if name == TO_VECTOR || name == CONVERT_TO {
-                call(name, vec![inner, of_type(to)?])
-            } else {
-                let value = call(name, vec![inner]);
-                value.map(|value| Expr::Cast(Cast::new(Box::new(value), to.clone())))
-            }
-        }
+        (DataType::BinaryView, to) => from_json(inner, to)?,
         (_, DataType::FixedSizeList(item, _)) if item.data_type() == &DataType::Float32 => {
             call(TO_VECTOR, vec![inner, of_type(to)?])
         }
@@ -174,6 +158,25 @@ fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
         Some(rewritten) => Transformed::yes(rewritten),
         None => Transformed::no(expr),
     })
+}
+
+/// A JSON value as another type.
+fn from_json(value: Expr, to: &DataType) -> Result<Option<Expr>> {
+    let name = match to {
+        DataType::Boolean => "json_as_bool",
+        DataType::Utf8 => "json_as_text",
+        DataType::FixedSizeList(..) => TO_VECTOR,
+        DataType::List(_) => CONVERT_TO,
+        to if to.is_integer() => "json_as_bigint",
+        to if to.is_numeric() => "json_as_double",
+        _ => "json_as_text",
+    };
+    let Some(function) = registry().scalar(name) else { return Ok(None) };
+    Ok(Some(if name == TO_VECTOR || name == CONVERT_TO {
+        function.call(vec![value, of_type(to)?])
+    } else {
+        Expr::Cast(Cast::new(Box::new(function.call(vec![value])), to.clone()))
+    }))
 }
 
 /// Whether an expression is a number as it is written. PostgreSQL takes `2.5` for a numeric, whose

@@ -7,8 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::constraint::{column_definition, table_constraint};
 use super::names::{kept_text, name_of, new_name, single_name};
-use super::statement::{AlterTable, Alteration, Name, RenameIndex};
-use super::{ConstraintDefinition, Statement};
+use super::{AlterTable, Alteration, ConstraintDefinition, Name, RenameIndex, Statement};
 use crate::error::{Error, Result};
 use crate::limits::ALTERATIONS_MAX;
 

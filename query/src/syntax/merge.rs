@@ -7,9 +7,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::change::{from_assignments, or_default, target};
 use super::names::single_name;
-use super::statement::{Merge, MergeAction, MergeClause, MergeWhen};
 use super::tokens::word;
-use super::{Name, Statement};
+use super::{Merge, MergeAction, MergeClause, MergeWhen, Name, Statement};
 use crate::error::{Error, Result, code};
 
 /// Stands for DO NOTHING, which the parser below does not know here.

@@ -24,6 +24,7 @@
 //! | `definition` | what does a CREATE, DROP or TRUNCATE say |
 //! | `create_as` | what does a view, or a table made from a query, say |
 //! | `alter` | what does an ALTER say |
+//! | `alteration` | what can an ALTER or a MERGE be |
 //! | `constraint` | what does a constraint of a CREATE or ALTER say |
 //! | `sequence` | what does a statement about a sequence say |
 //! | `as_of` | which point in the past does a statement read |
@@ -39,6 +40,7 @@
 //! | `names` | how does a written name become a stored one |
 
 mod alter;
+mod alteration;
 mod as_of;
 mod change;
 mod column_type;
@@ -59,6 +61,10 @@ mod statement;
 mod tokens;
 mod transaction;
 
+pub use alteration::{
+    AlterTable, Alteration, BoundMerge, Merge, MergeAction, MergeClause, MergeQuery, MergeWhen,
+    RenameIndex,
+};
 pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
 pub(crate) use names::kept_text;
@@ -70,11 +76,10 @@ pub(crate) use pattern::{direction_name, direction_named};
 pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use sequence::sequence_argument;
 pub use statement::{
-    AlterTable, Alteration, Assignment, Body, BoundMerge, ColumnDefinition, ConstraintDefinition,
-    CreateAs, CreateCollection, CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop,
-    DropKind, Explain, Identity, IndexDefinition, IndexField, Insert, InsertSource, MadeKind,
-    Merge, MergeAction, MergeClause, MergeQuery, MergeWhen, Name, OnConflict, Operation, Parsed,
-    Refresh, RenameIndex, Rule, SequenceOptions, Setting, Show, Statement, TargetStep, Truncate,
-    Update,
+    Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateAs, CreateCollection,
+    CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain,
+    Identity, IndexDefinition, IndexField, Insert, InsertSource, MadeKind, Name, OnConflict,
+    Operation, Parsed, Refresh, Rule, SequenceOptions, Setting, Show, Statement, TargetStep,
+    Truncate, Update,
 };
 pub use transaction::Modes;
