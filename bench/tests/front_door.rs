@@ -538,6 +538,7 @@ const ADDRESSES: &[(&str, &str)] = &[
 
 #[test]
 fn the_interface_describes_every_address_and_answers_at_each() {
+    let _alone = scraping();
     talk(async |address| {
         let mut wire = Wire::one(address).await;
         done(&mut wire, "CREATE TABLE t (id BIGINT PRIMARY KEY)").await;
@@ -561,6 +562,12 @@ fn the_interface_describes_every_address_and_answers_at_each() {
     });
 }
 
+/// Keeps others from asking for metrics meanwhile: servers of one process have one set of them.
+fn scraping() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// Returns the value of a series in Prometheus' text format.
 fn series(text: &str, name: &str) -> Option<f64> {
     let line =
@@ -570,6 +577,7 @@ fn series(text: &str, name: &str) -> Option<f64> {
 
 #[test]
 fn metrics_tell_statements_by_kind_and_shards_by_number() {
+    let _alone = scraping();
     talk(async |address| {
         let mut wire = Wire::one(address).await;
         done(&mut wire, "CREATE TABLE t (id BIGINT PRIMARY KEY)").await;

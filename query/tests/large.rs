@@ -86,7 +86,7 @@ fn answers(client: &Client) -> Vec<Vec<Vec<Json>>> {
 fn what_goes_to_disk_is_answered_as_what_stays_in_memory() {
     let large = with_memory(1, &QueryMemory::new(BYTES_LARGE), answers);
     // Every shard sorts its own part: more of them need more.
-    for (shards, bytes) in [(1, BYTES_SMALL), (2, BYTES_SMALL), (8, 4 * BYTES_SMALL)] {
+    for (shards, bytes) in [(1, BYTES_SMALL), (2, 4 * BYTES_SMALL / 3), (8, 4 * BYTES_SMALL)] {
         let memory = QueryMemory::new(bytes).with_spill(std::env::temp_dir(), SPILL_BYTES);
         with_memory(shards, &memory, |client| {
             for (query, expected) in QUERIES.iter().chain(OTHERS).zip(&large) {
