@@ -2,7 +2,7 @@
 
 mod support;
 
-use pieskieo_query::{BulkConflict, QueryMemory, SessionOptions};
+use pieskieo_query::{BulkConflict, Error, QueryMemory, SessionOptions};
 use serde_json::{Value as Json, json};
 use support::{Client, with_options};
 
@@ -86,12 +86,19 @@ fn answers(client: &Client) -> Vec<Vec<Vec<Json>>> {
 fn what_goes_to_disk_is_answered_as_what_stays_in_memory() {
     let large = with_memory(1, &QueryMemory::new(BYTES_LARGE), answers);
     // Every shard sorts its own part: more of them need more.
-    for (shards, bytes) in [(1, BYTES_SMALL), (2, 4 * BYTES_SMALL / 3), (8, 4 * BYTES_SMALL)] {
+    for (shards, bytes) in [(1, BYTES_SMALL), (2, BYTES_SMALL), (8, 4 * BYTES_SMALL)] {
         let memory = QueryMemory::new(bytes).with_spill(std::env::temp_dir(), SPILL_BYTES);
         with_memory(shards, &memory, |client| {
             for (query, expected) in QUERIES.iter().chain(OTHERS).zip(&large) {
                 let before = memory.spill().total_bytes;
-                let answer = client.ask(query);
+                // A merge of sorted files that begins while others hold theirs may be refused: whoever
+                // reads such a refusal sends the statement again.
+                let ask = || client.ask(query);
+                let refused = |error: &Error| error.code == "53200";
+                let answer = (0..2).fold(ask(), |answer, _| match answer {
+                    Err(error) if refused(&error) => ask(),
+                    answer => answer,
+                });
                 let rows = answer.map(|answer| answer.rows());
                 let rows = rows.unwrap_or_else(|error| panic!("{shards}: {query}: {error:?}"));
                 assert!(rows == *expected, "{shards} shards: {query}");
