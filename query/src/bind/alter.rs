@@ -7,14 +7,14 @@
 use std::sync::Arc;
 
 use pieskieo_shards::catalog::{
-    Altered, Catalog, Column, Constraint, ConstraintKind, IndexKind, Table, TableKind,
+    Catalog, Column, Constraint, ConstraintKind, IndexKind, Table, TableKind,
 };
 use pieskieo_shards::ids::{ColumnId, TableId};
 use pieskieo_shards::row;
 use pieskieo_shards::value::{ColumnType, Value};
 
 use super::alter_rename::{mentions, rename_column, rename_constraint, rename_table};
-use super::alter_settle::Pending;
+use super::alter_settle::{Pending, leave_place};
 use super::define::{columns, drop_unique, process, successor};
 use super::define_constraint::{add_constraint, column_of, numbered};
 use super::define_sequence::default_sequences;
@@ -324,11 +324,7 @@ impl Altering<'_> {
         self.drop_owned_sequence(&table.columns[position], name)?;
         self.change(|table| {
             table.indexes.retain(|index| !indexes(&index.kind, position));
-            let column = &mut table.columns[position];
-            column.name = format!("........dropped.{position}........");
-            (column.not_null, column.hidden) = (false, true);
-            (column.default, column.always) = (None, false);
-            column.altered = Altered { dropped: true, ..Altered::default() };
+            leave_place(&mut table.columns[position], position);
         })
     }
 

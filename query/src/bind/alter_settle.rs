@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::Query;
-use pieskieo_shards::catalog::{Altered, Catalog, Constraint, ConstraintKind, Foreign, Table};
+use pieskieo_shards::catalog::{
+    Altered, Catalog, Column, Constraint, ConstraintKind, Foreign, Table,
+};
 use pieskieo_shards::ids::{ColumnId, TableId};
 
 use super::build;
@@ -113,6 +115,14 @@ pub fn settled(catalog: &Catalog, id: TableId, pending: &[Pending]) -> Option<Ca
     Some(next)
 }
 
+/// Makes a column the place of one that is gone.
+pub(super) fn leave_place(column: &mut Column, position: usize) {
+    column.name = format!("........dropped.{position}........");
+    (column.not_null, column.hidden) = (false, true);
+    (column.default, column.always) = (None, false);
+    column.altered = Altered { dropped: true, ..Altered::default() };
+}
+
 /// Returns the catalog without what an ALTER TABLE has made of `before`; `None` when the table is
 /// gone. `after` is what it made.
 pub fn undone(catalog: &Catalog, before: &Table, after: &Table) -> Option<Catalog> {
@@ -137,9 +147,7 @@ pub fn undone(catalog: &Catalog, before: &Table, after: &Table) -> Option<Catalo
         match before.columns.get(position) {
             Some(before) => column.default.clone_from(&before.default),
             None if position < after.columns.len() => {
-                column.name = format!("........dropped.{position}........");
-                (column.not_null, column.hidden, column.default) = (false, true, None);
-                column.altered = Altered { dropped: true, ..Altered::default() };
+                leave_place(column, position);
             }
             None => {}
         }
