@@ -4,6 +4,9 @@
 //! that cannot, such as hash joins, and for merging what was written to disk: were that refused,
 //! going to disk would not help. Merging takes what it gets and does with less, so nobody may take
 //! more than three quarters of what is there.
+//!
+//! A sort on disk orders all it has at one go before it writes it: it gets no more than is ordered
+//! in some tenths of a second, however much there is.
 
 use std::fmt::{self, Display};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +17,11 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
+
+/// Bytes a sort may hold before it writes them to disk: some hundred thousand rows.
+const SORT_BYTES_MAX: usize = 16 << 20;
+/// What the planner's library calls a sort.
+const SORT: &str = "ExternalSorter[";
 
 /// The memory all queries share.
 #[derive(Debug)]
@@ -72,7 +80,8 @@ impl MemoryPool for SharedPool {
         let left = self.bytes_max.saturating_sub(state.bytes);
         let consumer = reservation.consumer();
         let share = if consumer.can_spill() {
-            self.bytes_max / 2 / state.spillers.max(1)
+            let part = self.bytes_max / 2 / state.spillers.max(1);
+            if consumer.name().starts_with(SORT) { part.min(SORT_BYTES_MAX) } else { part }
         } else {
             (left + reservation.size()) / 4 * 3
         };

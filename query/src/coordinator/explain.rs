@@ -17,6 +17,7 @@ use super::native;
 use super::request::Request;
 use super::shape::{Operand, Shape};
 use crate::error::{Error, Result};
+use crate::exec::nodes::Pace;
 use crate::exec::rules::index_for;
 use crate::outcome::{Outcome, Rows, StatementKind};
 use crate::prepared::Ready;
@@ -184,6 +185,11 @@ fn lines(
     analyze: bool,
     out: &mut Vec<(usize, String)>,
 ) {
+    if plan.is::<Pace>() {
+        // It does nothing with the rows.
+        plan.children().into_iter().for_each(|child| lines(child, depth, analyze, out));
+        return;
+    }
     let mut line = displayable(plan.as_ref()).one_line().to_string().trim_end().to_owned();
     if analyze && let Some(rows) = plan.metrics().and_then(|metrics| metrics.output_rows()) {
         // Writing to a string cannot fail.

@@ -45,6 +45,8 @@ use crate::syntax::{AsOfClause, Modes, Name, Statement};
 /// How often a part of a request starts again after losing to another transaction. Each time the
 /// winner has committed, so the whole makes progress.
 const ATTEMPTS_MAX: usize = 50;
+/// It is tried so long, however often that is.
+const ATTEMPTS_TIME: Duration = Duration::from_secs(5);
 
 const BEGIN_AGAIN: &str = "Send ROLLBACK, then the whole transaction again from its BEGIN.";
 
@@ -553,12 +555,17 @@ impl<'s> Request<'s> {
         mut work: impl AsyncFnMut(&mut Self) -> Result<T>,
         end: End,
     ) -> Result<T> {
-        for attempt in 1..=ATTEMPTS_MAX {
+        let began = time::now();
+        for attempt in 1.. {
             self.catalog = self.core.catalog();
             self.block = fresh();
             let result = work(self).await;
             match self.settle(result, end).await {
-                Err(error) if attempt < ATTEMPTS_MAX && self.may_retry(&error) => {
+                // Where other processes have the cores, whoever won may need long to say so.
+                Err(error)
+                    if (attempt < ATTEMPTS_MAX || began.elapsed() < ATTEMPTS_TIME)
+                        && self.may_retry(&error) =>
+                {
                     self.pause(attempt).await?;
                 }
                 other => return other,

@@ -13,6 +13,7 @@
 //! | `counts` | how many records have the tables of a query, and how many pass its conditions |
 //! | `choose` | which conditions choose the way a table is read |
 //! | `predicate` | how does a condition become a filter that a shard evaluates |
+//! | `narrow` | how does what a join has read narrow the scan of its other side |
 //! | `wanted` | what does a condition say about the values of single columns |
 //! | `provider` | how does the planner see a table |
 //! | `expand` | how are edges followed from many nodes at once |
@@ -28,6 +29,7 @@ pub mod expand;
 pub mod fetch;
 pub mod here;
 mod home;
+mod narrow;
 pub mod nodes;
 pub mod path;
 mod piece;

@@ -71,6 +71,8 @@ fn receive(
         let excuse = excuse.clone();
         async move {
             let mut receiver = receiver?;
+            // What consumes the batches may ask for the next one in a loop.
+            rt::yield_if_needed().await;
             match receiver.recv().await {
                 Some(Item::Batch(batch)) => Some((Ok(batch), Some(receiver))),
                 Some(Item::Failed(error)) => Some((Err(error), None)),

@@ -94,6 +94,11 @@ impl Predicate {
         &self.text
     }
 
+    /// Returns what rows that pass must pass too, because it costs more.
+    pub fn dearer(&self) -> Option<&Arc<Self>> {
+        self.then.as_ref()
+    }
+
     /// Takes what went wrong, if anything did.
     pub fn take_failure(&self) -> Option<Error> {
         let own = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();

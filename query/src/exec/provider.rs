@@ -112,6 +112,7 @@ impl TableProvider for TableSource {
             columns,
             schema,
             predicate,
+            narrowings: Vec::new(),
             limit,
             rows,
         })))

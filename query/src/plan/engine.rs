@@ -38,7 +38,7 @@ use crate::exec::counts::Counts;
 use crate::exec::here::external;
 use crate::exec::nodes::BATCH_ROWS;
 use crate::exec::panicked;
-use crate::exec::rules::{JoinBySorting, PlaceExchanges, UseTop};
+use crate::exec::rules::{JoinBySorting, PaceOperators, PlaceExchanges, UseTop};
 use crate::exec::scope::Scope;
 use crate::functions::registry;
 use crate::memory::QueryMemory;
@@ -109,14 +109,15 @@ impl Engine {
                 .with_repartition_joins(true)
                 .with_repartition_windows(true)
                 .with_repartition_sorts(true);
-            state(config, &runtime, rules.clone())
+            state(config, &runtime, paced(&rules, true))
         });
         let disk = memory.can_spill().then(|| {
             let config =
                 config.clone().with_batch_size(DISK_BATCH_ROWS).with_repartition_sorts(true);
-            state(config, &runtime, by_sorting(&rules))
+            state(config, &runtime, paced(&by_sorting(&rules), false))
         });
-        Ok(Self { memory: state(config, &runtime, rules), cores, disk, counts, runtime })
+        let memory = state(config, &runtime, paced(&rules, true));
+        Ok(Self { memory, cores, disk, counts, runtime })
     }
 
     /// Plans a bound query. Parameters stay placeholders.
@@ -263,6 +264,13 @@ fn by_sorting(rules: &Rules) -> Rules {
     out
 }
 
+/// The rules, and the one that sees to it that nothing computes for long at one go.
+fn paced(rules: &Rules, sorts_in_memory: bool) -> Rules {
+    let mut rules = rules.clone();
+    rules.push(Arc::new(PaceOperators { sorts_in_memory }));
+    rules
+}
+
 /// A state that knows what time it is.
 fn started(state: &SessionState) -> SessionState {
     let mut state = state.clone();
@@ -293,7 +301,12 @@ fn config(shard_count: u16, memory: &QueryMemory) -> SessionConfig {
         .with_repartition_sorts(false)
         .with_repartition_file_scans(false);
     let options = config.options_mut();
-    options.optimizer.enable_dynamic_filter_pushdown = false;
+    // What a join knows of its build side narrows scans. The best of a sort are found otherwise:
+    // by an index, or where the records are.
+    options.optimizer.enable_dynamic_filter_pushdown = true;
+    options.optimizer.enable_join_dynamic_filter_pushdown = true;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     options.execution.sort_spill_reservation_bytes = memory.merge_bytes();
     options.execution.spill_compression = SpillCompression::Lz4Frame;
     // An outer join makes columns nullable that the logical plan takes for never null.

@@ -9,6 +9,8 @@
 //! | `shuffle` | how do rows get to the partition where their values belong |
 //! | `expand` | how are edges followed from a stream of nodes |
 //! | `lookup` | how are records fetched by key for a stream of keys |
+//! | `sort` | how are rows sorted in memory without holding up the core |
+//! | `pace` | how does an operator that never waits leave time for others |
 //! | `child` | how does a node take its only input |
 
 mod child;
@@ -16,8 +18,10 @@ mod expand;
 mod gather;
 mod lookup;
 mod ordered_gather;
+mod pace;
 mod shard_scan;
 mod shuffle;
+mod sort;
 mod system_scan;
 
 use child::only_child;
@@ -25,6 +29,8 @@ pub use expand::{ExpandExec, ExpandParts};
 pub use gather::Gather;
 pub use lookup::{LookupExec, LookupParts};
 pub use ordered_gather::OrderedGather;
+pub use pace::Pace;
 pub use shard_scan::{BATCH_ROWS, ScanParts, ShardScan};
 pub use shuffle::Shuffle;
+pub use sort::Sort;
 pub use system_scan::SystemScan;

@@ -11,11 +11,15 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, SchemaRef};
 use arrow_select::concat::concat_batches;
 use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
+};
 use datafusion::physical_plan::metrics::{
     Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
 };
@@ -27,10 +31,11 @@ use datafusion::physical_plan::{
 use pieskieo_io::rt::{self, Queue};
 use pieskieo_shards::catalog::Table;
 use pieskieo_shards::ids::ShardId;
-use pieskieo_shards::request::{Fragment, RowFilter, ScanColumn, ScanSpec};
+use pieskieo_shards::request::{Fragment, ScanColumn, ScanSpec};
 
 use crate::error::Error;
 use crate::exec::here::{self, external};
+use crate::exec::narrow::{Narrowing, row_filter};
 use crate::exec::path::ScanPath;
 use crate::exec::piece::dispatch;
 use crate::exec::pipe::{Outlet, pipe};
@@ -58,6 +63,8 @@ pub struct ScanParts {
     pub schema: SchemaRef,
     /// Rows must pass this.
     pub predicate: Option<Arc<Predicate>>,
+    /// What joins will know of the rows they can use.
+    pub narrowings: Vec<Arc<Narrowing>>,
     /// Most rows wanted of each shard.
     pub limit: Option<usize>,
     /// Rows that pass, of all shards, estimated; `None` = nothing is known.
@@ -111,7 +118,9 @@ impl ShardScan {
 
     fn spec(&self, shard: ShardId, scope: &Scope) -> std::result::Result<ScanSpec, Error> {
         let parts = &self.parts;
-        let filter = parts.predicate.clone().map(|predicate| predicate as Arc<dyn RowFilter>);
+        // What a transaction validates at its commit must not depend on what it has forgotten by then.
+        let narrowings = if scope.view.validated { &[][..] } else { &parts.narrowings };
+        let filter = row_filter(parts.predicate.as_ref(), narrowings);
         Ok(ScanSpec {
             table: parts.table.id,
             access: parts.path.access(&parts.table, shard, scope)?,
@@ -132,6 +141,10 @@ impl DisplayAs for ShardScan {
         write!(f, ", shards={}, columns=[{}]", parts.shards.len(), names.join(", "))?;
         if let Some(predicate) = &parts.predicate {
             write!(f, ", filter={}", predicate.text())?;
+        }
+        if !parts.narrowings.is_empty() {
+            let by = parts.narrowings.iter().map(|narrowing| narrowing.by(&parts.table));
+            write!(f, ", narrowed by joins on [{}]", by.collect::<Vec<_>>().join(", "))?;
         }
         match parts.limit {
             Some(limit) => write!(f, ", limit={limit}"),
@@ -213,6 +226,30 @@ impl ExecutionPlan for ShardScan {
             known.total_byte_size = Precision::Inexact(rows.saturating_mul(row_bytes));
         }
         Ok(Arc::new(known))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        asked: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        // Static conditions have come here before. Of a scan that ends after so many rows, those are
+        // the ones wanted, whoever joins them.
+        let takes = phase == FilterPushdownPhase::Post
+            && self.parts.limit.is_none()
+            && !matches!(self.parts.path, ScanPath::Nearest(_) | ScanPath::Matching(_));
+        if !takes {
+            return Ok(FilterPushdownPropagation::all_unsupported(asked));
+        }
+        let mut parts = self.parts.clone();
+        for condition in &asked.parent_filters {
+            let narrowing = Narrowing::new(&condition.filter, &parts.columns, &parts.schema)?;
+            parts.narrowings.extend(narrowing.map(Arc::new));
+        }
+        // Whoever asks checks again: before the build side is known, all rows pass.
+        let answer = FilterPushdownPropagation::all_unsupported(asked);
+        Ok(answer.with_updated_node(Arc::new(Self::new(parts))))
     }
 
     fn fetch(&self) -> Option<usize> {

@@ -91,7 +91,7 @@ fn search(
     }
     let Some(scan) = plan.downcast_ref::<ShardScan>() else { return Ok(None) };
     let parts = scan.parts();
-    if parts.limit.is_some() {
+    if parts.limit.is_some() || !parts.narrowings.is_empty() {
         return Ok(None);
     }
     let path = match &parts.path {
