@@ -4,7 +4,9 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use pieskieo_io::time;
 
 use support::{Client, with_database};
 
@@ -56,7 +58,7 @@ fn time_that_is_over_ends_every_operator() {
             client.rows("SET statement_timeout = 100");
             let mut late = Vec::new();
             for (operator, text) in LONG {
-                let began = Instant::now();
+                let began = time::now();
                 let error = client.ask(text).expect_err(operator);
                 let over = began.elapsed().saturating_sub(Duration::from_millis(100));
                 assert_eq!(error.code, "57014", "{operator}: {error:?}");
@@ -88,7 +90,7 @@ fn others_read_while_one_computes() {
                 let mut reads = 0;
                 let mut slowest = Duration::ZERO;
                 while !is_over.load(Ordering::Relaxed) {
-                    let began = Instant::now();
+                    let began = time::now();
                     other.rows("SELECT k FROM n WHERE i = 7");
                     slowest = slowest.max(began.elapsed());
                     reads += 1;
