@@ -14,28 +14,50 @@ use crate::error::{Error, Result, code};
 /// `SET name = value`, `SET name TO value`, `SET TIME ZONE value`.
 pub(super) fn from_set(set: ast::Set) -> Result<Statement> {
     match set {
-        ast::Set::SingleAssignment { variable, values, hivevar: false, .. } => {
+        ast::Set::SingleAssignment { variable, values, hivevar: false, scope } => {
             let value = match values.as_slice() {
                 [Expr::Identifier(ident)] if ident.value.eq_ignore_ascii_case("default") => None,
                 values => Some(values.iter().map(value_text).collect::<Vec<_>>().join(", ")),
             };
-            Ok(Statement::Set(Setting { name: dotted(&variable)?, value }))
+            let is_local = scope == Some(ast::ContextModifier::Local);
+            Ok(Statement::Set(Setting { name: dotted(&variable)?, value, is_local }))
         }
-        ast::Set::SetTimeZone { value, .. } => Ok(Statement::Set(Setting {
-            name: Name { text: "timezone".to_owned(), position: 0 },
-            value: Some(value_text(&value)),
-        })),
-        ast::Set::SetNames { charset_name, .. } => Ok(Statement::Set(Setting {
-            name: Name { text: "client_encoding".to_owned(), position: 0 },
-            value: Some(charset_name.value),
-        })),
-        ast::Set::SetTransaction { .. } => Err(Error::unsupported("SET SESSION CHARACTERISTICS")
-            .with_hint("Write the modes after BEGIN.")),
+        ast::Set::SetTimeZone { local, value } => {
+            Ok(named("timezone", Some(value_text(&value)), local))
+        }
+        ast::Set::SetNames { charset_name, .. } => {
+            Ok(named("client_encoding", Some(charset_name.value), false))
+        }
+        ast::Set::SetTransaction { modes, .. } => characteristic(&modes),
         ast::Set::SetRole { .. } | ast::Set::SetSessionAuthorization(_) => {
             Err(Error::unsupported("SET ROLE").with_hint("There are no users yet."))
         }
         _ => Err(Error::unsupported("this form of SET").with_hint("Write SET name = value.")),
     }
+}
+
+fn named(name: &str, value: Option<String>, is_local: bool) -> Statement {
+    let name = Name { text: name.to_owned(), position: 0 };
+    Statement::Set(Setting { name, value, is_local })
+}
+
+/// `SET SESSION CHARACTERISTICS AS TRANSACTION mode`.
+fn characteristic(modes: &[ast::TransactionMode]) -> Result<Statement> {
+    use ast::{TransactionAccessMode as Access, TransactionMode as Mode};
+    let (name, value) = match modes {
+        [Mode::IsolationLevel(level)] => {
+            ("default_transaction_isolation", level.to_string().to_lowercase())
+        }
+        [Mode::AccessMode(Access::ReadOnly)] => ("default_transaction_read_only", "on".to_owned()),
+        [Mode::AccessMode(Access::ReadWrite)] => {
+            ("default_transaction_read_only", "off".to_owned())
+        }
+        _ => {
+            return Err(Error::unsupported("several modes of SET SESSION CHARACTERISTICS")
+                .with_hint("Set one mode at a time."));
+        }
+    };
+    Ok(named(name, Some(value), false))
 }
 
 /// `RESET name`.
@@ -44,7 +66,7 @@ pub(super) fn from_reset(reset: &ast::ResetStatement) -> Result<Statement> {
         ast::Reset::ALL => Name { text: "all".to_owned(), position: 0 },
         ast::Reset::ConfigurationParameter(name) => dotted(name)?,
     };
-    Ok(Statement::Set(Setting { name, value: None }))
+    Ok(Statement::Set(Setting { name, value: None, is_local: false }))
 }
 
 /// `EXPLAIN [ANALYZE] [VERBOSE] [(ANALYZE, FORMAT JSON)] statement`.

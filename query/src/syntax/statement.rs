@@ -548,6 +548,8 @@ pub struct Setting {
     pub name: Name,
     /// Value as text, quotes removed.
     pub value: Option<String>,
+    /// `SET LOCAL`: until the transaction ends.
+    pub is_local: bool,
 }
 
 /// What SHOW shows.
