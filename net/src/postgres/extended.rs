@@ -190,6 +190,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 let work = (portal.params.as_slice(), company);
                 let mut ran = self.link.run(&prepared, work, &cancel).await?;
                 drop(running);
+                if let Some(forgets) = prepared.forgets() {
+                    self.statements.forget(forgets)?;
+                }
                 if let Some(warning) = ran.warning.take() {
                     refuse(&mut self.wire.output, Severity::Warning, &warning);
                 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use pieskieo_query::error::code;
-use pieskieo_query::postgres::{ColumnType, Form, Prepared, RowWriter, Tag, WireColumn};
+use pieskieo_query::postgres::{ColumnType, Forgets, Form, Prepared, RowWriter, Tag, WireColumn};
 use pieskieo_query::{Error, Param, Rows};
 
 use crate::limits;
@@ -131,6 +131,20 @@ impl Statements {
         })
     }
 
+    /// Forgets what a DISCARD or DEALLOCATE says.
+    ///
+    /// **Errors**: `26000` for a name that nothing has.
+    pub fn forget(&mut self, what: Forgets<'_>) -> Result<(), Error> {
+        match what {
+            Forgets::All => *self = Self::default(),
+            Forgets::One(name) => {
+                self.get(name)?;
+                self.close(name);
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets a statement. One that is not there needs no forgetting.
     pub fn close(&mut self, name: &str) {
         if name.is_empty() {
@@ -138,11 +152,6 @@ impl Statements {
         } else if let Some(gone) = self.named.remove(name) {
             self.bytes -= gone.text.len() + name.len();
         }
-    }
-
-    /// Forgets all statements.
-    pub fn clear(&mut self) {
-        *self = Self::default();
     }
 }
 

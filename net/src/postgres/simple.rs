@@ -42,7 +42,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         while let Some((first, after)) = rest.split_first() {
             let together = match self.link.standing() {
                 // What is sent before a transaction's end belongs to nothing else.
-                Standing::Idle => rest.iter().take_while(|one| one.control().is_none()).count(),
+                Standing::Idle => {
+                    let joins =
+                        |one: &&Prepared| one.control().is_none() && one.forgets().is_none();
+                    rest.iter().take_while(joins).count()
+                }
                 Standing::Open | Standing::Failed => 1,
             };
             if together > 1 {
@@ -61,6 +65,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let cancel = self.link.session().cancel_handle();
         let running = self.key.run(&cancel);
         let ran = self.link.run(statement, (&[], Company::Alone), &cancel).await?;
+        if let Some(forgets) = statement.forgets() {
+            self.statements.forget(forgets)?;
+        }
         Self::send(&mut self.wire, ran).await?;
         drop(running);
         metrics::statement(statement.label(), "ok", began.elapsed());

@@ -18,14 +18,14 @@ use pieskieo_shards::catalog::{Catalog, Content, SequenceShape, TableKind};
 
 use super::listing::{ColumnListing, TableListing, listing};
 use super::request::Request;
-use super::setting_client::ClientSettings;
+use super::setting_client::{CLIENT_SETTINGS, ClientSettings};
 use crate::bind::IndexDefaults;
 use crate::error::{Error, Result, code};
 use crate::limits::HNSW_EF_SEARCH;
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, Rows, StatementKind};
 use crate::suggest;
-use crate::syntax::{Name, Setting, Show};
+use crate::syntax::{Forget, Name, Setting, Show};
 use crate::system;
 
 /// Names of the settings, sorted.
@@ -41,7 +41,8 @@ pub struct SettingListing {
     pub value: Option<String>,
     /// What it is when nobody says anything.
     pub default: Option<String>,
-    /// `session` for what `SET` changes, `server` for what the operator chooses before the start.
+    /// `session` for what `SET` changes, `client` for what PostgreSQL's programs set and ask,
+    /// `server` for what the operator chooses before the start.
     pub kind: &'static str,
     /// What it does.
     pub description: String,
@@ -114,7 +115,14 @@ impl Settings {
             kind: "session",
             description: meaning(name).to_owned(),
         });
-        listed.collect()
+        let clients = CLIENT_SETTINGS.iter().map(|known| SettingListing {
+            name: known.name.to_owned(),
+            value: self.client.shown(known.name),
+            default: Some(known.default.to_owned()),
+            kind: "client",
+            description: known.meaning.to_owned(),
+        });
+        listed.chain(clients).collect()
     }
 
     /// Puts everything back to what it was before a transaction that was rolled back.
@@ -281,6 +289,24 @@ fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     number.checked_mul(millis).map(Duration::from_millis)
+}
+
+/// Runs a DISCARD or DEALLOCATE of a session without prepared statements: those are a
+/// connection's, which forgets them itself.
+///
+/// **Errors**: `26000` for the name of a prepared statement.
+pub fn forget(settings: &Settings, what: &Forget) -> Result<Outcome> {
+    match what {
+        Forget::All => settings.reset(),
+        Forget::Nothing | Forget::Statements => {}
+        Forget::Statement(name) => {
+            let message = format!("prepared statement \"{}\" does not exist", name.text);
+            return Err(Error::new(code::UNDEFINED_STATEMENT, message)
+                .with_hint("Send parameters with the statement: plans are cached by its text.")
+                .at(name.position));
+        }
+    }
+    Ok(Outcome::without_rows(StatementKind::Setting, None))
 }
 
 /// Returns what a SHOW answers, to be described: it changes nothing.

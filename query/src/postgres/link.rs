@@ -31,7 +31,7 @@ use crate::open::Token;
 use crate::outcome::{Outcome, Param, StatementKind};
 use crate::prepared::{Item, statements};
 use crate::session::{CancelHandle, Session, is_read};
-use crate::syntax::{Name, Setting, Statement};
+use crate::syntax::{Forget, Name, Setting, Statement};
 
 /// What a client that stays connected has.
 pub struct Link {
@@ -188,6 +188,9 @@ impl Link {
             let message = "SET LOCAL can only be used in transaction blocks";
             let warning = Some(Error::new(code::NO_ACTIVE_TRANSACTION, message));
             return Ok(Ran { outcome: nothing(), tag, warning });
+        }
+        if let Statement::Forget(Forget::Statement(_)) = &item.parsed.statement {
+            return Ok(Ran { outcome: nothing(), tag, warning: None });
         }
         let joins = company == Company::Followed && !is_read(item) && joins(item);
         if self.open.is_none() && joins {

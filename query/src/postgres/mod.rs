@@ -31,6 +31,6 @@ pub use oid::{BuiltIn, WireColumn, by_oid, known, oid};
 pub use pieskieo_shards::value::ColumnType;
 pub use read::read;
 pub(crate) use statement::Told;
-pub use statement::{Control, Prepared};
+pub use statement::{Control, Forgets, Prepared};
 pub use tag::Tag;
 pub use write::{Form, RowWriter};

@@ -243,12 +243,11 @@ mod tests {
         out.split_off(6)
     }
 
-    /// What PostgreSQL 15 sends for the same values.
-    #[test]
-    fn values_are_sent_as_postgres_sends_them_and_read_back() {
+    /// Values, their texts and their bytes, as PostgreSQL 15 sends them.
+    fn sent_by_postgres() -> Vec<(Value, ColumnType, &'static str, Vec<u8>)> {
         let span = Interval { months: 14, days: 3, micros: 14_706_000_000 };
         let ints = ColumnType::Array(Arc::new(ColumnType::Int));
-        let cases: Vec<(Value, ColumnType, &str, Vec<u8>)> = vec![
+        vec![
             (Value::Bool(true), ColumnType::Bool, "t", vec![1]),
             (Value::SmallInt(-2), ColumnType::SmallInt, "-2", vec![255, 254]),
             (Value::Int(258), ColumnType::Int, "258", vec![0, 0, 1, 2]),
@@ -304,8 +303,12 @@ mod tests {
                 ],
             ),
             (Value::Array([][..].into()), ints, "{}", vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 23]),
-        ];
-        for (value, ty, text, binary) in cases {
+        ]
+    }
+
+    #[test]
+    fn values_are_sent_as_postgres_sends_them_and_read_back() {
+        for (value, ty, text, binary) in sent_by_postgres() {
             assert_eq!(sent(&value, &ty, Form::Text), text.as_bytes(), "{ty}");
             assert_eq!(sent(&value, &ty, Form::Binary), binary, "{ty}");
             let expected = Ok(Param::Typed { value, ty: ty.clone() });

@@ -12,7 +12,7 @@ use super::tag::Tag;
 use crate::coordinator::Request;
 use crate::error::Result;
 use crate::prepared::Item;
-use crate::syntax::Statement;
+use crate::syntax::{Forget, Statement};
 
 /// A statement about the transaction of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,15 @@ pub enum Control {
     Rollback,
     /// `ROLLBACK TO`, which mends a transaction that has failed.
     RollbackTo,
+}
+
+/// Prepared statements that are to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgets<'s> {
+    /// All of them.
+    All,
+    /// The one of this name.
+    One(&'s str),
 }
 
 /// One statement of a text.
@@ -49,6 +58,16 @@ impl Prepared {
             Statement::Commit => Some(Control::Commit),
             Statement::Rollback => Some(Control::Rollback),
             Statement::RollbackTo(_) => Some(Control::RollbackTo),
+            _ => None,
+        }
+    }
+
+    /// Returns which of a connection's prepared statements it has forgotten; `None` for any other
+    /// statement.
+    pub fn forgets(&self) -> Option<Forgets<'_>> {
+        match &self.item.parsed.statement {
+            Statement::Forget(Forget::All | Forget::Statements) => Some(Forgets::All),
+            Statement::Forget(Forget::Statement(name)) => Some(Forgets::One(&name.text)),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! PostgreSQL's clients read from them what was done and to how many rows.
 
-use crate::syntax::{DropKind, MadeKind, Statement};
+use crate::syntax::{DropKind, Forget, MadeKind, Statement};
 
 /// The words of a statement's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,10 @@ impl Tag {
             Statement::Show(_) => plain("SHOW"),
             Statement::Set(_) if first == "RESET" => plain("RESET"),
             Statement::Set(_) | Statement::SetTransaction(_) => plain("SET"),
+            Statement::Forget(Forget::All) => plain("DISCARD ALL"),
+            Statement::Forget(Forget::Nothing) => plain("DISCARD"),
+            Statement::Forget(Forget::Statements) => plain("DEALLOCATE ALL"),
+            Statement::Forget(Forget::Statement(_)) => plain("DEALLOCATE"),
             Statement::Begin(_) if first == "START" => plain("START TRANSACTION"),
             Statement::Begin(_) => plain("BEGIN"),
             Statement::Commit => plain("COMMIT"),

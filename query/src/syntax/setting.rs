@@ -5,10 +5,10 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::names::{names_of, single_name, system_name};
+use super::names::{name_of, names_of, single_name, system_name};
 use super::parse::{expect_end, near, parse_tokens, parser_error, parser_over, syntax_error};
 use super::tokens::word;
-use super::{Explain, Name, Setting, Show, Statement};
+use super::{Explain, Forget, Name, Setting, Show, Statement};
 use crate::error::{Error, Result, code};
 
 /// `SET name = value`, `SET name TO value`, `SET TIME ZONE value`.
@@ -34,6 +34,22 @@ pub(super) fn from_set(set: ast::Set) -> Result<Statement> {
         }
         _ => Err(Error::unsupported("this form of SET").with_hint("Write SET name = value.")),
     }
+}
+
+/// `DISCARD ALL | PLANS | SEQUENCES | TEMP`.
+pub(super) fn from_discard(what: &ast::DiscardObject) -> Forget {
+    match what {
+        ast::DiscardObject::ALL => Forget::All,
+        ast::DiscardObject::PLANS | ast::DiscardObject::SEQUENCES | ast::DiscardObject::TEMP => {
+            Forget::Nothing
+        }
+    }
+}
+
+/// `DEALLOCATE [PREPARE] name | ALL`.
+pub(super) fn from_deallocate(name: &ast::Ident) -> Forget {
+    let is_all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
+    if is_all { Forget::Statements } else { Forget::Statement(name_of(name)) }
 }
 
 fn named(name: &str, value: Option<String>, is_local: bool) -> Statement {
