@@ -256,7 +256,12 @@ fn what_is_sent_without_waiting_is_one_transaction_until_sync() {
         );
         assert_eq!(
             pg.ask(&[insert("3"), insert("1"), insert("4"), sync()]),
-            "bound | INSERT 0 1 | bound | ERROR 23505 | ready I"
+            // Whether a key is new is decided by the commit.
+            "bound | INSERT 0 1 | bound | INSERT 0 1 | bound | INSERT 0 1 | ERROR 23505 | ready I"
+        );
+        assert_eq!(
+            pg.ask(&[insert("5"), insert("x"), insert("6"), sync()]),
+            "bound | INSERT 0 1 | ERROR 22P02 | ready I"
         );
         assert_eq!(
             pg.query("SELECT count(*) AS n FROM t"),
@@ -378,7 +383,7 @@ fn a_statement_is_cancelled_over_another_connection() {
         pg.send(&startup(&[("user", "pieskieo")]));
         let told = pg.until_ready();
         let key = &told.iter().find(|(kind, _)| *kind == b'K').unwrap().1;
-pg.query("CREATE TABLE t (a BIGINT PRIMARY KEY)");
+        pg.query("CREATE TABLE t (a BIGINT PRIMARY KEY)");
         pg.query("INSERT INTO t SELECT * FROM generate_series(1, 3000) AS s (a)");
         let slow = "SELECT count(*) FROM t AS x, t AS y, t AS z WHERE x.a + y.a + z.a < 0";
         pg.send(&query(slow));
