@@ -76,6 +76,10 @@ fn a_text_of_statements_is_answered_as_postgres_answers() {
             ("RESET datestyle", "set DateStyle=ISO, MDY | RESET | ready I"),
             ("SET timezone = 'Europe/Zurich'", "ERROR 22023 | ready I"),
             ("SET application_name = a; DISCARD ALL", "SET | DISCARD ALL | ready I"),
+            (
+                "SELECT pg_advisory_unlock_all() AS a; CLOSE ALL; UNLISTEN *; RESET ALL",
+                "columns a:25 | row  | SELECT 1 | CLOSE CURSOR ALL | UNLISTEN | RESET | ready I",
+            ),
             ("BEGIN; DISCARD ALL", "BEGIN | ERROR 25001 | ready E"),
             ("ROLLBACK", "ROLLBACK | ready I"),
         ] {

@@ -298,7 +298,7 @@ fn duration(text: &str) -> Option<Duration> {
 pub fn forget(settings: &Settings, what: &Forget) -> Result<Outcome> {
     match what {
         Forget::All => settings.reset(),
-        Forget::Nothing | Forget::Statements => {}
+        Forget::Nothing | Forget::Cursors | Forget::Channels | Forget::Statements => {}
         Forget::Statement(name) => {
             let message = format!("prepared statement \"{}\" does not exist", name.text);
             return Err(Error::new(code::UNDEFINED_STATEMENT, message)

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, ListBuilder, StringArray, StringBuilder, new_null_array,
+    ArrayRef, AsArray, BooleanArray, ListBuilder, StringArray, StringBuilder, new_null_array,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
@@ -46,6 +46,9 @@ const ALLOWED: &[&str] = &[
 /// Names of the functions that give the comment of an object: there are none.
 const COMMENTS: &[&str] = &["col_description", "obj_description", "shobj_description"];
 
+/// Names of functions about advisory locks that have nothing to do: there are none.
+const UNLOCKS: &[&str] = &["pg_advisory_unlock_all"];
+
 /// Bytes before what PostgreSQL keeps of a type's limit.
 const MODIFIER_HEAD: i64 = 4;
 
@@ -71,6 +74,9 @@ pub fn functions() -> Vec<Function> {
     };
     all.extend(of(VISIBLE, Arity::Exactly(1), yes));
     all.extend(of(ALLOWED, Arity::Between(2, 4), yes));
+    all.extend(UNLOCKS.iter().map(|name| {
+        Function::new(name, Arity::Exactly(0), text, |_| Ok(Arc::new(StringArray::from(vec![""]))))
+    }));
     all.extend(COMMENTS.iter().map(|name| {
         Function::new(name, Arity::Between(1, 2), text, |call| {
             Ok(new_null_array(&DataType::Utf8, call.rows))

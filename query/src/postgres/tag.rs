@@ -30,6 +30,8 @@ impl Tag {
             Statement::Set(_) | Statement::SetTransaction(_) => plain("SET"),
             Statement::Forget(Forget::All) => plain("DISCARD ALL"),
             Statement::Forget(Forget::Nothing) => plain("DISCARD"),
+            Statement::Forget(Forget::Cursors) => plain("CLOSE CURSOR ALL"),
+            Statement::Forget(Forget::Channels) => plain("UNLISTEN"),
             Statement::Forget(Forget::Statements) => plain("DEALLOCATE ALL"),
             Statement::Forget(Forget::Statement(_)) => plain("DEALLOCATE"),
             Statement::Begin(_) if first == "START" => plain("START TRANSACTION"),

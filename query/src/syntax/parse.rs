@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, alter, as_of, change, create_as, definition, edit, merge, pattern_parse,
-    pipeline, sequence, setting, transaction,
+    Forget, Parsed, Statement, alter, as_of, change, create_as, definition, edit, merge,
+    pattern_parse, pipeline, sequence, setting, transaction,
 };
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;
@@ -314,6 +314,8 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
         Sql::Set(set) => setting::from_set(set),
         Sql::Reset(reset) => setting::from_reset(&reset),
         Sql::Discard { object_type } => Ok(Statement::Forget(setting::from_discard(&object_type))),
+        Sql::Close { cursor } => setting::from_close(&cursor).map(Statement::Forget),
+        Sql::UNLISTEN { .. } => Ok(Statement::Forget(Forget::Channels)),
         Sql::Deallocate { name, .. } => Ok(Statement::Forget(setting::from_deallocate(&name))),
         _ => Err(unsupported(words)),
     }

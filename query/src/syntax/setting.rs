@@ -46,6 +46,18 @@ pub(super) fn from_discard(what: &ast::DiscardObject) -> Forget {
     }
 }
 
+/// `CLOSE ALL`.
+pub(super) fn from_close(cursor: &ast::CloseCursor) -> Result<Forget> {
+    match cursor {
+        ast::CloseCursor::All => Ok(Forget::Cursors),
+        ast::CloseCursor::Specific { name } => {
+            let name = name_of(name);
+            let message = format!("cursor \"{}\" does not exist", name.text);
+            Err(Error::new(code::UNDEFINED_CURSOR, message).at(name.position))
+        }
+    }
+}
+
 /// `DEALLOCATE [PREPARE] name | ALL`.
 pub(super) fn from_deallocate(name: &ast::Ident) -> Forget {
     let is_all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");

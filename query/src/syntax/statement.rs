@@ -80,7 +80,7 @@ pub enum Statement {
     Set(Setting),
     /// `SHOW …`.
     Show(Show),
-    /// `DISCARD …`, `DEALLOCATE …`.
+    /// `DISCARD …`, `DEALLOCATE …`, `CLOSE ALL`, `UNLISTEN …`.
     Forget(Forget),
     /// `BEGIN`, `START TRANSACTION`.
     Begin(Modes),
@@ -561,6 +561,10 @@ pub enum Forget {
     All,
     /// `DISCARD PLANS`, `SEQUENCES` and `TEMP`: nothing of the kind is a session's own.
     Nothing,
+    /// `CLOSE ALL`: its cursors.
+    Cursors,
+    /// `UNLISTEN`: what it listens to.
+    Channels,
     /// `DEALLOCATE ALL`: its prepared statements.
     Statements,
     /// `DEALLOCATE name`: one of them.
