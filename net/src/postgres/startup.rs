@@ -197,7 +197,7 @@ fn startup(body: &[u8], minor: i32) -> Option<Result<First, Error>> {
             texts.push(std::str::from_utf8(part).ok()?);
         }
     }
-    if texts.len() % 2 != 0 || texts.len() / 2 > limits::STARTUP_PARAMETERS_MAX {
+    if !texts.len().is_multiple_of(2) || texts.len() / 2 > limits::STARTUP_PARAMETERS_MAX {
         return None;
     }
     let mut startup = Startup { minor, ..Startup::default() };

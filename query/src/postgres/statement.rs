@@ -42,12 +42,15 @@ pub struct Prepared {
     pub(super) item: Rc<Item>,
 }
 
+/// The columns that a statement answers; `None` for one without an answer.
+type Answers = Option<Rc<[WireColumn]>>;
+
 /// What was found out about a statement for one version of the catalog, when its client says
 /// nothing of the types of its parameters.
 #[derive(Debug, Default)]
 pub struct Told {
     types: RefCell<Option<(CatalogVersion, Rc<[ColumnType]>)>>,
-    columns: RefCell<Option<(CatalogVersion, Option<Rc<[WireColumn]>>)>>,
+    columns: RefCell<Option<(CatalogVersion, Answers)>>,
 }
 
 impl Prepared {
