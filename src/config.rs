@@ -33,6 +33,9 @@ pub struct Setting {
 pub const SETTINGS: &[Setting] = &[
     Setting { key: "data", variable: "PIESKIEO_DATA", default: "pieskieo-data", unit: "folder", meaning: "where the data lives; made if absent" },
     Setting { key: "listen", variable: "PIESKIEO_LISTEN", default: "127.0.0.1:8000", unit: "host:port", meaning: "where HTTP is served; port 0 takes a free one" },
+    Setting { key: "pg_listen", variable: "PIESKIEO_PG_LISTEN", default: "", unit: "host:port", meaning: "where PostgreSQL's protocol is served; port 0 takes a free one; default: nowhere" },
+    Setting { key: "pg_password_file", variable: "PIESKIEO_PG_PASSWORD_FILE", default: "", unit: "file", meaning: "its first line is the password of the user pieskieo; without it PostgreSQL's protocol lets in who is on this machine, and nobody else" },
+    Setting { key: "pg_message_bytes", variable: "PIESKIEO_PG_MESSAGE_BYTES", default: "33554432", unit: "bytes, 65536..=1073741824", meaning: "longest message of PostgreSQL's protocol" },
     Setting { key: "shards", variable: "PIESKIEO_SHARD_TOTAL", default: "", unit: "1..=256", meaning: "shards of a new data folder; default: one per usable core" },
     Setting { key: "tls_cert", variable: "PIESKIEO_TLS_CERT", default: "", unit: "PEM file", meaning: "certificate chain; with tls_key switches TLS on" },
     Setting { key: "tls_key", variable: "PIESKIEO_TLS_KEY", default: "", unit: "PEM file", meaning: "private key of the certificate" },
@@ -78,6 +81,12 @@ pub struct Config {
     pub data: PathBuf,
     /// Address of the HTTP server.
     pub listen: SocketAddr,
+    /// Where PostgreSQL's protocol is served, if anywhere.
+    pub pg_listen: Option<SocketAddr>,
+    /// Whose first line is the password.
+    pub pg_password_file: Option<PathBuf>,
+    /// Longest message of PostgreSQL's protocol, bytes.
+    pub pg_message_bytes: usize,
     /// Shards asked for.
     pub shards: Option<u16>,
     /// Certificate and key files.
@@ -179,6 +188,9 @@ impl Settings {
         Ok(Config {
             data: PathBuf::from(self.text("data")),
             listen: self.address("listen")?,
+            pg_listen: self.optional("pg_listen").map(|_| self.address("pg_listen")).transpose()?,
+            pg_password_file: self.optional("pg_password_file").map(PathBuf::from),
+            pg_message_bytes: self.number("pg_message_bytes", 1 << 16, 1 << 30)? as usize,
             shards,
             tls,
             ef_search: self.number("ef_search", 1, 4096)? as usize,

@@ -14,8 +14,9 @@ use std::time::Duration;
 use pieskieo_io::file::host;
 use pieskieo_io::rt::{self, CoreId, Queue, Running, RuntimeOptions, Stopper};
 use pieskieo_io::wal::{SyncMethod, WalOptions};
+use pieskieo_net::postgres::Verifier;
 use pieskieo_net::tls::TlsFiles;
-use pieskieo_net::{Door, Front, NetOptions, Recorder};
+use pieskieo_net::{Door, Front, NetOptions, PostgresOptions, Recorder, Speaks};
 use pieskieo_query::{Database, QueryMemory, SessionOptions, SettingListing};
 use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions, meta};
 
@@ -32,6 +33,8 @@ pub struct ServeError(pub(crate) String);
 pub struct Facts {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where PostgreSQL's protocol is spoken, if anywhere.
+    pub postgres: Option<SocketAddr>,
     /// Shards of the data folder.
     pub shards: u16,
 }
@@ -50,12 +53,17 @@ struct Plan {
     queries: QueryMemory,
     config: Config,
     tls: Option<TlsFiles>,
+    /// Recognises the password of PostgreSQL's clients.
+    verifier: Option<Verifier>,
     recorder: Recorder,
     cores: usize,
-    /// Where core 0 tells the others which address was taken.
-    address: (flume::Sender<SocketAddr>, flume::Receiver<SocketAddr>),
+    /// Where core 0 tells the others which addresses were taken.
+    address: (flume::Sender<Addresses>, flume::Receiver<Addresses>),
     ready: flume::Sender<Facts>,
 }
+
+/// Where a server listens: for HTTP, and for PostgreSQL's protocol.
+type Addresses = (SocketAddr, Option<SocketAddr>);
 
 impl Server {
     /// Starts a server and returns before it is ready.
@@ -71,6 +79,7 @@ impl Server {
                 .with_spill(config.data.clone(), config.spill_bytes),
             budget,
             tls: tls_files(&config)?,
+            verifier: verifier(&config)?,
             config,
             recorder: Recorder::install(),
             cores,
@@ -164,6 +173,18 @@ fn tls_files(config: &Config) -> Result<Option<TlsFiles>, ServeError> {
     }))
 }
 
+/// Reads the password of PostgreSQL's clients.
+fn verifier(config: &Config) -> Result<Option<Verifier>, ServeError> {
+    let Some(path) = &config.pg_password_file else { return Ok(None) };
+    let shown = path.display();
+    let text = host::read_to_string(path)
+        .map_err(|error| ServeError(format!("cannot read \"{shown}\": {error}")))?;
+    match text.lines().next().filter(|line| !line.is_empty()) {
+        Some(password) => Ok(Some(Verifier::of(password))),
+        None => Err(ServeError(format!("the first line of \"{shown}\" should be a password"))),
+    }
+}
+
 /// Everything one core does, from recovery to the end.
 async fn serve_core(core: CoreId, plan: Arc<Plan>) -> Result<(), ServeError> {
     let boot = plan.boot.take(core).map_err(|error| ServeError(error.to_string()))?;
@@ -190,29 +211,37 @@ async fn open_door(
         listen: plan.config.listen,
         tls: plan.tls.clone(),
         statement_timeout: Duration::from_millis(plan.config.statement_timeout_ms),
+        postgres: plan.config.pg_listen.map(|listen| PostgresOptions {
+            verifier: plan.verifier.clone(),
+            message_bytes_max: plan.config.pg_message_bytes,
+            ..PostgresOptions::at(listen)
+        }),
         memory_bytes: plan.budget.total,
     };
     let front = Front::new(database, options, plan.recorder.clone());
-    let opened = if core.0 == 0 {
-        Door::open_first(plan.config.listen, front.clone())
-    } else {
-        Door::open(chosen(plan).await?, front.clone())
-    };
-    let door = opened.map_err(|error| ServeError(error.to_string()))?;
+    let (door, second) = open_doors(core, plan, &front).await?;
     front.set_ready(true);
     let address = door.address().unwrap_or(plan.config.listen);
+    let postgres = second.as_ref().and_then(Door::address);
     if core.0 == 0 {
         drop(rt::spawn(Queue::Maintenance, "sum up metrics", plan.recorder.clone().sum_up()));
         for _ in 1..plan.cores {
             // A core that is gone no longer wants to know.
-            let _gone = plan.address.0.send_async(address).await;
+            let _gone = plan.address.0.send_async((address, postgres)).await;
         }
-        let facts = Facts { address, shards: engine.shard_count() };
+        let facts = Facts { address, postgres, shards: engine.shard_count() };
         // Whoever started the server may not wait for it.
         let _gone = plan.ready.send_async(facts).await;
     }
     let failed = std::pin::pin!(engine.failed());
-    let serving = std::pin::pin!(door.serve());
+    let serving = std::pin::pin!(async {
+        let second = async {
+            if let Some(second) = second {
+                second.serve().await;
+            }
+        };
+        futures::future::join(door.serve(), second).await
+    });
     match futures::future::select(failed, serving).await {
         futures::future::Either::Left((error, _)) => {
             tracing::error!(%error, "the engine failed; stopping so that recovery can follow");
@@ -222,10 +251,35 @@ async fn open_door(
     }
 }
 
-/// Waits for the address core 0 listens on: port 0 means a free port, the same for all.
+/// Opens the doors of one core.
+///
+/// **Errors**: an address that is taken or not ours; a certificate that cannot be used.
+async fn open_doors(
+    core: CoreId,
+    plan: &Plan,
+    front: &std::rc::Rc<Front>,
+) -> Result<(Door, Option<Door>), ServeError> {
+    let is_first = core.0 == 0;
+    let (http, postgres) = match is_first {
+        true => (plan.config.listen, plan.config.pg_listen),
+        false => chosen(plan).await?,
+    };
+    let open = |speaks, address| {
+        let opened = match is_first {
+            true => Door::open_first(speaks, address, front.clone()),
+            false => Door::open(speaks, address, front.clone()),
+        };
+        opened.map_err(|error| ServeError(error.to_string()))
+    };
+    let door = open(Speaks::Http, http)?;
+    let second = postgres.map(|address| open(Speaks::Postgres, address)).transpose()?;
+    Ok((door, second))
+}
+
+/// Waits for the addresses core 0 listens on: port 0 means a free port, the same for all.
 ///
 /// **Errors**: core 0 could not listen and has asked everybody to stop.
-async fn chosen(plan: &Plan) -> Result<SocketAddr, ServeError> {
+async fn chosen(plan: &Plan) -> Result<Addresses, ServeError> {
     let told = std::pin::pin!(plan.address.1.recv_async());
     let stop = std::pin::pin!(rt::shutdown_requested());
     match futures::future::select(told, stop).await {

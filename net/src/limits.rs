@@ -55,6 +55,24 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// How often a draining core looks whether they have.
 pub const DRAIN_STEP: Duration = Duration::from_millis(10);
+/// Bytes of a message of PostgreSQL's protocol before its client is known.
+pub const LOGIN_BYTES_MAX: usize = 64 << 10;
+/// Time a client of PostgreSQL's protocol has until it is known.
+pub const LOGIN_TIME_MAX: Duration = Duration::from_secs(30);
+/// Time a client may take nothing of an answer that is sent to it.
+pub const SEND_TIME_MAX: Duration = Duration::from_secs(300);
+/// Time a connection that ends is waited for.
+pub const CLOSE_TIME_MAX: Duration = Duration::from_secs(2);
+/// Prepared statements of one connection.
+pub const PREPARED_MAX: usize = 10_000;
+/// Bytes of texts of one connection's prepared statements.
+pub const PREPARED_BYTES_MAX: usize = 4 << 20;
+/// Portals of one connection.
+pub const PORTALS_MAX: usize = 1_000;
+/// Bytes of parameters of one connection's portals.
+pub const PORTAL_BYTES_MAX: usize = 64 << 20;
+/// Pairs of names and values in a startup message.
+pub const STARTUP_PARAMETERS_MAX: usize = 100;
 /// Bytes a client may send ahead on one HTTP/2 stream.
 pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// Bytes a client may send ahead on one HTTP/2 connection.

@@ -18,14 +18,23 @@ use crate::error::StartError;
 use crate::front::Front;
 use crate::http::connection::Connection;
 use crate::hyper_io::{CoreExecutor, CoreTimer, HyperIo};
-use crate::limits;
-use crate::tls;
+use crate::{limits, postgres, tls};
 
 /// One core's open door.
 pub struct Door {
     listener: TcpListener,
     acceptor: Option<TlsAcceptor>,
+    speaks: Speaks,
     front: Rc<Front>,
+}
+
+/// Which protocol a door speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1 and HTTP/2.
+    Http,
+    /// PostgreSQL's.
+    Postgres,
 }
 
 impl Door {
@@ -33,23 +42,33 @@ impl Door {
     /// Connections wait in the backlog until [`Door::serve`] runs.
     ///
     /// **Errors**: the address is taken or not ours; the certificate cannot be used.
-    pub fn open_first(address: SocketAddr, front: Rc<Front>) -> Result<Self, StartError> {
-        Self::on(TcpListener::bind_first(address), address, front)
+    pub fn open_first(
+        speaks: Speaks,
+        address: SocketAddr,
+        front: Rc<Front>,
+    ) -> Result<Self, StartError> {
+        Self::on(TcpListener::bind_first(address), speaks, address, front)
     }
 
     /// Starts listening where the first core of this process does.
     ///
     /// **Errors**: as [`Door::open_first`].
-    pub fn open(address: SocketAddr, front: Rc<Front>) -> Result<Self, StartError> {
-        Self::on(TcpListener::bind(address), address, front)
+    pub fn open(speaks: Speaks, address: SocketAddr, front: Rc<Front>) -> Result<Self, StartError> {
+        Self::on(TcpListener::bind(address), speaks, address, front)
     }
 
     fn on(
         listener: Result<TcpListener, pieskieo_io::Error>,
+        speaks: Speaks,
         address: SocketAddr,
         front: Rc<Front>,
     ) -> Result<Self, StartError> {
-        let acceptor = front.options.tls.as_ref().map(tls::acceptor).transpose()?;
+        let protocols = match speaks {
+            Speaks::Http => tls::HTTP,
+            Speaks::Postgres => tls::POSTGRES,
+        };
+        let acceptor = front.options.tls.as_ref().map(|files| tls::acceptor(files, protocols));
+        let acceptor = acceptor.transpose()?;
         let listener = listener.map_err(|error| StartError::Listen {
             address,
             cause: match error {
@@ -57,7 +76,7 @@ impl Door {
                 other => other.to_string(),
             },
         })?;
-        Ok(Self { listener, acceptor, front })
+        Ok(Self { listener, acceptor, speaks, front })
     }
 
     /// Returns the address listened on, with the port the system chose if 0 was asked for.
@@ -96,15 +115,16 @@ impl Door {
     fn spawn(&self, stream: TcpStream, open: Rc<Cell<usize>>) {
         open.set(open.get() + 1);
         let acceptor = self.acceptor.clone();
-        let front = self.front.clone();
+        let (speaks, front) = (self.speaks, self.front.clone());
         drop(rt::spawn(Queue::Net, "connection", async move {
             metrics::gauge!("pieskieo_connections_open").increment(1.0);
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "set TCP_NODELAY");
             }
-            match acceptor {
-                None => converse(stream, front).await,
-                Some(acceptor) => {
+            match (speaks, acceptor) {
+                (Speaks::Postgres, acceptor) => postgres::serve(stream, acceptor, front).await,
+                (Speaks::Http, None) => converse(stream, front).await,
+                (Speaks::Http, Some(acceptor)) => {
                     let shake = rt::timeout(limits::HANDSHAKE_TIME_MAX, acceptor.accept(stream));
                     match shake.await {
                         Ok(Ok(stream)) => converse(stream, front).await,

@@ -21,10 +21,15 @@ pub struct TlsFiles {
     pub key_pem: Vec<u8>,
 }
 
-/// Returns an acceptor that offers HTTP/2 and HTTP/1.1 by ALPN.
+/// Protocols of HTTP, the better one first.
+pub const HTTP: &[&[u8]] = &[b"h2", b"http/1.1"];
+/// The protocol of PostgreSQL.
+pub const POSTGRES: &[&[u8]] = &[b"postgresql"];
+
+/// Returns an acceptor that offers these protocols by ALPN.
 ///
 /// **Errors**: a file without a certificate or key, or a pair that does not match.
-pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
+pub fn acceptor(files: &TlsFiles, protocols: &[&[u8]]) -> Result<TlsAcceptor, StartError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&files.cert_pem).collect();
     let chain = chain.map_err(|error| refuse(&files.cert_path, &error))?;
     if chain.is_empty() {
@@ -37,7 +42,7 @@ pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .map_err(|error| refuse(&files.cert_path, &error))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

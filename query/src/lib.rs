@@ -19,6 +19,7 @@
 //! | `coordinator` | how is each kind of statement carried out |
 //! | `functions` | which functions and operators does PQL have beyond DataFusion's |
 //! | `result` | how do rows leave the engine |
+//! | `postgres` | how do PostgreSQL's clients speak to the engine |
 //! | `memory` | how much memory may queries use together, and where does the rest go |
 //! | `share` | which operator may have how much of the memory for queries |
 //! | `spill` | where do queries put rows for which memory has no room |
@@ -42,6 +43,7 @@ mod open;
 pub mod options;
 pub mod outcome;
 mod plan;
+pub mod postgres;
 mod prepared;
 pub mod result;
 mod session;

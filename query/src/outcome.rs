@@ -7,6 +7,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
 use futures::stream::{Stream, StreamExt};
 
+use pieskieo_shards::value::{ColumnType, Value};
+
 use crate::Error;
 use crate::open::Token;
 
@@ -16,6 +18,13 @@ pub enum Param {
     /// Null, a boolean, a number or a text stand for themselves; an array of numbers is a vector
     /// where a vector is wanted; every other array and every object is a JSON value.
     Json(serde_json::Value),
+    /// A value whose type the client has said, or was told.
+    Typed {
+        /// The value, or null.
+        value: Value,
+        /// Its type.
+        ty: ColumnType,
+    },
 }
 
 impl From<serde_json::Value> for Param {

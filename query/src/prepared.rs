@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::measure::Form;
 use crate::plan::Engine;
 use crate::plan::graph::table_named;
+use crate::postgres::Told;
 use crate::syntax::{Parsed, Statement, parse};
 
 /// Texts kept per core: some 20 KiB each with their plans (estimate).
@@ -40,6 +41,8 @@ pub struct Item {
     /// The text it is part of, or what of it is kept.
     source: Rc<str>,
     ready: RefCell<Option<(CatalogVersion, Rc<Ready>)>>,
+    /// What clients of PostgreSQL's protocol are told of it.
+    pub told: Told,
 }
 
 /// A statement that was bound and planned.
@@ -75,7 +78,14 @@ pub fn statements(text: &str) -> Result<Rc<[Rc<Item>]>> {
         let own = text.get(parsed.text.clone()).unwrap_or(text);
         let sequences = names_sequence(own);
         let form = Rc::new(Form::of(own, kind_of(&parsed.statement)));
-        Rc::new(Item { parsed, sequences, form, source: source.clone(), ready: RefCell::new(None) })
+        Rc::new(Item {
+            parsed,
+            sequences,
+            form,
+            source: source.clone(),
+            ready: RefCell::default(),
+            told: Told::default(),
+        })
     };
     let items: Rc<[Rc<Item>]> = all.into_iter().map(item).collect();
     if text.len() <= TEXT_BYTES_MAX {

@@ -46,13 +46,13 @@ const KEY_ATTEMPTS_MAX: usize = 3;
 pub struct Session {
     core: Rc<Core>,
     options: SessionOptions,
-    settings: Settings,
+    settings: Rc<Settings>,
     registry: Rc<Registry>,
 }
 
 /// Stops a request that runs, from any core.
 #[derive(Clone, Debug)]
-pub struct CancelHandle(Stop);
+pub struct CancelHandle(pub(crate) Stop);
 
 impl CancelHandle {
     /// Stops the request at its next step; it ends with `57014`.
@@ -75,7 +75,8 @@ pub struct Records<'s>(&'s Session);
 impl Session {
     /// Opens a session on this core.
     pub(crate) fn open(core: Rc<Core>, options: SessionOptions, registry: Rc<Registry>) -> Self {
-        Self { core, settings: Settings::new(options.clone()), options, registry }
+        let settings = Rc::new(Settings::new(options.clone()));
+        Self { core, settings, options, registry }
     }
 
     /// Returns a handle that stops the request it is given to, and does so by itself after the
@@ -112,19 +113,30 @@ impl Session {
 
     async fn run_all(&self, asked: Asked<'_>, cancel: &CancelHandle) -> Result<Vec<Outcome>> {
         let Asked { text, params, key } = asked;
+        self.run_items(&statements(text)?, (params, key), cancel).await
+    }
+
+    /// Runs statements outside of a transaction that was begun before.
+    ///
+    /// **Errors**: as [`Session::run`].
+    pub(crate) async fn run_items(
+        &self,
+        items: &[Rc<Item>],
+        (params, key): (&[Param], Option<&IdempotencyKey>),
+        cancel: &CancelHandle,
+    ) -> Result<Vec<Outcome>> {
         // On the heap: what waits for it stays small, and is moved more than once.
         let run = Box::pin(async {
-            let items = statements(text)?;
             let mut request = Request::new(self.client(), params, cancel.0.clone())?;
             request.remember_under(key);
-            if let [item] = items.as_ref()
+            if let [item] = items
                 && is_read(item)
             {
                 // Measured to the last row, as a stream is: whoever gives up meanwhile drops it.
                 let outcome = self.select(item, params, cancel).await?;
                 return Ok(vec![collect(outcome, &self.options).await?]);
             }
-            request.run_all(&items).await
+            request.run_all(items).await
         });
         within(&cancel.0, run).await
     }
@@ -160,7 +172,8 @@ impl Session {
             }
             Some(token) => carry(&self.core, token, asked, stop).await,
             None if outlives(&statements(asked.text)?) => {
-                self.registry.run(Err(self.settings.clone()), asked, stop).await
+                let own = Rc::new(self.settings.as_ref().clone());
+                self.registry.run(Err(own), asked, stop).await
             }
             None => {
                 let outcomes = self.run_all(asked, cancel).await?;
@@ -284,8 +297,22 @@ impl Session {
             return Err(Error::new(code::SYNTAX_ERROR, message)
                 .with_detail(format!("The text holds {} statements.", items.len())));
         };
+        self.run_item(item, params, cancel).await
+    }
+
+    /// Runs one statement outside of a transaction that was begun before. Rows of a query come
+    /// while they are made.
+    ///
+    /// **Errors**: as [`Session::run`].
+    pub(crate) async fn run_item(
+        &self,
+        item: &Rc<Item>,
+        params: &[Param],
+        cancel: &CancelHandle,
+    ) -> Result<Outcome> {
         if !is_read(item) {
-            let mut outcomes = self.run_with(text, params, cancel).await?;
+            let one = std::slice::from_ref(item);
+            let mut outcomes = self.run_items(one, (params, None), cancel).await?;
             return outcomes.pop().ok_or_else(|| Error::internal("a statement without an answer"));
         }
         let run = Box::pin(async {
@@ -450,7 +477,18 @@ impl Session {
         Ok(())
     }
 
-    fn client(&self) -> Client<'_> {
+    /// Returns the settings of this session.
+    pub(crate) fn settings(&self) -> &Rc<Settings> {
+        &self.settings
+    }
+
+    /// Returns the transactions of this core that outlive their requests.
+    pub(crate) fn registry(&self) -> &Rc<Registry> {
+        &self.registry
+    }
+
+    /// Returns what a request needs of this session.
+    pub(crate) fn client(&self) -> Client<'_> {
         let Self { core, settings, options, registry } = self;
         let (sequences, tally) = (registry.sequences(), registry.tally());
         Client { core, settings, options, sequences, tally }
@@ -458,7 +496,7 @@ impl Session {
 }
 
 /// Returns whether a statement is a query that needs no transaction.
-fn is_read(item: &Item) -> bool {
+pub(crate) fn is_read(item: &Item) -> bool {
     kind_of(&item.parsed.statement) == StatementKind::Select && !item.calls_sequences()
 }
 

@@ -168,9 +168,12 @@ fn changes_are_flattened() {
 
 #[test]
 fn settings_and_transactions() {
-    check("SET ef_search = 64", "Set(Setting { name: ef_search, value: Some(\"64\") })");
-    check("SET a.b TO 'x'", "Set(Setting { name: a.b, value: Some(\"x\") })");
-    check("RESET ef_search", "Set(Setting { name: ef_search, value: None })");
+    check(
+        "SET ef_search = 64",
+        "Set(Setting { name: ef_search, value: Some(\"64\"), is_local: false })",
+    );
+    check("SET a.b TO 'x'", "Set(Setting { name: a.b, value: Some(\"x\"), is_local: false })");
+    check("RESET ef_search", "Set(Setting { name: ef_search, value: None, is_local: false })");
     check("SHOW TABLES", "Show(Tables)");
     check("SHOW ef_search", "Show(Setting(ef_search))");
     check("SHOW COLUMNS FROM t", "Show(Columns(t))");

@@ -49,6 +49,9 @@ pub struct ServerFlags {
     /// Address to serve on [env: PIESKIEO_LISTEN] [default: 127.0.0.1:8000]
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<String>,
+    /// Address to serve PostgreSQL's protocol on [env: PIESKIEO_PG_LISTEN] [default: nowhere]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub pg_listen: Option<String>,
     /// Shards of a new data folder [env: PIESKIEO_SHARD_TOTAL] [default: one per core]
     #[arg(long, value_name = "N")]
     pub shards: Option<String>,
@@ -217,7 +220,12 @@ impl ServerFlags {
     /// **Errors**: a `--set` without `=`, or of an unknown key.
     pub fn given(&self) -> Result<BTreeMap<&'static str, String>, String> {
         let mut given = BTreeMap::new();
-        let direct = [("data", &self.data), ("listen", &self.listen), ("shards", &self.shards)];
+        let direct = [
+            ("data", &self.data),
+            ("listen", &self.listen),
+            ("pg_listen", &self.pg_listen),
+            ("shards", &self.shards),
+        ];
         for (key, value) in direct {
             if let Some(value) = value {
                 given.insert(key, value.clone());

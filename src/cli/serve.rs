@@ -1,11 +1,9 @@
 //! `pieskieo serve`: run a server until told to stop.
 
-use std::net::SocketAddr;
-
 use super::arguments::ServerFlags;
 use super::run::{Failure, settings};
 use super::screen;
-use crate::serve::Server;
+use crate::serve::{Facts, Server};
 use crate::{signals, telemetry};
 
 /// Starts the server, says where it is and what to try, and waits until it has stopped.
@@ -21,12 +19,13 @@ pub fn run(flags: &ServerFlags) -> Result<(), Failure> {
     signals::on_stop(move || stopper.stop())
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
     let (server, facts) = server.wait_ready().map_err(|error| error.to_string())?;
-    welcome(facts.address, facts.shards, &data, secure);
+    welcome(&facts, &data, secure);
     server.join().map_err(|error| error.to_string())
 }
 
 /// Says where the server is and what to try next.
-pub fn welcome(address: SocketAddr, shards: u16, data: &str, secure: bool) {
+pub fn welcome(facts: &Facts, data: &str, secure: bool) {
+    let Facts { address, postgres, shards } = *facts;
     let scheme = if secure { "https" } else { "http" };
     let url = format!("{scheme}://{address}");
     let noun = if shards == 1 { "shard" } else { "shards" };
@@ -36,6 +35,10 @@ pub fn welcome(address: SocketAddr, shards: u16, data: &str, secure: bool) {
     }
     screen::line("  Try next:");
     screen::line(format_args!("    pieskieo sql --url {url}"));
+    if let Some(postgres) = postgres {
+        let (host, port) = (postgres.ip(), postgres.port());
+        screen::line(format_args!("    psql -h {host} -p {port} -U pieskieo"));
+    }
     screen::line(format_args!(
         "    curl --http2-prior-knowledge {url}/v1/query -d '{{\"pql\": \"SELECT 1 + 1 AS two\"}}'"
     ));

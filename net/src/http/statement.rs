@@ -58,7 +58,6 @@ async fn run(
     let wants_arrow = accepts_arrow(headers);
     let bytes = body::read_whole(body).await?;
     let wanted: QueryRequest = parse(&bytes)?;
-    let params: Vec<Param> = wanted.params.into_iter().map(Param::Json).collect();
     let started = time::now();
     let session = &connection.session;
     // A text that cannot be read has no kinds; the transaction it belongs to must hear of it.
@@ -70,7 +69,8 @@ async fn run(
     // The session ends statements in time, but for a commit under way: that is waited for.
     let cancel = session.cancel_handle_within(limit);
     let deadline = limit.map(|limit| (limit, started + limit));
-    let key = key_of(headers, &wanted.pql, &params, transaction)?;
+    let key = key_of(headers, &wanted.pql, &wanted.params, transaction)?;
+    let params: Vec<Param> = wanted.params.into_iter().map(Param::Json).collect();
     let answered = async {
         if let Some(key) = &key {
             check_form(&kinds, wants_arrow)?;
@@ -109,14 +109,13 @@ async fn failed_within(connection: &Connection, error: &Error, token: Token) -> 
 fn key_of(
     headers: &HeaderMap,
     pql: &str,
-    params: &[Param],
+    params: &[serde_json::Value],
     transaction: Option<Token>,
 ) -> Result<Option<IdempotencyKey>, Error> {
     if !headers.contains_key(idempotency::IDEMPOTENCY_KEY) {
         return Ok(None);
     }
-    let params: Vec<&serde_json::Value> = params.iter().map(|Param::Json(value)| value).collect();
-    let params = serde_json::to_vec(&params).map_err(|error| Error::internal(error.to_string()))?;
+    let params = serde_json::to_vec(params).map_err(|error| Error::internal(error.to_string()))?;
     let transaction = transaction.map_or_else(String::new, |token| token.to_string());
     let parts: [&[u8]; 5] =
         [b"POST", b"/v1/query", pql.as_bytes(), &params, transaction.as_bytes()];

@@ -162,7 +162,7 @@ pub fn delete_query(table: &Table, delete: &Delete) -> Result<Query> {
 }
 
 /// The key, the version and, if wanted, all columns of a table.
-pub(super) fn record_items(table: &Table, alias: &str, all: bool) -> Vec<SelectItem> {
+pub fn record_items(table: &Table, alias: &str, all: bool) -> Vec<SelectItem> {
     let mut items = vec![column(alias, KEY, "__key"), column(alias, VERSION, "__version")];
     if all {
         let columns = table.columns.iter().enumerate();

@@ -42,7 +42,7 @@ pub(crate) fn kind_of(statement: &Statement) -> StatementKind {
         Statement::Delete(_) => StatementKind::Delete,
         Statement::Merge(_) | Statement::BoundMerge(_) => StatementKind::Merge,
         Statement::Explain(_) => StatementKind::Explain,
-        Statement::Set(_) | Statement::Show(_) => StatementKind::Setting,
+        Statement::Set(_) | Statement::Show(_) | Statement::Forget(_) => StatementKind::Setting,
         Statement::Begin(_)
         | Statement::SetTransaction(_)
         | Statement::Commit

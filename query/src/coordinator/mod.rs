@@ -27,6 +27,7 @@
 //! | `refresh` | how does a materialized view take in what has changed |
 //! | `alter` | how does a table change its shape |
 //! | `setting` | what do SET and SHOW do |
+//! | `setting_client` | what do PostgreSQL's programs set and ask |
 //! | `explain` | how is a plan shown |
 //! | `fuse` | how do two rankings become one |
 //! | `listing` | what tables, columns and indexes are there |
@@ -67,6 +68,7 @@ mod schema;
 mod select;
 mod sequence;
 mod setting;
+mod setting_client;
 mod shape;
 mod structured;
 mod syntax_tree;
@@ -75,12 +77,13 @@ pub(crate) mod write;
 pub use bulk::{BulkConflict, BulkReport, RowError};
 pub use listing::{ColumnListing, ConstraintListing, IndexListing, TableListing, listing};
 pub use setting::{SettingListing, Settings};
+pub use setting_client::CLIENT_SETTINGS;
 pub use structured::{SearchRequest, TextSearch, TraverseRequest, VectorSearch};
 
 pub(crate) use block::Block;
 pub(crate) use bulk::load;
 pub(crate) use bulk_whole::load_whole;
-pub(crate) use change::{delete_query, update_query};
+pub(crate) use change::{delete_query, record_items, update_query};
 pub(crate) use deadline::within;
 pub(crate) use explain::plan_lines;
 pub(crate) use fuse::fuse;
@@ -89,5 +92,6 @@ pub(crate) use parts::outlives;
 pub(crate) use records::{Address, delete, get, patch, put};
 pub(crate) use request::{Client, Request};
 pub(crate) use select::{Reads, collect};
-pub(crate) use sequence::Sequences;
+pub(crate) use sequence::{Sequences, stand_in as sequences_stand_in};
+pub(crate) use setting::{described as described_setting, set as set_setting};
 pub(crate) use structured::{Lead, Written, by_text, by_vector, traversal};

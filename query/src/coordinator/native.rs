@@ -101,7 +101,10 @@ fn key_value(operand: &Operand, params: &[Param], ty: &ColumnType) -> Result<Opt
         }),
         Operand::Literal(literal) => Ok(literal_value(literal, ty)),
         Operand::Param(name) => {
-            let Param::Json(json) = param_named(params, name)?;
+            let json = match param_named(params, name)? {
+                Param::Json(json) => json,
+                Param::Typed { value, ty: own } => return Ok(typed_key(value, own, ty)),
+            };
             Ok(match (json, ty) {
                 (Json::Number(number), ColumnType::BigInt) => number.as_i64().map(Value::BigInt),
                 (Json::Number(number), ColumnType::Int) => {
@@ -118,6 +121,31 @@ fn key_value(operand: &Operand, params: &[Param], ty: &ColumnType) -> Result<Opt
                 _ => None,
             })
         }
+    }
+}
+
+/// Returns a typed parameter as the value of a key column, when no cast is needed to compare.
+fn typed_key(value: &Value, own: &ColumnType, ty: &ColumnType) -> Option<Value> {
+    if own.plain() == ty.plain() {
+        // What is compared is not cut off.
+        return Some(value.clone()).filter(|value| !value.is_null());
+    }
+    let number = whole(value)?;
+    match ty {
+        ColumnType::BigInt => Some(Value::BigInt(number)),
+        ColumnType::Int => i32::try_from(number).ok().map(Value::Int),
+        ColumnType::SmallInt => i16::try_from(number).ok().map(Value::SmallInt),
+        _ => None,
+    }
+}
+
+/// Returns a whole number of any width.
+fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::SmallInt(number) => Some((*number).into()),
+        Value::Int(number) => Some((*number).into()),
+        Value::BigInt(number) => Some(*number),
+        _ => None,
     }
 }
 
@@ -223,10 +251,10 @@ fn count(operand: &Operand, params: &[Param]) -> Option<usize> {
     match operand {
         Operand::Literal(ScalarValue::Int64(Some(count))) => usize::try_from(*count).ok(),
         Operand::Literal(_) => None,
-        Operand::Param(name) => {
-            let Param::Json(json) = param_named(params, name).ok()?;
-            usize::try_from(json.as_u64()?).ok()
-        }
+        Operand::Param(name) => match param_named(params, name).ok()? {
+            Param::Json(json) => usize::try_from(json.as_u64()?).ok(),
+            Param::Typed { value, .. } => usize::try_from(whole(value)?).ok(),
+        },
     }
 }
 

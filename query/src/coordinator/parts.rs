@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::kind::is_schema;
 use crate::error::{Error, Result, code};
 use crate::prepared::Item;
-use crate::syntax::{Modes, Statement};
+use crate::syntax::{Forget, Modes, Statement};
 
 /// Consecutive statements that share a transaction.
 #[derive(Debug)]
@@ -81,6 +81,11 @@ pub fn parts(items: &[Rc<Item>], resumed: bool) -> Result<Vec<Part<'_>>> {
                 if begin == Begin::Implied =>
             {
                 return Err(not_open());
+            }
+            Statement::Forget(Forget::All) if begin != Begin::Implied => {
+                let message = "DISCARD ALL cannot run inside a transaction block";
+                return Err(Error::new(code::ACTIVE_TRANSACTION, message)
+                    .with_hint("Send COMMIT or ROLLBACK first."));
             }
             statement if is_schema(statement) => {
                 if begin != Begin::Implied {

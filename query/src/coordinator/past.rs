@@ -46,6 +46,7 @@ fn read(
     match number.checked_sub(1).and_then(|position| params.get(position)) {
         Some(Param::Json(Json::String(text))) => read(text),
         Some(Param::Json(Json::Number(number))) => read(&number.to_string()),
+        Some(Param::Typed { value, ty }) if !value.is_null() => read(&value.render(ty)),
         _ => Err(Error::new(
             code::UNDEFINED_PARAMETER,
             format!("parameter ${number} has no value that AS OF can read"),

@@ -646,6 +646,7 @@ impl<'s> Request<'s> {
             Statement::Explain(explain) => Box::pin(explain::run(self, explain, &ready)).await,
             Statement::Set(set) => setting::set(self.settings, set),
             Statement::Show(show) => setting::show(self, self.settings, show),
+            Statement::Forget(forget) => setting::forget(self.settings, forget),
             other => Err(Error::internal(format!("a statement of no kind: {other:?}"))),
         }
     }

@@ -317,21 +317,54 @@ pub async fn resolve(request: &mut Request<'_>, statement: &mut Statement) -> Re
     }
 }
 
-/// How often a call is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Times {
-    Once,
-    PerRow,
+/// Puts a number in the place of every call, for a statement that is looked at and not run.
+pub fn stand_in(statement: &mut Statement) {
+    let zero = |tree: &mut Expr| replace(tree);
+    match statement {
+        Statement::Query(query) => {
+            name_calls(query);
+            replace(query.as_mut());
+        }
+        Statement::Explain(explain) => stand_in(&mut explain.statement),
+        Statement::Insert(insert) => {
+            match &mut insert.source {
+                InsertSource::Values(rows) => {
+                    rows.iter_mut().flatten().flatten().for_each(zero);
+                }
+                InsertSource::Query(query) => replace(query.as_mut()),
+                InsertSource::Defaults => {}
+            }
+            if let Some(OnConflict::DoUpdate { assignments, filter, .. }) = &mut insert.on_conflict
+            {
+                let values = assignments.iter_mut().filter_map(|one| one.value.as_mut());
+                values.chain(filter).for_each(zero);
+            }
+        }
+        Statement::Update(update) => {
+            let values = update.assignments.iter_mut().filter_map(|one| one.value.as_mut());
+            values.chain(&mut update.filter).for_each(zero);
+        }
+        Statement::Delete(delete) => delete.filter.iter_mut().for_each(zero),
+        _ => {}
+    }
 }
 
-async fn resolve_query(request: &mut Request<'_>, query: &mut Query) -> Result<()> {
-    let mut times = Times::PerRow;
+fn replace<T: VisitMut>(tree: &mut T) {
+    let _: ControlFlow<()> = visit_expressions_mut(tree, |expr| {
+        if sequence_function(expr).is_some() {
+            *expr = number(0);
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+/// Gives calls in a SELECT list names: what stands for one has none of its own. Returns whether
+/// the list is computed once.
+fn name_calls(query: &mut Query) -> bool {
     if query.with.is_none()
         && let SetExpr::Select(select) = query.body.as_mut()
         && select.from.is_empty()
     {
-        times = Times::Once;
-        // What stands for a call has no name of its own.
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) = item
                 && let Some((name, _)) = sequence_function(expr)
@@ -340,7 +373,20 @@ async fn resolve_query(request: &mut Request<'_>, query: &mut Query) -> Result<(
                 *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
             }
         }
+        return true;
     }
+    false
+}
+
+/// How often a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Times {
+    Once,
+    PerRow,
+}
+
+async fn resolve_query(request: &mut Request<'_>, query: &mut Query) -> Result<()> {
+    let times = if name_calls(query) { Times::Once } else { Times::PerRow };
     resolve_in(request, query, times).await
 }
 

@@ -8,7 +8,7 @@
 //! | `slow_statement_ms` | milliseconds, 0 = all, -1 = none | from how long on a statement is logged |
 //! | `native` | `on`, `off` | whether simple queries are answered without a plan; for tests |
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +18,14 @@ use pieskieo_shards::catalog::{Catalog, Content, SequenceShape, TableKind};
 
 use super::listing::{ColumnListing, TableListing, listing};
 use super::request::Request;
+use super::setting_client::{CLIENT_SETTINGS, ClientSettings};
 use crate::bind::IndexDefaults;
 use crate::error::{Error, Result, code};
 use crate::limits::HNSW_EF_SEARCH;
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, Rows, StatementKind};
 use crate::suggest;
-use crate::syntax::{Name, Setting, Show};
+use crate::syntax::{Forget, Name, Setting, Show};
 use crate::system;
 
 /// Names of the settings, sorted.
@@ -40,7 +41,8 @@ pub struct SettingListing {
     pub value: Option<String>,
     /// What it is when nobody says anything.
     pub default: Option<String>,
-    /// `session` for what `SET` changes, `server` for what the operator chooses before the start.
+    /// `session` for what `SET` changes, `client` for what PostgreSQL's programs set and ask,
+    /// `server` for what the operator chooses before the start.
     pub kind: &'static str,
     /// What it does.
     pub description: String,
@@ -61,6 +63,10 @@ pub struct Settings {
     parallel_rows: Cell<u64>,
     slow_statement: Cell<Option<Duration>>,
     native: Cell<bool>,
+    /// Names that go back when the transaction ends.
+    locals: RefCell<Vec<&'static str>>,
+    /// What PostgreSQL's programs set.
+    pub client: ClientSettings,
     defaults: SessionOptions,
 }
 
@@ -73,6 +79,8 @@ impl Settings {
             parallel_rows: Cell::new(PARALLEL_ROWS),
             slow_statement: Cell::new(defaults.slow_statement),
             native: Cell::new(true),
+            locals: RefCell::default(),
+            client: ClientSettings::default(),
             defaults,
         }
     }
@@ -107,7 +115,45 @@ impl Settings {
             kind: "session",
             description: meaning(name).to_owned(),
         });
-        listed.collect()
+        let clients = CLIENT_SETTINGS.iter().map(|known| SettingListing {
+            name: known.name.to_owned(),
+            value: self.client.shown(known.name),
+            default: Some(known.default.to_owned()),
+            kind: "client",
+            description: known.meaning.to_owned(),
+        });
+        listed.chain(clients).collect()
+    }
+
+    /// Puts everything back to what it was before a transaction that was rolled back.
+    pub fn restore(&self, before: &Self) {
+        self.ef_search.set(before.ef_search.get());
+        self.statement_timeout.set(before.statement_timeout.get());
+        self.parallel_rows.set(before.parallel_rows.get());
+        self.slow_statement.set(before.slow_statement.get());
+        self.native.set(before.native.get());
+        self.client.restore(&before.client);
+        self.locals.borrow_mut().clear();
+    }
+
+    /// Puts back what was set for one transaction only.
+    pub fn end_local(&self, before: &Self) {
+        for name in self.locals.take() {
+            match name {
+                "ef_search" => self.ef_search.set(before.ef_search.get()),
+                "statement_timeout" => self.statement_timeout.set(before.statement_timeout.get()),
+                "parallel_rows" => self.parallel_rows.set(before.parallel_rows.get()),
+                "slow_statement_ms" => self.slow_statement.set(before.slow_statement.get()),
+                _ => self.native.set(before.native.get()),
+            }
+        }
+        self.client.end_local(&before.client);
+    }
+
+    /// Puts everything back to what it was when the session began.
+    fn reset(&self) {
+        self.restore(&Self::new(self.defaults.clone()));
+        self.client.reset();
     }
 
     /// Returns what the operator has chosen.
@@ -125,7 +171,8 @@ impl Settings {
         self.defaults.index_defaults
     }
 
-    fn shown(&self, name: &str) -> Option<String> {
+    /// Returns a value as SHOW answers it; `None` for a name that is no setting.
+    pub fn shown(&self, name: &str) -> Option<String> {
         Some(match canonical(name) {
             "ef_search" => match self.ef_search.get() {
                 Some(width) => width.to_string(),
@@ -141,7 +188,7 @@ impl Settings {
                 Some(timeout) => format!("{}ms", timeout.as_millis()),
                 None => "0".into(),
             },
-            _ => return None,
+            name => return self.client.shown(name),
         })
     }
 }
@@ -218,7 +265,14 @@ pub fn set(settings: &Settings, setting: &Setting) -> Result<Outcome> {
             Some("off" | "false" | "0") => false,
             Some(_) => return Err(invalid("on or off")),
         }),
+        "all" if value.is_none() => settings.reset(),
+        _ if settings.client.set(setting).map_err(|error| error.at(setting.name.position))? => {}
         name => return Err(unknown(name, setting.name.position)),
+    }
+    if setting.is_local
+        && let Some(name) = NAMES.iter().find(|name| **name == canonical(&setting.name.text))
+    {
+        settings.locals.borrow_mut().push(name);
     }
     Ok(Outcome::without_rows(StatementKind::Setting, None))
 }
@@ -235,6 +289,31 @@ fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     number.checked_mul(millis).map(Duration::from_millis)
+}
+
+/// Runs a DISCARD or DEALLOCATE of a session without prepared statements: those are a
+/// connection's, which forgets them itself.
+///
+/// **Errors**: `26000` for the name of a prepared statement.
+pub fn forget(settings: &Settings, what: &Forget) -> Result<Outcome> {
+    match what {
+        Forget::All => settings.reset(),
+        Forget::Nothing | Forget::Cursors | Forget::Channels | Forget::Statements => {}
+        Forget::Statement(name) => {
+            let message = format!("prepared statement \"{}\" does not exist", name.text);
+            return Err(Error::new(code::UNDEFINED_STATEMENT, message)
+                .with_hint("Send parameters with the statement: plans are cached by its text.")
+                .at(name.position));
+        }
+    }
+    Ok(Outcome::without_rows(StatementKind::Setting, None))
+}
+
+/// Returns what a SHOW answers, to be described: it changes nothing.
+///
+/// **Errors**: as [`show`].
+pub fn described(request: &Request<'_>, what: &Show) -> Result<Outcome> {
+    show(request, request.settings(), what)
 }
 
 /// Runs a SHOW.

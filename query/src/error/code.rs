@@ -58,6 +58,8 @@ codes! {
         "A number was divided by zero.";
     REGULAR_EXPRESSION = "2201B", "invalid_regular_expression", FixRequest,
         "A regular expression cannot be read, or is too large.";
+    INVALID_CHARACTER = "22021", "character_not_in_repertoire", FixRequest,
+        "A text is not UTF-8, or holds a zero byte.";
     INVALID_PARAMETER_VALUE = "22023", "invalid_parameter_value", FixRequest,
         "A setting, option or argument is outside its range.";
     JSON_SUBSCRIPT = "22033", "invalid_sql_json_subscript", FixRequest,
@@ -78,6 +80,8 @@ codes! {
         "An index is outside of its array.";
     INVALID_TEXT = "22P02", "invalid_text_representation", FixRequest,
         "A text cannot be read as the wanted type.";
+    INVALID_BINARY = "22P03", "invalid_binary_representation", FixRequest,
+        "Bytes cannot be read as the wanted type.";
     NOT_NULL_VIOLATION = "23502", "not_null_violation", FixRequest,
         "A column that must not be null got no value.";
     FOREIGN_KEY_VIOLATION = "23503", "foreign_key_violation", FixRequest,
@@ -96,10 +100,18 @@ codes! {
         "An earlier statement of the transaction failed.";
     TRANSACTION_TIMEOUT = "25P03", "idle_in_transaction_session_timeout", FixRequest,
         "The transaction was left alone for too long, or lasted too long, and was rolled back.";
+    UNDEFINED_STATEMENT = "26000", "invalid_sql_statement_name", FixRequest,
+        "The connection has no prepared statement of this name.";
     INVALID_AUTHORIZATION = "28000", "invalid_authorization_specification", Denied,
         "The user is unknown or the password is wrong.";
+    INVALID_PASSWORD = "28P01", "invalid_password", Denied,
+        "The password is wrong, or the user unknown.";
+    UNDEFINED_CURSOR = "34000", "invalid_cursor_name", FixRequest,
+        "The connection has no portal or cursor of this name.";
     INVALID_SAVEPOINT = "3B001", "invalid_savepoint_specification", FixRequest,
         "No such savepoint in this transaction.";
+    UNDEFINED_DATABASE = "3D000", "invalid_catalog_name", FixRequest,
+        "No such database.";
     UNDEFINED_SCHEMA = "3F000", "invalid_schema_name", FixRequest,
         "No such schema.";
     SERIALIZATION_FAILURE = "40001", "serialization_failure", Retry,
@@ -138,6 +150,10 @@ codes! {
         "No such table, collection or edge.";
     UNDEFINED_PARAMETER = "42P02", "undefined_parameter", FixRequest,
         "A parameter such as $2 has no value.";
+    DUPLICATE_CURSOR = "42P03", "duplicate_cursor", FixRequest,
+        "A portal or cursor with this name is open.";
+    DUPLICATE_STATEMENT = "42P05", "duplicate_prepared_statement", FixRequest,
+        "A prepared statement with this name exists.";
     DUPLICATE_TABLE = "42P07", "duplicate_table", FixRequest,
         "A table, view, index or sequence with this name exists.";
     AMBIGUOUS_ALIAS = "42P09", "ambiguous_alias", FixRequest,
@@ -166,8 +182,12 @@ codes! {
         "The object is not in the state that is needed, such as a sequence without a number yet.";
     OBJECT_IN_USE = "55006", "object_in_use", Retry,
         "Another request of the same transaction is being worked on.";
+    CANNOT_CHANGE = "55P02", "cant_change_runtime_param", FixRequest,
+        "The setting says what the server is, and cannot be changed.";
     QUERY_CANCELED = "57014", "query_canceled", Retry,
         "The statement ran out of time or the client went away.";
+    ADMIN_SHUTDOWN = "57P01", "admin_shutdown", Retry,
+        "The server is stopping; connect again.";
     CANNOT_CONNECT_NOW = "57P03", "cannot_connect_now", Retry,
         "The server is starting or stopping.";
     IO_ERROR = "58030", "io_error", Unavailable,

@@ -17,11 +17,13 @@
 //! | `arithmetic` | which calculations are not done as Arrow does them |
 //! | `text` | does a text match a text query, without an index |
 //! | `single` | what is the only value of a group |
+//! | `catalog` | what do PostgreSQL's programs ask of the server beside its catalog |
 //! | `system` | what can a statement ask of the server itself |
 //! | `operators` | which function does an operator stand for |
 
 mod arithmetic;
 mod array;
+mod catalog;
 mod convert;
 mod function;
 mod json;

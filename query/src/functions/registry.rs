@@ -8,8 +8,8 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
 use super::{
-    Operators, arithmetic, array, convert, json, json_build, json_change, json_path, moment,
-    series, system, text, vector,
+    Operators, arithmetic, array, catalog, convert, json, json_build, json_change, json_path,
+    moment, series, system, text, vector,
 };
 
 /// Every function a statement may call. Made once per process.
@@ -58,6 +58,7 @@ impl Registry {
             array::functions(),
             series::functions(),
             system::functions(),
+            catalog::functions(),
         ];
         let ours = ours.into_iter().flatten().map(|function| Arc::new(function.build()));
         for function in SessionStateDefaults::default_scalar_functions().into_iter().chain(ours) {

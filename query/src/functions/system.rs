@@ -23,9 +23,10 @@ pub fn functions() -> Vec<Function> {
     ]
 }
 
-/// Returns the sentence that names the product and its version.
+/// Returns the sentence that names the product and its version. Programs read from its beginning
+/// which PostgreSQL's dialect they may count on.
 pub fn version() -> String {
-    format!("Pieskieo {}", env!("CARGO_PKG_VERSION"))
+    format!("PostgreSQL 15.0 (Pieskieo {})", env!("CARGO_PKG_VERSION"))
 }
 
 fn text_type(_types: &[DataType]) -> Result<DataType> {

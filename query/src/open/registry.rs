@@ -21,7 +21,7 @@ use crate::limits::{
 use crate::measure::Tally;
 use crate::options::SessionOptions;
 use crate::outcome::{Answer, Param};
-use crate::prepared::statements;
+use crate::prepared::{Item, statements};
 
 /// How often is looked for transactions that wait too long.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -164,24 +164,49 @@ impl Registry {
     /// any more, `55006` while another request works with it, `53400` and `53200` for too many.
     pub async fn run(
         self: &Rc<Self>,
-        named: std::result::Result<Token, Settings>,
+        named: std::result::Result<Token, Rc<Settings>>,
         asked: Asked<'_>,
         stop: Stop,
     ) -> Result<Answer> {
         let Asked { text, params, key } = asked;
-        let mut used = match named {
+        let used = match named {
             Ok(token) => self.resume(token)?,
             Err(settings) => self.begin(settings)?,
         };
+        let items = statements(text).inspect_err(|_| used.transaction.fail())?;
+        self.run_used(used, (&items, params, key), stop).await
+    }
+
+    /// As [`Registry::run`], for statements that have been read.
+    ///
+    /// **Errors**: as [`Registry::run`].
+    pub async fn run_items(
+        self: &Rc<Self>,
+        named: std::result::Result<Token, Rc<Settings>>,
+        (items, params): (&[Rc<Item>], &[Param]),
+        stop: Stop,
+    ) -> Result<Answer> {
+        let used = match named {
+            Ok(token) => self.resume(token)?,
+            Err(settings) => self.begin(settings)?,
+        };
+        self.run_used(used, (items, params, None), stop).await
+    }
+
+    async fn run_used(
+        self: &Rc<Self>,
+        mut used: InUse,
+        (items, params, key): (&[Rc<Item>], &[Param], Option<&IdempotencyKey>),
+        stop: Stop,
+    ) -> Result<Answer> {
         let transaction = used.transaction.clone();
-        let items = statements(text).inspect_err(|_| transaction.fail())?;
         let (core, settings) = (&self.core, transaction.settings());
         let Self { options, sequences, tally, .. } = self.as_ref();
         let client = Client { core, settings, options, sequences, tally };
         let run = Box::pin(async {
             let mut request = Request::within(client, params, stop.clone(), &transaction)?;
             request.remember_under(key);
-            let outcomes = request.run_all(&items).await?;
+            let outcomes = request.run_all(items).await?;
             Ok((outcomes, request.is_renewed()))
         });
         let (outcomes, renewed) = within(&stop, run).await?;
@@ -192,7 +217,19 @@ impl Registry {
         Ok(Answer { outcomes, transaction, replayed: false })
     }
 
-    fn begin(self: &Rc<Self>, settings: Settings) -> Result<InUse> {
+    /// Returns whether only going back helps in a transaction; `None` when it is not open here.
+    pub fn is_failed(&self, token: Token) -> Option<bool> {
+        self.open.borrow().get(&token).map(|waiting| waiting.transaction.is_failed())
+    }
+
+    /// Says that a transaction is of no use any more but for going back.
+    pub fn fail(&self, token: Token) {
+        if let Some(waiting) = self.open.borrow().get(&token) {
+            waiting.transaction.fail();
+        }
+    }
+
+    fn begin(self: &Rc<Self>, settings: Rc<Settings>) -> Result<InUse> {
         if self.open.borrow().len() >= OPEN_TRANSACTIONS_MAX {
             let message =
                 format!("the limit \"open_transactions\" of {OPEN_TRANSACTIONS_MAX} was reached");

@@ -1,6 +1,7 @@
 //! What waits?
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use pieskieo_io::time::{self, Monotonic};
@@ -10,7 +11,7 @@ use crate::coordinator::{Block, Settings};
 /// A transaction that outlives its requests.
 #[derive(Debug)]
 pub(crate) struct OpenTransaction {
-    settings: Settings,
+    settings: Rc<Settings>,
     /// Empty while a request works with it, and after its end.
     block: RefCell<Option<Block>>,
     begun: Cell<Monotonic>,
@@ -37,7 +38,7 @@ pub(crate) struct OpenListing {
 
 impl OpenTransaction {
     /// Makes the place of a transaction that is about to begin, with settings of its own.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Rc<Settings>) -> Self {
         let begun = Cell::new(time::now());
         Self { settings, block: RefCell::default(), begun, statements: Cell::new(0) }
     }
@@ -105,6 +106,11 @@ impl OpenTransaction {
         if let Some(block) = self.block.borrow_mut().as_mut() {
             block.failed = true;
         }
+    }
+
+    /// Returns whether only going back helps.
+    pub fn is_failed(&self) -> bool {
+        self.block.borrow().as_ref().is_some_and(|block| block.failed)
     }
 
     /// Returns an estimate of the bytes of its writes.

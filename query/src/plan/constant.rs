@@ -171,11 +171,11 @@ impl Constants<'_> {
 ///
 /// **Errors**: a value that does not fit.
 pub fn param_value(param: &Param, ty: &ColumnType) -> Result<Value> {
-    let Param::Json(json) = param;
-    if json.is_null() {
-        return Ok(Value::Null);
+    match param {
+        Param::Json(json) if json.is_null() => Ok(Value::Null),
+        Param::Json(json) => Ok(Value::from_json(json, ty)?),
+        Param::Typed { value, ty: own } => Ok(value.clone().coerce_from(own, ty)?),
     }
-    Ok(Value::from_json(json, ty)?)
 }
 
 fn number(digits: &str, ty: &ColumnType) -> Result<Value> {

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use arrow_array::builder::{Float32Builder, ListBuilder};
 use arrow_schema::DataType;
 use datafusion::common::metadata::ScalarAndMetadata;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use pieskieo_shards::document;
 use pieskieo_shards::value::{ColumnBuilder, ColumnType, Value};
 use serde_json::Value as Json;
@@ -20,7 +22,7 @@ use crate::result::column_type;
 ///
 /// **Errors**: `42P02` for a placeholder without a value, and values that do not fit.
 pub fn bind_params(plan: &LogicalPlan, params: &[Param]) -> Result<LogicalPlan> {
-    let types = plan.get_parameter_types()?;
+    let types = placeholders(plan)?;
     if types.is_empty() {
         return Ok(plan.clone());
     }
@@ -31,6 +33,24 @@ pub fn bind_params(plan: &LogicalPlan, params: &[Param]) -> Result<LogicalPlan> 
         values.insert(name.trim_start_matches('$').to_owned(), value.into());
     }
     Ok(plan.clone().replace_params_with_values(&ParamValues::Map(values))?)
+}
+
+/// Returns the placeholders of a plan, each with the type it is used as first, if that is known.
+fn placeholders(plan: &LogicalPlan) -> Result<HashMap<String, Option<DataType>>> {
+    let mut found: HashMap<String, Option<DataType>> = HashMap::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Placeholder(Placeholder { id, field }) = expr {
+                    let ty = field.as_ref().map(|field| field.data_type().clone());
+                    let known = found.entry(id.clone()).or_default();
+                    *known = known.take().or(ty);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 /// Returns the parameter a placeholder such as `$1` stands for.
@@ -49,13 +69,26 @@ pub fn param_named<'a>(params: &'a [Param], name: &str) -> Result<&'a Param> {
 ///
 /// **Errors**: a value that does not fit the type.
 pub fn scalar(param: &Param, ty: Option<&DataType>) -> Result<ScalarValue> {
-    let Param::Json(json) = param;
+    let json = match param {
+        Param::Json(json) => json,
+        Param::Typed { value, ty: own } => return typed((value, own), ty),
+    };
     let Some(wanted) = ty.and_then(column_type) else { return natural(json) };
     match Value::from_json(json, &wanted) {
         Ok(value) => literal(&value, &wanted),
         // `id = 1.5` compares; it does not round.
         Err(_) if json.is_number() && wanted.is_number() => natural(json),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A value of a known type. Only a text is read as what is wanted: everything else compares, and
+/// is cast, as what it is.
+fn typed((value, own): (&Value, &ColumnType), ty: Option<&DataType>) -> Result<ScalarValue> {
+    let wanted = ty.and_then(column_type);
+    match wanted.filter(|wanted| value.is_null() || (own.is_text() && !wanted.is_text())) {
+        Some(wanted) => literal(&value.clone().coerce_from(own, &wanted)?, &wanted),
+        None => literal(value, own),
     }
 }
 

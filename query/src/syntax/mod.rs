@@ -77,7 +77,7 @@ pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use sequence::sequence_argument;
 pub use statement::{
     Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateAs, CreateCollection,
-    CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain,
+    CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain, Forget,
     Identity, IndexDefinition, IndexField, Insert, InsertSource, MadeKind, Name, OnConflict,
     Operation, Parsed, Refresh, Rule, SequenceOptions, Setting, Show, Statement, TargetStep,
     Truncate, Update,

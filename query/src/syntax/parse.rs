@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Parsed, Statement, alter, as_of, change, create_as, definition, edit, merge, pattern_parse,
-    pipeline, sequence, setting, transaction,
+    Forget, Parsed, Statement, alter, as_of, change, create_as, definition, edit, merge,
+    pattern_parse, pipeline, sequence, setting, transaction,
 };
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;
@@ -21,8 +21,10 @@ const FIRST_WORDS: &[&str] = &[
     "BEGIN",
     "COMMIT",
     "CREATE",
+    "DEALLOCATE",
     "DELETE",
     "DESCRIBE",
+    "DISCARD",
     "DROP",
     "END",
     "EXPLAIN",
@@ -311,6 +313,10 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
         Sql::AlterIndex { name, operation } => alter::from_alter_index(&name, &operation),
         Sql::Set(set) => setting::from_set(set),
         Sql::Reset(reset) => setting::from_reset(&reset),
+        Sql::Discard { object_type } => Ok(Statement::Forget(setting::from_discard(&object_type))),
+        Sql::Close { cursor } => setting::from_close(&cursor).map(Statement::Forget),
+        Sql::UNLISTEN { .. } => Ok(Statement::Forget(Forget::Channels)),
+        Sql::Deallocate { name, .. } => Ok(Statement::Forget(setting::from_deallocate(&name))),
         _ => Err(unsupported(words)),
     }
 }
@@ -330,7 +336,6 @@ fn unsupported(words: &[String]) -> Error {
         ("ROLLBACK", 1, "Send the statements that belong together in one request."),
         ("PREPARE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
         ("EXECUTE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
-        ("DEALLOCATE", 1, "Plans are cached by text; leave the statement out."),
         ("DECLARE", 1, "Results are streamed; read them as far as needed."),
         ("VACUUM", 1, "Old versions are removed by the server; leave the statement out."),
         ("ANALYZE", 1, "There are no statistics to gather; leave the statement out."),

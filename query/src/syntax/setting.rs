@@ -5,37 +5,87 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::names::{names_of, single_name, system_name};
+use super::names::{name_of, names_of, single_name, system_name};
 use super::parse::{expect_end, near, parse_tokens, parser_error, parser_over, syntax_error};
 use super::tokens::word;
-use super::{Explain, Name, Setting, Show, Statement};
+use super::{Explain, Forget, Name, Setting, Show, Statement};
 use crate::error::{Error, Result, code};
 
 /// `SET name = value`, `SET name TO value`, `SET TIME ZONE value`.
 pub(super) fn from_set(set: ast::Set) -> Result<Statement> {
     match set {
-        ast::Set::SingleAssignment { variable, values, hivevar: false, .. } => {
+        ast::Set::SingleAssignment { variable, values, hivevar: false, scope } => {
             let value = match values.as_slice() {
                 [Expr::Identifier(ident)] if ident.value.eq_ignore_ascii_case("default") => None,
                 values => Some(values.iter().map(value_text).collect::<Vec<_>>().join(", ")),
             };
-            Ok(Statement::Set(Setting { name: dotted(&variable)?, value }))
+            let is_local = scope == Some(ast::ContextModifier::Local);
+            Ok(Statement::Set(Setting { name: dotted(&variable)?, value, is_local }))
         }
-        ast::Set::SetTimeZone { value, .. } => Ok(Statement::Set(Setting {
-            name: Name { text: "timezone".to_owned(), position: 0 },
-            value: Some(value_text(&value)),
-        })),
-        ast::Set::SetNames { charset_name, .. } => Ok(Statement::Set(Setting {
-            name: Name { text: "client_encoding".to_owned(), position: 0 },
-            value: Some(charset_name.value),
-        })),
-        ast::Set::SetTransaction { .. } => Err(Error::unsupported("SET SESSION CHARACTERISTICS")
-            .with_hint("Write the modes after BEGIN.")),
+        ast::Set::SetTimeZone { local, value } => {
+            Ok(named("timezone", Some(value_text(&value)), local))
+        }
+        ast::Set::SetNames { charset_name, .. } => {
+            Ok(named("client_encoding", Some(charset_name.value), false))
+        }
+        ast::Set::SetTransaction { modes, .. } => characteristic(&modes),
         ast::Set::SetRole { .. } | ast::Set::SetSessionAuthorization(_) => {
             Err(Error::unsupported("SET ROLE").with_hint("There are no users yet."))
         }
         _ => Err(Error::unsupported("this form of SET").with_hint("Write SET name = value.")),
     }
+}
+
+/// `DISCARD ALL | PLANS | SEQUENCES | TEMP`.
+pub(super) fn from_discard(what: &ast::DiscardObject) -> Forget {
+    match what {
+        ast::DiscardObject::ALL => Forget::All,
+        ast::DiscardObject::PLANS | ast::DiscardObject::SEQUENCES | ast::DiscardObject::TEMP => {
+            Forget::Nothing
+        }
+    }
+}
+
+/// `CLOSE ALL`.
+pub(super) fn from_close(cursor: &ast::CloseCursor) -> Result<Forget> {
+    match cursor {
+        ast::CloseCursor::All => Ok(Forget::Cursors),
+        ast::CloseCursor::Specific { name } => {
+            let name = name_of(name);
+            let message = format!("cursor \"{}\" does not exist", name.text);
+            Err(Error::new(code::UNDEFINED_CURSOR, message).at(name.position))
+        }
+    }
+}
+
+/// `DEALLOCATE [PREPARE] name | ALL`.
+pub(super) fn from_deallocate(name: &ast::Ident) -> Forget {
+    let is_all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
+    if is_all { Forget::Statements } else { Forget::Statement(name_of(name)) }
+}
+
+fn named(name: &str, value: Option<String>, is_local: bool) -> Statement {
+    let name = Name { text: name.to_owned(), position: 0 };
+    Statement::Set(Setting { name, value, is_local })
+}
+
+/// `SET SESSION CHARACTERISTICS AS TRANSACTION mode`.
+fn characteristic(modes: &[ast::TransactionMode]) -> Result<Statement> {
+    use ast::{TransactionAccessMode as Access, TransactionMode as Mode};
+    let (name, value) = match modes {
+        [Mode::IsolationLevel(level)] => {
+            ("default_transaction_isolation", level.to_string().to_lowercase())
+        }
+        [Mode::AccessMode(Access::ReadOnly)] => ("default_transaction_read_only", "on".to_owned()),
+        [Mode::AccessMode(Access::ReadWrite)] => {
+            ("default_transaction_read_only", "off".to_owned())
+        }
+        _ => {
+            return Err(Error::unsupported("several modes of SET SESSION CHARACTERISTICS")
+                .with_hint("Set one mode at a time."));
+        }
+    };
+    Ok(named(name, Some(value), false))
 }
 
 /// `RESET name`.
@@ -44,7 +94,7 @@ pub(super) fn from_reset(reset: &ast::ResetStatement) -> Result<Statement> {
         ast::Reset::ALL => Name { text: "all".to_owned(), position: 0 },
         ast::Reset::ConfigurationParameter(name) => dotted(name)?,
     };
-    Ok(Statement::Set(Setting { name, value: None }))
+    Ok(Statement::Set(Setting { name, value: None, is_local: false }))
 }
 
 /// `EXPLAIN [ANALYZE] [VERBOSE] [(ANALYZE, FORMAT JSON)] statement`.

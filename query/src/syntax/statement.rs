@@ -80,6 +80,8 @@ pub enum Statement {
     Set(Setting),
     /// `SHOW …`.
     Show(Show),
+    /// `DISCARD …`, `DEALLOCATE …`, `CLOSE ALL`, `UNLISTEN …`.
+    Forget(Forget),
     /// `BEGIN`, `START TRANSACTION`.
     Begin(Modes),
     /// `SET TRANSACTION`.
@@ -548,6 +550,25 @@ pub struct Setting {
     pub name: Name,
     /// Value as text, quotes removed.
     pub value: Option<String>,
+    /// `SET LOCAL`: until the transaction ends.
+    pub is_local: bool,
+}
+
+/// What a session forgets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forget {
+    /// `DISCARD ALL`: everything it has.
+    All,
+    /// `DISCARD PLANS`, `SEQUENCES` and `TEMP`: nothing of the kind is a session's own.
+    Nothing,
+    /// `CLOSE ALL`: its cursors.
+    Cursors,
+    /// `UNLISTEN`: what it listens to.
+    Channels,
+    /// `DEALLOCATE ALL`: its prepared statements.
+    Statements,
+    /// `DEALLOCATE name`: one of them.
+    Statement(Name),
 }
 
 /// What SHOW shows.

@@ -57,7 +57,7 @@ fn serve_and_ask(
         stopper.stop();
     } else {
         screen::line("");
-        welcome(facts.address, facts.shards, data, false);
+        welcome(&facts, data, false);
         screen::line("  Ctrl-C stops it.");
     }
     let joined = server.join().map_err(|error| error.to_string());

@@ -1,0 +1,146 @@
+//! What does a connection know of a statement before it runs?
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use pieskieo_shards::ids::CatalogVersion;
+use pieskieo_shards::value::ColumnType;
+
+use super::describe;
+use super::oid::WireColumn;
+use super::tag::Tag;
+use crate::coordinator::Request;
+use crate::error::Result;
+use crate::prepared::Item;
+use crate::syntax::{Forget, Statement};
+
+/// A statement about the transaction of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// `BEGIN`.
+    Begin,
+    /// `COMMIT`.
+    Commit,
+    /// `ROLLBACK`.
+    Rollback,
+    /// `ROLLBACK TO`, which mends a transaction that has failed.
+    RollbackTo,
+}
+
+/// Prepared statements that are to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgets<'s> {
+    /// All of them.
+    All,
+    /// The one of this name.
+    One(&'s str),
+}
+
+/// One statement of a text.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub(super) item: Rc<Item>,
+}
+
+/// The columns that a statement answers; `None` for one without an answer.
+type Answers = Option<Rc<[WireColumn]>>;
+
+/// What was found out about a statement for one version of the catalog, when its client says
+/// nothing of the types of its parameters.
+#[derive(Debug, Default)]
+pub struct Told {
+    types: RefCell<Option<(CatalogVersion, Rc<[ColumnType]>)>>,
+    columns: RefCell<Option<(CatalogVersion, Answers)>>,
+}
+
+impl Prepared {
+    /// Returns what it says about the transaction; `None` for any other statement.
+    pub fn control(&self) -> Option<Control> {
+        match self.item.parsed.statement {
+            Statement::Begin(_) => Some(Control::Begin),
+            Statement::Commit => Some(Control::Commit),
+            Statement::Rollback => Some(Control::Rollback),
+            Statement::RollbackTo(_) => Some(Control::RollbackTo),
+            _ => None,
+        }
+    }
+
+    /// Returns which of a connection's prepared statements it has forgotten; `None` for any other
+    /// statement.
+    pub fn forgets(&self) -> Option<Forgets<'_>> {
+        match &self.item.parsed.statement {
+            Statement::Forget(Forget::All | Forget::Statements) => Some(Forgets::All),
+            Statement::Forget(Forget::Statement(name)) => Some(Forgets::One(&name.text)),
+            _ => None,
+        }
+    }
+
+    /// Returns how many parameters it takes at least: the highest number of one.
+    pub fn parameter_count(&self) -> usize {
+        self.item.parsed.parameter_count
+    }
+
+    /// Returns the words it ends with.
+    pub fn tag(&self) -> Tag {
+        let text = self.item.beginning().trim_start();
+        let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+        Tag::of(&self.item.parsed.statement, &text[..end].to_ascii_uppercase())
+    }
+
+    /// Returns the label of its kind.
+    pub fn label(&self) -> &'static str {
+        crate::coordinator::kind_of(&self.item.parsed.statement).label()
+    }
+
+    /// Returns the types of its parameters; `declared` are those its client has said.
+    ///
+    /// **Errors**: names and types that do not fit.
+    pub(super) fn types(
+        &self,
+        request: &Request<'_>,
+        declared: &[Option<ColumnType>],
+    ) -> Result<Rc<[ColumnType]>> {
+        let version = request.catalog().version;
+        let free = declared.iter().all(Option::is_none);
+        if let Some((known, types)) = self.item.told.types.borrow().as_ref()
+            && free
+            && *known == version
+            && types.len() >= declared.len()
+        {
+            return Ok(types.clone());
+        }
+        let types: Rc<[ColumnType]> = describe::parameters(request, &self.item, declared)?.into();
+        if free && declared.len() <= self.parameter_count() {
+            *self.item.told.types.borrow_mut() = Some((version, types.clone()));
+        }
+        Ok(types)
+    }
+
+    /// Returns the columns it answers, given the types of its parameters; `None` for a statement
+    /// without an answer.
+    ///
+    /// **Errors**: names and types that do not fit.
+    pub(super) fn columns(
+        &self,
+        request: &Request<'_>,
+        types: &Rc<[ColumnType]>,
+    ) -> Result<Option<Rc<[WireColumn]>>> {
+        let version = request.catalog().version;
+        let free = match self.item.told.types.borrow().as_ref() {
+            Some((known, free)) => *known == version && free == types,
+            None => types.is_empty(),
+        };
+        if let Some((known, columns)) = self.item.told.columns.borrow().as_ref()
+            && free
+            && *known == version
+        {
+            return Ok(columns.clone());
+        }
+        let columns = describe::columns(request, &self.item, types)?;
+        let columns: Option<Rc<[WireColumn]>> = columns.map(Into::into);
+        if free {
+            *self.item.told.columns.borrow_mut() = Some((version, columns.clone()));
+        }
+        Ok(columns)
+    }
+}
