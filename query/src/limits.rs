@@ -71,6 +71,9 @@ pub const VIEW_QUERIES_BYTES_MAX: usize = 1024 * 1024;
 /// plan what a join does.
 pub const VIEW_TABLES_MAX: usize = 256;
 
+/// Bytes of a comment, which is kept in the catalog: every change of the schema writes it again.
+pub const COMMENT_BYTES_MAX: usize = 64 * 1024;
+
 /// Components of a vector.
 pub const VECTOR_DIMENSION_MAX: u32 = 16_384;
 

@@ -5,7 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value as Json, json};
 use support::{Client, Talk, with_database, with_restarts};
@@ -60,6 +60,76 @@ fn rule_among_writers(shards: u16, rule: &str, code: &str, broken: &str) {
             assert!(accepted > 0, "never accepted");
         });
         first.verify();
+    });
+}
+
+/// Inserts records, and counts them where readers see it, until it is told to stop.
+fn insert_until(done: &AtomicBool, inserted: &AtomicU64, client: &Client, number: u64) {
+    for id in (1_000_000 * number..).take_while(|_| !done.load(Ordering::Relaxed)) {
+        match client.ask(&format!("INSERT INTO t VALUES ({id}, {id}, {id})")) {
+            Ok(_) => drop(inserted.fetch_add(1, Ordering::SeqCst)),
+            Err(error) => assert_eq!(error.code, "40001", "{error:?}"),
+        }
+    }
+}
+
+/// Records are copied while others write and read: each is there once, before and afterwards.
+#[test]
+fn a_type_changed_among_writers_loses_nothing() {
+    for shards in [1, 8] {
+        with_database(shards, |open| {
+            let (first, reader) = (open(), open());
+            let writers = [open(), open()];
+            first.ask("CREATE TABLE t (id INT PRIMARY KEY, a INT UNIQUE, b INT)").unwrap();
+            first.ask("CREATE INDEX t_b ON t (b)").unwrap();
+            let (done, inserted) = (AtomicBool::new(false), AtomicU64::new(0));
+            std::thread::scope(|scope| {
+                let (done, inserted) = (&done, &inserted);
+                for (number, client) in (1..).zip(&writers) {
+                    scope.spawn(move || insert_until(done, inserted, client, number));
+                }
+                scope.spawn(move || {
+                    while !done.load(Ordering::Relaxed) {
+                        let before = inserted.load(Ordering::SeqCst);
+                        let found = reader.ask("SELECT count(*) FROM t WHERE b IS NOT NULL");
+                        let Ok(found) = found else { continue };
+                        let count = found.rows()[0][0].as_u64().unwrap();
+                        assert!(count >= before, "{count} of {before}");
+                    }
+                });
+                let types = ["BIGINT", "TEXT", "INT USING a::INT", "BIGINT", "INT USING 7", "INT"];
+                let said = types.map(|ty| {
+                    first.ask(&format!("ALTER TABLE t ALTER a TYPE {ty}, ALTER b SET DEFAULT 1"))
+                });
+                // Whatever was said, so that the others end.
+                done.store(true, Ordering::Relaxed);
+                let codes = said.map(|said| said.err().map(|error| error.code));
+                assert_eq!(
+                    codes.each_ref().map(|code| code.unwrap_or("ok")),
+                    ["ok", "ok", "ok", "ok", "23505", "ok"]
+                );
+            });
+            let count = inserted.load(Ordering::SeqCst);
+            let found = first.rows("SELECT count(*) FROM t WHERE id = a AND a = b");
+            assert_eq!(found, [[json!(count)]]);
+            first.ask("INSERT INTO t VALUES (-1, -1, -1)").unwrap();
+            first.verify();
+        });
+    }
+}
+
+/// A snapshot from before the records were written again does not see a part of them.
+#[test]
+fn an_older_snapshot_does_not_see_a_part_of_rewritten_records() {
+    with_database(2, |open| {
+        let (first, second) = (open(), open());
+        first.ask("CREATE TABLE t (id INT PRIMARY KEY, a INT)").unwrap();
+        first.ask("CREATE TABLE other (id INT PRIMARY KEY)").unwrap();
+        first.ask("INSERT INTO t VALUES (1, 1), (2, 2)").unwrap();
+        second.ask("BEGIN; SELECT count(*) FROM other").unwrap();
+        first.ask("ALTER TABLE t ALTER a TYPE TEXT").unwrap();
+        assert_eq!(second.ask("SELECT count(*) FROM t").unwrap_err().code, "40001");
+        assert_eq!(first.rows("SELECT a FROM t ORDER BY id"), [[json!("1")], [json!("2")]]);
     });
 }
 

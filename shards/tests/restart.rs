@@ -169,7 +169,8 @@ fn vectors(current: &Catalog) -> Catalog {
     table.columns[1] = Column { id, name: "place".into(), ty, ..table.columns[1].clone() };
     let (metric, m, ef_construction, ef_search) = (Metric::L2, 16, 200, 64);
     let kind = IndexKind::Vector { column: 1, metric, m, ef_construction, ef_search };
-    table.indexes = vec![Arc::new(Index { id: IndexId(1), name: "places".into(), kind })];
+    table.indexes =
+        vec![Arc::new(Index { id: IndexId(1), name: "places".into(), kind, comment: None })];
     next.version = CatalogVersion(current.version.0 + 1);
     next.tables.insert(ACCOUNTS, Arc::new(table));
     next

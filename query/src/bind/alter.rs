@@ -1,6 +1,6 @@
 //! Which catalog does an ALTER TABLE make?
 //!
-//! Nothing is rewritten: rows keep the place of a dropped column, and rows from before a column
+//! Nothing is rewritten, but by other types (`alter_type`): rows keep the place of a dropped column, and rows from before a column
 //! read as its default. What existing records must keep is in force for writers at once and pending
 //! until they have been looked at (`alter_settle`).
 
@@ -15,9 +15,11 @@ use pieskieo_shards::value::{ColumnType, Value};
 
 use super::alter_rename::{mentions, rename_column, rename_constraint, rename_table};
 use super::alter_settle::{Pending, leave_place};
+use super::alter_type::{Retyped, Rewriting, copied};
 use super::define::{columns, drop_unique, process, successor};
 use super::define_constraint::{add_constraint, column_of, numbered};
 use super::define_sequence::default_sequences;
+use super::define_view::check_idle;
 use super::{build, query::Binder};
 use crate::error::{Error, Result, code};
 use crate::limits::COLUMNS_MAX;
@@ -38,14 +40,22 @@ pub struct Alter {
     pub before: Arc<Table>,
     /// What must be settled before the statement has succeeded.
     pub pending: Vec<Pending>,
+    /// Positions of the columns that get another type.
+    pub typed: Vec<usize>,
+    /// The records that must be copied before it has; then nothing is pending.
+    pub rewriting: Option<Rewriting>,
 }
 
 /// A table while it is being altered.
-struct Altering<'v> {
-    next: Catalog,
+pub(super) struct Altering<'v> {
+    pub(super) next: Catalog,
     id: TableId,
-    pending: Vec<Pending>,
-    value_of: DefaultValue<'v>,
+    pub(super) pending: Vec<Pending>,
+    pub(super) value_of: DefaultValue<'v>,
+    /// Positions of the columns that have got another type, or the same one again.
+    pub(super) typed: Vec<usize>,
+    /// Those of which the values must be written again.
+    pub(super) retyped: Vec<Retyped>,
 }
 
 /// Returns the catalog after an ALTER TABLE; `None` when nothing changes because of IF EXISTS.
@@ -62,13 +72,20 @@ pub fn alter_table(
         return Ok(None);
     }
     let before = Binder::new(catalog).base_table(&alter.name)?.clone();
+    check_idle(&before).map_err(|error| error.at(alter.name.position))?;
     let mut next = successor(catalog);
     drop_left(&mut next, &before);
-    let mut altering = Altering { next, id: before.id, pending: Vec::new(), value_of };
+    let (id, pending, typed, retyped) = (before.id, Vec::new(), Vec::new(), Vec::new());
+    let mut altering = Altering { next, id, pending, value_of, typed, retyped };
     for action in &alter.actions {
         altering.take(action)?;
     }
-    let Altering { mut next, pending, .. } = altering;
+    altering.check_defaults(alter.name.position)?;
+    let is_typed = !altering.typed.is_empty();
+    if !altering.retyped.is_empty() || is_typed && !altering.pending.is_empty() {
+        return copied(catalog, alter, (before, altering)).map(Some);
+    }
+    let Altering { mut next, pending, typed, .. } = altering;
     next.link();
     if !pending.is_empty()
         && let Some(action) = alter.actions.iter().find(|action| !can_be_undone(action))
@@ -78,11 +95,11 @@ pub fn alter_table(
             .with_hint("Send two ALTER TABLE statements.")
             .at(alter.name.position));
     }
-    Ok(Some(Alter { next, before, pending }))
+    Ok(Some(Alter { next, before, pending, typed, rewriting: None }))
 }
 
 /// Drops unique constraints whose filling ended with the process that did it.
-fn drop_left(next: &mut Catalog, table: &Table) {
+pub(super) fn drop_left(next: &mut Catalog, table: &Table) {
     let left = table.constraints.iter().filter(|constraint| match &constraint.kind {
         ConstraintKind::Unique(unique) => {
             unique.filling.is_some_and(|filling| filling != process())
@@ -108,8 +125,12 @@ fn can_be_undone(action: &Alteration) -> bool {
     )
 }
 
-fn word(action: &Alteration) -> &'static str {
+/// Returns the words of an action.
+pub(super) fn word(action: &Alteration) -> &'static str {
     match action {
+        Alteration::AddColumn { .. } => "ADD COLUMN",
+        Alteration::AddConstraint { .. } => "ADD CONSTRAINT",
+        Alteration::ValidateConstraint { .. } => "VALIDATE CONSTRAINT",
         Alteration::DropColumn { .. } => "DROP COLUMN",
         Alteration::RenameColumn { .. } | Alteration::RenameTable { .. } => "RENAME",
         Alteration::RenameConstraint { .. } => "RENAME CONSTRAINT",
@@ -139,6 +160,9 @@ impl Altering<'_> {
                 rename_constraint(&mut self.next, self.id, &constraint.text, to)
             }
             Alteration::SetDefault { column, default } => self.set_default(column, default),
+            Alteration::SetType { column, ty, using } => {
+                self.set_type(column, ty, using.as_deref())
+            }
             Alteration::SetNotNull { column } => {
                 let position = self.own_column(column)?;
                 if !self.table()?.columns[position].not_null {
@@ -162,12 +186,12 @@ impl Altering<'_> {
         }
     }
 
-    fn table(&self) -> Result<Arc<Table>> {
+    pub(super) fn table(&self) -> Result<Arc<Table>> {
         let table = self.next.tables.get(&self.id).cloned();
         table.ok_or_else(|| Error::internal("a table that is being altered went missing"))
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut Table)) -> Result<()> {
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Table)) -> Result<()> {
         let mut table = self.table()?;
         change(Arc::make_mut(&mut table));
         self.next.tables.insert(self.id, table);
@@ -175,7 +199,7 @@ impl Altering<'_> {
     }
 
     /// The position of a column that a user has declared.
-    fn own_column(&self, name: &Name) -> Result<usize> {
+    pub(super) fn own_column(&self, name: &Name) -> Result<usize> {
         let table = self.table()?;
         let position = column_of(&table, name)?;
         if is_made(&table, position) {
@@ -236,7 +260,7 @@ impl Altering<'_> {
         let name = numbered(&format!("{}_{}_not_null", table.name, column.name), taken);
         let text = format!("{} IS NOT NULL", build::ident(&column.name));
         let kind = ConstraintKind::Check { text };
-        let rule = Constraint { name: name.clone(), kind, validated: false };
+        let rule = Constraint { name: name.clone(), kind, validated: false, comment: None };
         self.pending.push(Pending::NotNull { column: column.id, rule: name });
         self.change(|table| table.constraints.push(Arc::new(rule)))
     }

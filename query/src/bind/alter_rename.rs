@@ -12,6 +12,7 @@ use pieskieo_shards::ids::TableId;
 use super::build;
 use super::define::{RESERVED, refuse_names, successor};
 use super::define_sequence::is_taken;
+use super::define_view::check_idle;
 use crate::error::{Error, Result, code};
 use crate::suggest;
 use crate::syntax::{Name, RenameIndex, kept_text, name_of, parse_expression};
@@ -119,13 +120,9 @@ pub(super) fn rename_constraint(
 pub(super) fn rename_index(catalog: &Catalog, rename: &RenameIndex) -> Result<Option<Catalog>> {
     let RenameIndex { name, to } = rename;
     let Some((table, index)) = catalog.index_named(&name.text) else {
-        let names = catalog.listed().flat_map(|table| table.indexes.iter());
-        let names = names.map(|index| index.name.as_str());
-        let message = format!("index \"{}\" does not exist", name.text);
-        return Err(Error::new(code::UNDEFINED_OBJECT, message)
-            .with_suggestion(suggest::nearest(&name.text, names))
-            .at(name.position));
+        return Err(no_index(catalog, name));
     };
+    check_idle(table).map_err(|error| error.at(name.position))?;
     let mut next = successor(catalog);
     let unique = table.constraints.iter().find(|constraint| match &constraint.kind {
         ConstraintKind::Unique(unique) => unique.index == index.id,
@@ -144,6 +141,16 @@ pub(super) fn rename_index(catalog: &Catalog, rename: &RenameIndex) -> Result<Op
         }
     }
     Ok(Some(next))
+}
+
+/// Returns the error for an index that does not exist.
+pub(super) fn no_index(catalog: &Catalog, name: &Name) -> Error {
+    let names = catalog.listed().flat_map(|table| table.indexes.iter());
+    let names = names.map(|index| index.name.as_str());
+    let message = format!("index \"{}\" does not exist", name.text);
+    Error::new(code::UNDEFINED_OBJECT, message)
+        .with_suggestion(suggest::nearest(&name.text, names))
+        .at(name.position)
 }
 
 fn check_index_name(next: &Catalog, to: &Name) -> Result<()> {

@@ -120,6 +120,7 @@ pub(super) fn leave_place(column: &mut Column, position: usize) {
     column.name = format!("........dropped.{position}........");
     (column.not_null, column.hidden) = (false, true);
     (column.default, column.always) = (None, false);
+    column.comment = None;
     column.altered = Altered { dropped: true, ..Altered::default() };
 }
 

@@ -1,18 +1,19 @@
-//! Which catalog does a CREATE, DROP or TRUNCATE make?
+//! Which catalog does a CREATE make?
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::sql::sqlparser::ast::{Expr, Value, visit_expressions};
 use pieskieo_shards::catalog::{
-    Altered, Catalog, Column, Constraint, ConstraintKind, Index, IndexKind, Table, TableKind,
+    Altered, Catalog, Column, ConstraintKind, Index, IndexKind, Rewrite, Table, TableKind,
 };
 use pieskieo_shards::ids::{CatalogVersion, ColumnId, IndexId, TableId};
 use pieskieo_shards::value::ColumnType;
 
 use super::alter_rename::rename_index;
-use super::define_constraint::{add_constraints, add_unique, check_index_free, unique_of_index};
+use super::comment::set_comment;
+use super::define_constraint::{add_constraints, add_unique, unique_of_index};
+use super::define_drop::{drop_indexes, drop_tables, remove_table};
 use super::define_index::{index_kind, index_name};
 use super::define_sequence::{
     add_identities, create_sequence, default_sequences, drop_sequences, is_taken,
@@ -26,8 +27,8 @@ use crate::error::{Error, Result, code};
 use crate::limits::{COLUMNS_MAX, INDEX_COLUMNS_MAX, INDEXES_MAX};
 use crate::suggest;
 use crate::syntax::{
-    Body, ColumnDefinition, CreateCollection, CreateEdge, CreateIndex, CreateTable, Drop, DropKind,
-    Name, Statement, parse_expression,
+    Body, ColumnDefinition, CreateCollection, CreateEdge, CreateIndex, CreateTable, DropKind, Name,
+    Statement, parse_expression,
 };
 
 /// Names of columns that the engine makes.
@@ -74,6 +75,7 @@ pub fn define(
         },
         Statement::Truncate(truncate) => truncate_tables(catalog, truncate),
         Statement::RenameIndex(rename) => rename_index(catalog, rename),
+        Statement::Comment(comment) => set_comment(catalog, comment),
         _ => Err(Error::internal("not a statement that changes the catalog")),
     }
 }
@@ -86,7 +88,27 @@ pub(super) fn successor(catalog: &Catalog) -> Catalog {
         TableKind::Unfinished { process: of, .. } => of == process(),
         _ => true,
     });
+    forget_rewrites(&mut next);
     next
+}
+
+/// Forgets what another process has begun to rewrite.
+fn forget_rewrites(next: &mut Catalog) {
+    let left = next.tables.values().filter(|table| match table.rewrite {
+        Some(Rewrite::Source { process: of } | Rewrite::Copy { process: of, .. }) => {
+            of != process()
+        }
+        None => false,
+    });
+    let left: Vec<Arc<Table>> = left.cloned().collect();
+    for mut table in left {
+        if table.is_hidden() {
+            remove_table(next, &table);
+            continue;
+        }
+        Arc::make_mut(&mut table).rewrite = None;
+        next.tables.insert(table.id, table);
+    }
 }
 
 /// Adds a table under the next number.
@@ -187,6 +209,7 @@ fn create_edge(catalog: &Catalog, create: &CreateEdge) -> Result<Option<Catalog>
 /// The table an edge joins and the type of its key.
 fn end(catalog: &Catalog, name: &Name) -> Result<(TableId, ColumnType)> {
     let table = Binder::new(catalog).base_table(name)?;
+    check_idle(table).map_err(|error| error.at(name.position))?;
     if ends(table).is_some() {
         return Err(Error::new(
             code::WRONG_OBJECT_TYPE,
@@ -226,6 +249,9 @@ pub(super) fn table(
         indexes: vec![],
         constraints: vec![],
         referrers: vec![],
+        comment: None,
+        rewrite: None,
+        since: None,
     }
 }
 
@@ -240,6 +266,7 @@ pub(super) fn plain(name: &str, ty: ColumnType) -> Column {
         generated: false,
         always: false,
         altered: Altered::default(),
+        comment: None,
     }
 }
 
@@ -422,7 +449,7 @@ fn create_index(
         add_unique(&mut next, table.id, &name, columns.clone(), Some(process()))?;
         return Ok(Some(next));
     }
-    let index = Index { id: next.index_next, name, kind };
+    let index = Index { id: next.index_next, name, kind, comment: None };
     next.index_next = IndexId(next.index_next.0 + 1);
     let mut changed = table.as_ref().clone();
     changed.indexes.push(Arc::new(index));
@@ -441,200 +468,6 @@ fn indexed<'c>(catalog: &'c Catalog, name: &Name) -> Result<&'c Arc<Table>> {
     let table = Binder::new(catalog).table(name)?;
     check_idle(table).map_err(|error| error.at(name.position))?;
     Ok(table)
-}
-
-fn drop_tables(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
-    let mut next = successor(catalog);
-    let mut changed = false;
-    let mut along = BTreeSet::new();
-    for name in &drop.names {
-        let found = |catalog: &Catalog| {
-            let table = catalog.table_named(&name.text);
-            table.or_else(|| catalog.view_named(&name.text)).cloned()
-        };
-        let table = match found(&next) {
-            Some(table) => table,
-            None if drop.if_exists => continue,
-            // With one that was named before.
-            None if found(catalog).is_some_and(|table| along.contains(&table.id)) => continue,
-            None => return Err(Binder::new(&next).no_table(name)),
-        };
-        check_kind(&table, drop.kind, name)?;
-        check_referrers(&mut next, &table, drop, name)?;
-        check_owned(&next, &table, drop, name)?;
-        drop_views(&mut next, &table, (drop, name), &mut along)?;
-        remove_table(&mut next, &table);
-        changed = true;
-        if let Some(edge) = next.tables.values().find(|edge| {
-            let joined = ends(edge).is_some_and(|(a, b)| a == table.id || b == table.id);
-            joined && drop.names.iter().all(|name| name.text != edge.name)
-        }) {
-            return Err(Error::new(
-                code::DEPENDENT_OBJECTS,
-                format!("table \"{}\" is joined by edge \"{}\"", table.name, edge.name),
-            )
-            .with_hint(format!("Send DROP EDGE {} first.", edge.name))
-            .at(name.position));
-        }
-    }
-    next.link();
-    Ok(changed.then_some(next))
-}
-
-/// Refuses to drop a table whose sequences number columns of tables that stay.
-fn check_owned(next: &Catalog, table: &Table, drop: &Drop, name: &Name) -> Result<()> {
-    let stays = |other: &&Arc<Table>| drop.names.iter().all(|name| name.text != other.name);
-    for other in next.listed().filter(stays) {
-        for default in other.columns.iter().filter_map(|column| column.default.as_ref()) {
-            for sequence in default_sequences(next, default)? {
-                let Some(TableKind::Sequence(shape)) =
-                    next.tables.get(&sequence).map(|sequence| &sequence.kind)
-                else {
-                    continue;
-                };
-                if shape.owner == Some(table.id) {
-                    let (owner, other) = (&table.name, &other.name);
-                    let message =
-                        format!("a sequence of table \"{owner}\" numbers table \"{other}\"");
-                    return Err(Error::new(code::DEPENDENT_OBJECTS, message)
-                        .with_hint(format!("Drop table \"{other}\" first."))
-                        .at(name.position));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Drops the views that read a table, if that was said, or refuses to leave them.
-fn drop_views(
-    next: &mut Catalog,
-    table: &Table,
-    (drop, name): (&Drop, &Name),
-    along: &mut BTreeSet<TableId>,
-) -> Result<()> {
-    let mut open = vec![table.id];
-    while let Some(id) = open.pop() {
-        let views: Vec<Arc<Table>> = next.views_of(id).cloned().collect();
-        for view in views {
-            let named = drop.names.iter().any(|name| name.text == view.name);
-            if !named && !drop.cascade {
-                let kind = if view.is_view() { "view" } else { "materialized view" };
-                let (what, table, view) = (kind_word(&table.kind), &table.name, &view.name);
-                let message = format!("{kind} \"{view}\" reads {what} \"{table}\"");
-                return Err(Error::new(code::DEPENDENT_OBJECTS, message)
-                    .with_hint(format!(
-                        "Drop {kind} {view} first, or write CASCADE to drop it too."
-                    ))
-                    .at(name.position));
-            }
-            if drop.cascade && along.insert(view.id) {
-                open.push(view.id);
-            }
-        }
-    }
-    for id in along.iter() {
-        if let Some(view) = next.tables.get(id).cloned() {
-            remove_table(next, &view);
-        }
-    }
-    Ok(())
-}
-
-/// Removes a table and what the engine keeps for it.
-pub(super) fn remove_table(next: &mut Catalog, table: &Table) {
-    next.tables.remove(&table.id);
-    next.tables.retain(|_, hidden| match &hidden.kind {
-        TableKind::Entries { of } => *of != table.id,
-        TableKind::Sequence(shape) => shape.owner != Some(table.id),
-        _ => true,
-    });
-}
-
-/// Drops the foreign keys that refer to a table, if that was said, or refuses to leave them.
-fn check_referrers(next: &mut Catalog, table: &Table, drop: &Drop, name: &Name) -> Result<()> {
-    for id in table.referrers.iter().filter(|id| **id != table.id) {
-        let Some(referrer) = next.tables.get(id).cloned() else { continue };
-        if drop.names.iter().any(|name| name.text == referrer.name) {
-            continue;
-        }
-        let refers = |constraint: &Arc<Constraint>| {
-            let ConstraintKind::Foreign(foreign) = &constraint.kind else { return false };
-            foreign.target == table.id
-        };
-        if let Some(foreign) = referrer.constraints.iter().find(|one| refers(one))
-            && !drop.cascade
-        {
-            let message = format!(
-                "foreign key \"{}\" of table \"{}\" refers to table \"{}\"",
-                foreign.name, referrer.name, table.name
-            );
-            return Err(Error::new(code::DEPENDENT_OBJECTS, message)
-                .with_hint("Drop that table first, or write CASCADE to drop the foreign key.")
-                .at(name.position));
-        }
-        let mut without = referrer.as_ref().clone();
-        without.constraints.retain(|constraint| !refers(constraint));
-        next.tables.insert(without.id, Arc::new(without));
-    }
-    Ok(())
-}
-
-fn check_kind(table: &Table, kind: DropKind, name: &Name) -> Result<()> {
-    let word = kind_word(&table.kind);
-    let is = match table.kind {
-        TableKind::Relation => DropKind::Table,
-        TableKind::Collection => DropKind::Collection,
-        TableKind::Edge { .. } => DropKind::Edge,
-        TableKind::View(_) => DropKind::View,
-        TableKind::Materialized { .. } => DropKind::MaterializedView,
-        _ => DropKind::Sequence,
-    };
-    let view = matches!(is, DropKind::View | DropKind::MaterializedView);
-    if (kind == DropKind::Table && !view) || kind == is {
-        return Ok(());
-    }
-    Err(Error::new(code::WRONG_OBJECT_TYPE, format!("\"{}\" is a {word}", table.name))
-        .with_hint(format!("Use DROP {} {}.", word.to_uppercase(), table.name))
-        .at(name.position))
-}
-
-/// What a table is called in a sentence.
-fn kind_word(kind: &TableKind) -> &'static str {
-    match kind {
-        TableKind::Relation => "table",
-        TableKind::Collection => "collection",
-        TableKind::Edge { .. } => "edge",
-        TableKind::View(_) => "view",
-        TableKind::Materialized { .. } => "materialized view",
-        _ => "sequence",
-    }
-}
-
-fn drop_indexes(catalog: &Catalog, drop: &Drop) -> Result<Option<Catalog>> {
-    let mut next = successor(catalog);
-    let mut changed = false;
-    for name in &drop.names {
-        let found = next.index_named(&name.text).map(|(table, _)| table.clone());
-        let Some(table) = found else {
-            if drop.if_exists {
-                continue;
-            }
-            let names = catalog.listed().flat_map(|table| table.indexes.iter());
-            let names = names.map(|index| index.name.as_str());
-            return Err(Error::new(
-                code::UNDEFINED_OBJECT,
-                format!("index \"{}\" does not exist", name.text),
-            )
-            .with_suggestion(suggest::nearest(&name.text, names))
-            .at(name.position));
-        };
-        check_index_free(&next, &table, name)?;
-        check_idle(&table).map_err(|error| error.at(name.position))?;
-        drop_unique(&mut next, &table, &name.text);
-        changed = true;
-    }
-    Ok(changed.then_some(next))
 }
 
 /// Removes an index, and the unique constraint it belongs to, if it does.

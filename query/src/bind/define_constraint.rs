@@ -9,6 +9,7 @@ use pieskieo_shards::catalog::{
 use pieskieo_shards::ids::{IndexId, TableId};
 
 use super::define::{check_orderable, next_table};
+use super::define_view::check_idle;
 use super::query::Binder;
 use crate::error::{Error, Result, code};
 use crate::limits::{CONSTRAINTS_MAX, INDEX_COLUMNS_MAX, INDEXES_MAX, NAME_BYTES_MAX};
@@ -52,7 +53,7 @@ pub(super) fn add_constraint(
             let names: Vec<&str> = column.iter().map(|column| column.text.as_str()).collect();
             let name = constraint_name(next, &table, definition, &names, "check")?;
             let kind = ConstraintKind::Check { text: text.clone() };
-            push(next, id, Constraint { name, kind, validated: true })
+            push(next, id, Constraint { name, kind, validated: true, comment: None })
         }
         Rule::Unique { columns } => {
             let columns = positions(&table, columns, "unique constraint")?;
@@ -72,7 +73,7 @@ pub(super) fn add_constraint(
                 push_index(next, id, &index, foreign.columns.clone())?;
             }
             let kind = ConstraintKind::Foreign(foreign);
-            push(next, id, Constraint { name, kind, validated: true })?;
+            push(next, id, Constraint { name, kind, validated: true, comment: None })?;
             next.link();
             Ok(())
         }
@@ -94,7 +95,7 @@ pub(super) fn add_unique(
     let entries = next_table(next, entries);
     let unique = Unique { columns, entries, index, filling };
     let kind = ConstraintKind::Unique(unique);
-    push(next, id, Constraint { name: name.to_owned(), kind, validated: true })
+    push(next, id, Constraint { name: name.to_owned(), kind, validated: true, comment: None })
 }
 
 fn table_of(next: &Catalog, id: TableId) -> Result<Arc<Table>> {
@@ -118,7 +119,7 @@ fn push_index(next: &mut Catalog, id: TableId, name: &str, columns: Vec<usize>) 
     let index = next.index_next;
     next.index_next = IndexId(index.0 + 1);
     let kind = IndexKind::Ordered { columns };
-    let made = Index { id: index, name: name.to_owned(), kind };
+    let made = Index { id: index, name: name.to_owned(), kind, comment: None };
     Arc::make_mut(&mut table).indexes.push(Arc::new(made));
     next.tables.insert(id, table);
     Ok(index)
@@ -218,6 +219,7 @@ fn foreign_key(
     (columns, target_name, target_names): (Vec<usize>, &Name, &[Name]),
 ) -> Result<Foreign> {
     let target = Binder::new(next).base_table(target_name)?;
+    check_idle(target).map_err(|error| error.at(target_name.position))?;
     let shown = &target_name.text;
     if matches!(target.kind, TableKind::Edge { .. }) {
         return Err(Error::new(

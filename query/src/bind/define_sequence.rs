@@ -63,6 +63,11 @@ pub fn called_sequence<'c>(catalog: &'c Catalog, function: &Function) -> Result<
     found.ok_or_else(|| undefined(catalog, &name, 0))
 }
 
+/// Returns the error for a sequence that does not exist.
+pub(super) fn no_sequence(catalog: &Catalog, name: &Name) -> Error {
+    undefined(catalog, &name.text, name.position)
+}
+
 fn undefined(catalog: &Catalog, name: &str, position: usize) -> Error {
     let sequence = |table: &&Arc<Table>| matches!(table.kind, TableKind::Sequence(_));
     let names = catalog.tables.values().filter(sequence).map(|table| table.name.as_str());
@@ -261,6 +266,7 @@ fn sequence(name: &str, shape: SequenceShape) -> Table {
         generated: false,
         always: false,
         altered: Altered::default(),
+        comment: None,
     };
     Table {
         id: TableId(0),
@@ -276,5 +282,8 @@ fn sequence(name: &str, shape: SequenceShape) -> Table {
         indexes: Vec::new(),
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     }
 }

@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{Query, visit_expressions};
 use pieskieo_shards::catalog::{
-    Catalog, Column, Content, Table, TableKind, Truncation, ViewQuery, ViewRead,
+    Catalog, Column, Content, Rewrite, Table, TableKind, Truncation, ViewQuery, ViewRead,
 };
 use pieskieo_shards::ids::{ColumnId, TableId, Timestamp};
 use pieskieo_shards::value::ColumnType;
 
 use super::define::{
-    generated, is_free, next_table, plain, process, refuse_made_names, remove_table, successor,
-    table,
+    generated, is_free, next_table, plain, process, refuse_made_names, successor, table,
 };
+use super::define_drop::remove_table;
 use super::define_sequence::sequence_function;
 use super::query::Binder;
 use super::view::shown_of;
@@ -211,8 +211,14 @@ fn view(
                 .at(create.name.position));
         }
     }
-    let made = table(&create.name, TableKind::View(query), columns, vec![0], None);
-    Ok(Table { id: replaced.map_or(made.id, |old| old.id), ..made })
+    let mut made = table(&create.name, TableKind::View(query), columns, vec![0], None);
+    if let Some(old) = replaced {
+        (made.id, made.comment) = (old.id, old.comment.clone());
+        for (made, old) in made.columns.iter_mut().zip(&old.columns) {
+            made.comment.clone_from(&old.comment);
+        }
+    }
+    Ok(made)
 }
 
 /// A view that takes the place of another has its columns, and may have more behind them.
@@ -296,10 +302,18 @@ pub fn without_data(catalog: &Catalog, name: &Name) -> Result<Catalog> {
     Ok(renewed(catalog, table, Content::Nothing).0)
 }
 
-/// Refuses what would disturb the filling of a materialized view.
+/// Refuses what would disturb the filling of a materialized view, or the rewriting of a table.
 ///
-/// **Errors**: 55006 while this process fills it.
+/// **Errors**: 55006 while this process does it.
 pub fn check_idle(table: &Table) -> Result<()> {
+    if let Some(Rewrite::Source { process: of }) = table.rewrite
+        && of == process()
+    {
+        let message = format!("the records of table \"{}\" are being rewritten", table.name);
+        return Err(
+            Error::new(code::OBJECT_IN_USE, message).with_hint("Wait until ALTER TABLE has ended.")
+        );
+    }
     match table.kind {
         TableKind::Materialized { content: Content::Filling(of), .. } if of == process() => {
             let message = format!("materialized view \"{}\" is being filled", table.name);

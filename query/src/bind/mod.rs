@@ -59,7 +59,10 @@
 //! | `alter` | which catalog does an ALTER TABLE make |
 //! | `alter_rename` | what has another name after a RENAME |
 //! | `alter_settle` | what is left of an ALTER TABLE when existing records have been looked at |
-//! | `define` | which catalog does a CREATE, DROP or TRUNCATE make |
+//! | `alter_type` | which catalog does ALTER COLUMN TYPE make |
+//! | `comment` | which catalog does a COMMENT make |
+//! | `define` | which catalog does a CREATE make |
+//! | `define_drop` | which catalog does a DROP make |
 //! | `define_constraint` | which constraints does a CREATE make |
 //! | `define_sequence` | which sequence does a CREATE make, and which does a default name |
 //! | `define_index` | which index does a CREATE INDEX make |
@@ -71,9 +74,12 @@
 mod alter;
 mod alter_rename;
 mod alter_settle;
+mod alter_type;
 mod build;
+mod comment;
 mod define;
 mod define_constraint;
+mod define_drop;
 mod define_index;
 mod define_sequence;
 mod define_view;
@@ -100,8 +106,12 @@ mod view;
 
 pub use alter::{Alter, alter_table};
 pub use alter_settle::{Pending, breaking, settled, undone};
+pub use alter_type::{
+    Retyped, Rewriting, bind_using, check_open, is_assignable, lacking, not_rewritten, rewritten,
+};
 pub use define::{IndexDefaults, define, process, settle_unique, unfilled};
 pub(crate) use define_constraint::unique_named;
+pub use define_drop::kind_word;
 pub use define_sequence::{called_sequence, default_sequences, names_sequence, sequence_function};
 pub(crate) use define_view::{
     bind_definition, bind_query_of, bind_view, bind_view_definition, define_made, emptied, filled,

@@ -44,20 +44,42 @@ pub(super) fn with_stack<T>(work: impl FnOnce() -> T) -> T {
 ///
 /// **Errors**: 42703, and 0A000 for a subquery.
 pub fn bind_check(catalog: &Catalog, table: &Arc<Table>, condition: &mut Expr) -> Result<()> {
-    let has_query = |expr: &Expr| {
-        matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. })
-    };
-    let found = visit_expressions(condition, |expr| match has_query(expr) {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    });
-    if found.is_break() {
+    if has_query(condition) {
         return Err(Error::unsupported("a subquery in a CHECK constraint")
             .with_hint("Use a foreign key to demand that another record exists."));
     }
     let mut scope = Scope::default();
     scope.add(Relation::of_table(table, &table.name), 0)?;
     Binder::new(catalog).bind_condition(condition, &scope)
+}
+
+/// Binds an expression to the columns of a table. `clause` is where it stands.
+///
+/// **Errors**: 42703, and 0A000 for a subquery.
+pub fn bind_row_expression(
+    catalog: &Catalog,
+    table: &Arc<Table>,
+    expr: &mut Expr,
+    clause: &str,
+) -> Result<()> {
+    if has_query(expr) {
+        return Err(Error::unsupported(format!("a subquery in {clause}"))
+            .with_hint("It may depend on the row only."));
+    }
+    let mut scope = Scope::default();
+    scope.add(Relation::of_table(table, &table.name), 0)?;
+    Binder::new(catalog).bind_expr(expr, &scope).map(drop)
+}
+
+fn has_query(expr: &Expr) -> bool {
+    let is_query = |expr: &Expr| {
+        matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. })
+    };
+    let found = visit_expressions(expr, |expr| match is_query(expr) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }
 
 fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {

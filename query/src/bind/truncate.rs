@@ -10,6 +10,7 @@ use pieskieo_shards::catalog::{Catalog, Table, Truncation};
 use pieskieo_shards::ids::TableId;
 
 use super::define::process;
+use super::define_view::check_idle;
 use super::pattern::ends;
 use super::query::Binder;
 use crate::error::{Error, Result, code};
@@ -36,6 +37,9 @@ pub(super) fn truncate_tables(catalog: &Catalog, truncate: &Truncate) -> Result<
                 return Err(needed(&table, other).at(name.position));
             }
         }
+    }
+    for table in tables.iter().filter_map(|id| catalog.tables.get(id)) {
+        check_idle(table)?;
     }
     let (restarts, process) = (truncate.restarts, process());
     Ok(Some(catalog.truncated(&Truncation { tables, restarts, process })))

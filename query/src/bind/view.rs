@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use pieskieo_shards::catalog::{Content, Table, TableKind, ViewQuery, ViewRead};
 use pieskieo_shards::ids::TableId;
 
+use super::alter_type::check_open;
 use super::build;
 use super::query::Binder;
 use super::scope::{Relation, ScopeColumn};
@@ -354,7 +355,11 @@ impl<'c> Binder<'c> {
         let found = found.or_else(|| self.catalog.view_named(&name.text));
         match found.and_then(|table| refuse_write(table, verb)) {
             Some(error) => Err(error.at(name.position)),
-            None => self.table(name),
+            None => {
+                let table = self.table(name)?;
+                check_open(table)?;
+                Ok(table)
+            }
         }
     }
 

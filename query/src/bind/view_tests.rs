@@ -57,6 +57,7 @@ fn added(id: u32, name: &str) -> Column {
         generated: false,
         always: false,
         altered: Altered::default(),
+        comment: None,
     }
 }
 

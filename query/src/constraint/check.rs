@@ -81,7 +81,7 @@ fn compiled(ground: &Ground, table: &Arc<Table>) -> Result<Conditions> {
     if let Some(known) = known {
         return Ok(known);
     }
-    let schema = schema(table)?;
+    let schema = row_schema(table)?;
     let mut conditions = Vec::new();
     for (name, text) in table.checks() {
         let planned = planned(&ground.engine, &ground.catalog, table, text)?;
@@ -97,7 +97,10 @@ fn compiled(ground: &Ground, table: &Arc<Table>) -> Result<Conditions> {
     Ok(conditions)
 }
 
-fn schema(table: &Table) -> Result<DFSchema> {
+/// Returns what an expression over the rows of a table refers to.
+///
+/// **Errors**: none in practice.
+pub fn row_schema(table: &Table) -> Result<DFSchema> {
     // Not read as text, which would make it lower case.
     let name = TableReference::bare(table.name.as_str());
     Ok(DFSchema::try_from_qualified_schema(name, &schema_of(table))?)
@@ -111,7 +114,7 @@ fn planned(
 ) -> Result<Expr> {
     let mut condition = parse_expression(text)?;
     bind_check(catalog, table, &mut condition)?;
-    Ok(engine.plan_expr(catalog, condition, &schema(table)?)?)
+    Ok(engine.plan_expr(catalog, condition, &row_schema(table)?)?)
 }
 
 /// Checks the conditions that `next` has and `current` has not.
@@ -143,7 +146,7 @@ fn check_definition(
     table: &Arc<Table>,
     text: &str,
 ) -> Result<()> {
-    let schema = schema(table)?;
+    let schema = row_schema(table)?;
     let planned = planned(engine, next, table, text)?;
     let mut refused = None;
     planned.apply(|expr| {

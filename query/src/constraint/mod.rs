@@ -23,8 +23,8 @@ mod settle;
 mod unique;
 mod verify;
 
-pub use check::check_definitions;
-pub use fill::fill;
+pub use check::{check_definitions, row_schema};
+pub use fill::{fill, wait_for_earlier};
 pub use settle::{Changes, Ground, settle};
 pub use unique::holders;
 pub use verify::verify;

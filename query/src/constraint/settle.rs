@@ -14,7 +14,7 @@ use pieskieo_shards::txn::Transaction;
 use pieskieo_shards::value::Value;
 
 use super::{check, foreign, unique};
-use crate::bind::process;
+use crate::bind::{check_open, process};
 use crate::coordinator::write::Old;
 use crate::error::{Error, Result, code};
 use crate::exec::scope::{Scope, Stop};
@@ -135,6 +135,7 @@ pub async fn settle(ground: &Ground, txn: &mut Transaction, changes: Changes) ->
 ///
 /// **Errors**: `40001`.
 pub(super) fn check_complete(table: &Table) -> Result<()> {
+    check_open(table)?;
     let filling = table.constraints.iter().any(|constraint| match &constraint.kind {
         ConstraintKind::Unique(unique) => unique.filling == Some(process()),
         _ => false,

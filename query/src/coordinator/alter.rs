@@ -15,14 +15,16 @@ use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Constraint, ConstraintKind, Table};
 use pieskieo_shards::value::{ColumnType, Value};
 
+use super::create_as::Maker;
 use super::request::Request;
-use super::schema;
 use super::select::{Reads, collect, collected};
+use super::{alter_type, schema};
 use crate::bind::{Alter, Pending, alter_table, breaking, settled, undone};
 use crate::constraint::fill;
 use crate::error::{Error, Result, code};
 use crate::outcome::{Outcome, StatementKind};
-use crate::syntax::{AlterTable, parse_expression};
+use crate::plan::constant::Constants;
+use crate::syntax::{AlterTable, Alteration, parse_expression};
 
 /// Runs an ALTER TABLE. Returns when every shard has the change, and it holds.
 ///
@@ -31,10 +33,17 @@ use crate::syntax::{AlterTable, parse_expression};
 /// keep it. Nothing has changed then.
 pub async fn run(request: &Request<'_>, alter: &AlterTable) -> Result<Outcome> {
     let nothing = Outcome::without_rows(StatementKind::Schema, None);
+    if alter.actions.iter().any(|action| matches!(action, Alteration::SetType { .. })) {
+        let alter = alter.clone();
+        let maker = Maker::new(request)?;
+        maker.detached(async move |maker| alter_type::run(maker, &alter).await).await?;
+        return Ok(nothing);
+    }
     let mut made = None;
     let define = |catalog: &Catalog| {
-        let value_of = |text: &str, ty: &ColumnType| default_value(request, text, ty);
-        let Some(Alter { next, before, pending }) = alter_table(catalog, alter, &value_of)? else {
+        let value_of = |text: &str, ty: &ColumnType| default_value(request.constants(), text, ty);
+        let Some(Alter { next, before, pending, .. }) = alter_table(catalog, alter, &value_of)?
+        else {
             return Ok(None);
         };
         made = Some((before, pending));
@@ -101,13 +110,19 @@ async fn undo(core: &Rc<Core>, before: &Table, after: &Table) -> Result<()> {
 }
 
 /// Returns the value that rows from before a column have in it.
-fn default_value(request: &Request<'_>, text: &str, ty: &ColumnType) -> Result<Value> {
+///
+/// **Errors**: a value that does not fit; 0A000 for one that is another for every row.
+pub(super) fn default_value(
+    constants: Constants<'_>,
+    text: &str,
+    ty: &ColumnType,
+) -> Result<Value> {
     let expr = parse_expression(text)?;
-    if request.constants().is_volatile(&expr)? {
+    if constants.is_volatile(&expr)? {
         return Err(Error::unsupported("ADD COLUMN with a default that differs from row to row")
             .with_hint("Add the column, UPDATE it, then ALTER COLUMN ... SET DEFAULT."));
     }
-    request.constants().value(&expr, ty)
+    constants.value(&expr, ty)
 }
 
 /// Looks whether existing records keep what is pending.

@@ -87,7 +87,7 @@ impl Maker {
         id: TableId,
         query: impl Fn(&Catalog, &Table) -> Result<Query>,
     ) -> Result<u64> {
-        let done = match fill::fill(self, id, query).await {
+        let done = match fill::fill(self, id, query, fill::values_of).await {
             Ok((count, since)) => self.show(id, since).await.map(|()| count),
             Err(error) => Err(error),
         };

@@ -34,7 +34,7 @@ const RECORDS_PER_COMMIT: usize = 1024;
 /// How often a commit, or a query before its first row, is tried again after losing to a change.
 const ATTEMPTS_MAX: usize = 5;
 
-/// Runs a query and writes what it gives into a table. Returns the number of records, and the
+/// Runs a query and writes what `read` makes of its rows into a table. Returns the number of records, and the
 /// commit from which on they are all there.
 ///
 /// **Errors**: whatever stops the query; rows that do not fit; 42P01 when the table was dropped.
@@ -42,6 +42,7 @@ pub(super) async fn fill(
     maker: &mut Maker,
     id: TableId,
     query: impl Fn(&Catalog, &Table) -> Result<Query>,
+    read: impl Fn(&Core, &Table, &RecordBatch, &mut Vec<Vec<Value>>) -> Result<()>,
 ) -> Result<(u64, Timestamp)> {
     let (catalog, snapshot, mut rows) = start(maker, id, query).await?;
     let mut since = snapshot;
@@ -50,7 +51,7 @@ pub(super) async fn fill(
     let mut count = 0;
     while let Some(batch) = rows.next().await {
         maker.stop.check()?;
-        values_of(&maker.core, &table, &batch?, &mut waiting)?;
+        read(&maker.core, &table, &batch?, &mut waiting)?;
         if waiting.len() >= RECORDS_PER_ROUND {
             count += waiting.len() as u64;
             let last = write_all(maker, &table, std::mem::take(&mut waiting)).await?;

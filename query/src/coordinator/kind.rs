@@ -18,6 +18,7 @@ pub fn is_schema(statement: &Statement) -> bool {
             | Statement::Truncate(_)
             | Statement::AlterTable(_)
             | Statement::RenameIndex(_)
+            | Statement::Comment(_)
     )
 }
 

@@ -26,6 +26,7 @@
 //! | `fill` | how do the rows of a query become the records of a new table |
 //! | `refresh` | how does a materialized view take in what has changed |
 //! | `alter` | how does a table change its shape |
+//! | `alter_type` | how do the records of a table get columns of other types |
 //! | `setting` | what do SET and SHOW do |
 //! | `setting_client` | what do PostgreSQL's programs set and ask |
 //! | `explain` | how is a plan shown |
@@ -39,6 +40,7 @@
 //! | `structured` | how do structured searches become statements |
 
 mod alter;
+mod alter_type;
 mod block;
 mod bulk;
 mod bulk_checked;

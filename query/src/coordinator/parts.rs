@@ -147,6 +147,7 @@ fn schema_inside(statement: &Statement) -> Error {
     };
     let message = match statement {
         Statement::Refresh(_) => "REFRESH cannot run inside BEGIN ... COMMIT",
+        Statement::Comment(_) => "COMMENT cannot run inside BEGIN ... COMMIT",
         _ => "CREATE, ALTER, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT",
     };
     Error::new(code::ACTIVE_TRANSACTION, message).with_hint(hint)

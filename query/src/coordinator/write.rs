@@ -10,7 +10,7 @@ use pieskieo_shards::row;
 use pieskieo_shards::txn::{EdgeWrite, Transaction};
 use pieskieo_shards::value::Value;
 
-use crate::bind::refuse_write;
+use crate::bind::{check_open, refuse_write};
 use crate::error::{Error, Result, code};
 use crate::plan::graph::table_named;
 
@@ -46,7 +46,11 @@ pub fn target<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Arc<Table>> {
     let view = catalog.view_named(name).or_else(|| catalog.table_named(name));
     match view.and_then(|table| refuse_write(table, "write to")) {
         Some(error) => Err(error),
-        None => Ok(table_named(catalog, name)?),
+        None => {
+            let table = table_named(catalog, name)?;
+            check_open(table)?;
+            Ok(table)
+        }
     }
 }
 

@@ -99,6 +99,7 @@ fn table(id: TableId, index: IndexId) -> Table {
         generated: false,
         always: false,
         altered: Altered::default(),
+        comment: None,
     };
     let made = IndexKind::Ordered { columns: vec![MADE] };
     Table {
@@ -113,9 +114,17 @@ fn table(id: TableId, index: IndexId) -> Table {
         ],
         key: vec![0],
         routing: 1,
-        indexes: vec![Arc::new(Index { id: index, name: NAME.to_owned(), kind: made })],
+        indexes: vec![Arc::new(Index {
+            id: index,
+            name: NAME.to_owned(),
+            kind: made,
+            comment: None,
+        })],
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     }
 }
 

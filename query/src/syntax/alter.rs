@@ -7,7 +7,9 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::constraint::{column_definition, table_constraint};
 use super::names::{kept_text, name_of, new_name, single_name};
-use super::{AlterTable, Alteration, ConstraintDefinition, Name, RenameIndex, Statement};
+use super::{
+    AlterTable, Alteration, ConstraintDefinition, Name, RenameIndex, Statement, column_type,
+};
 use crate::error::{Error, Result};
 use crate::limits::ALTERATIONS_MAX;
 
@@ -116,13 +118,9 @@ fn altered_column(column: Name, operation: AlterColumnOperation) -> Result<Alter
             Alteration::SetDefault { column, default: Some(kept_text(&value)) }
         }
         Sql::DropDefault => Alteration::SetDefault { column, default: None },
-        Sql::SetDataType { .. } => {
-            return Err(Error::unsupported("ALTER COLUMN TYPE")
-                .with_hint(
-                    "Add a column of that type, UPDATE it from the old one, DROP the old one and \
-                     RENAME the new one.",
-                )
-                .at(column.position));
+        Sql::SetDataType { data_type, using, .. } => {
+            let ty = column_type(&data_type).map_err(|error| error.at(column.position))?;
+            Alteration::SetType { column, ty, using: using.as_ref().map(kept_text) }
         }
         Sql::AddGenerated { .. } => {
             return Err(Error::unsupported("ADD GENERATED")

@@ -1,6 +1,7 @@
 //! What can an ALTER or a MERGE be?
 
 use datafusion::sql::sqlparser::ast::{Expr, SelectItem, TableWithJoins};
+use pieskieo_shards::value::ColumnType;
 
 use super::statement::{Assignment, ColumnDefinition, ConstraintDefinition, Name};
 
@@ -61,6 +62,15 @@ pub enum Alteration {
         column: Name,
         /// Text of the expression; `None` = no default.
         default: Option<String>,
+    },
+    /// `ALTER COLUMN column [SET DATA] TYPE ty [USING using]`.
+    SetType {
+        /// The column.
+        column: Name,
+        /// Its new type.
+        ty: ColumnType,
+        /// Text of its new value; `None` = the old value.
+        using: Option<String>,
     },
     /// `ALTER COLUMN column SET NOT NULL`.
     SetNotNull {

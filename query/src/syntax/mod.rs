@@ -31,6 +31,7 @@
 //! | `change` | what does an INSERT, UPDATE or DELETE say |
 //! | `merge` | what does a MERGE say |
 //! | `edit` | which parts of documents does an UPDATE change, and how |
+//! | `comment` | what does a COMMENT say, and about what |
 //! | `column_type` | which type does a type name mean |
 //! | `setting` | what does a SET, SHOW or EXPLAIN say |
 //! | `transaction` | what does a statement about the transaction itself say |
@@ -44,6 +45,7 @@ mod alteration;
 mod as_of;
 mod change;
 mod column_type;
+mod comment;
 mod constraint;
 mod create_as;
 mod definition;
@@ -67,6 +69,7 @@ pub use alteration::{
 };
 pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
+pub use comment::{Comment, Commented};
 pub(crate) use names::kept_text;
 pub use names::{SYSTEM_SCHEMAS, is_schema, name_of, position_of, single_name, system_name};
 pub(crate) use parse::parse_query;

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::dialect::DIALECT;
 use super::tokens::{self, position, word};
 use super::{
-    Forget, Parsed, Statement, alter, as_of, change, create_as, definition, edit, merge,
+    Forget, Parsed, Statement, alter, as_of, change, comment, create_as, definition, edit, merge,
     pattern_parse, pipeline, sequence, setting, transaction,
 };
 use crate::error::{Error, Result, code};
@@ -19,6 +19,7 @@ const FIRST_WORDS: &[&str] = &[
     "ABORT",
     "ALTER",
     "BEGIN",
+    "COMMENT",
     "COMMIT",
     "CREATE",
     "DEALLOCATE",
@@ -125,6 +126,7 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         (Some("CREATE"), Some("EDGE")) => definition::parse_edge(tokens),
         (Some("CREATE"), Some("SEQUENCE")) => sequence::parse_sequence(tokens),
         (Some("CREATE"), _) if create_as::is_create_as(&tokens) => create_as::parse(tokens),
+        (Some("COMMENT"), _) => comment::parse(tokens),
         (Some("REFRESH"), _) => create_as::parse_refresh(tokens),
         (Some("DROP"), Some("COLLECTION" | "EDGE" | "VIEW" | "MATERIALIZED")) => {
             definition::parse_drop(tokens)

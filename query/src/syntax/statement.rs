@@ -11,7 +11,7 @@ use pieskieo_shards::value::ColumnType;
 use pieskieo_shards::vector::Metric;
 
 use super::alteration::{AlterTable, BoundMerge, Merge, RenameIndex};
-use super::{AsOfClause, Modes, Pipeline};
+use super::{AsOfClause, Comment, Modes, Pipeline};
 
 /// One statement and where it stood.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +60,8 @@ pub enum Statement {
     AlterTable(AlterTable),
     /// `ALTER INDEX … RENAME TO …`.
     RenameIndex(RenameIndex),
+    /// `COMMENT ON`.
+    Comment(Comment),
     /// `INSERT`.
     Insert(Box<Insert>),
     /// `UPDATE`.

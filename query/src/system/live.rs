@@ -48,8 +48,15 @@ const fn relation(name: &'static str, columns: &'static [Column], topic: Topic) 
     Relation { schema: OWN, name, columns, source: Source::Live(topic) }
 }
 
-const TABLES: &[Column] =
-    &[text("name"), text("kind"), text("key"), text("source"), text("target"), bigint("records")];
+const TABLES: &[Column] = &[
+    text("name"),
+    text("kind"),
+    text("key"),
+    text("source"),
+    text("target"),
+    bigint("records"),
+    text("comment"),
+];
 
 const SETTINGS: &[Column] =
     &[text("name"), text("value"), text("default"), text("kind"), text("description")];
@@ -143,6 +150,7 @@ async fn tables(request: &Request<'_>, out: &mut Rows) -> Result<()> {
     let records: HashMap<&str, u64> = names.zip(records).collect();
     for TableListing { name, kind, key, ends, .. } in listing(catalog) {
         let (source, target) = ends.unzip();
+        let stored = catalog.table_named(&name).or_else(|| catalog.view_named(&name));
         out.push([
             ("name", told(&name)),
             ("kind", told(kind)),
@@ -150,6 +158,7 @@ async fn tables(request: &Request<'_>, out: &mut Rows) -> Result<()> {
             ("source", maybe(source.as_deref())),
             ("target", maybe(target.as_deref())),
             ("records", records.get(name.as_str()).map_or(Value::Null, |&count| number(count))),
+            ("comment", maybe(stored.and_then(|table| table.comment.as_deref()))),
         ]);
     }
     Ok(())

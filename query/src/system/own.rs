@@ -1,6 +1,8 @@
 //! What is in `pieskieo` that follows from the catalog?
 
-use pieskieo_shards::catalog::Catalog;
+use std::sync::Arc;
+
+use pieskieo_shards::catalog::{Catalog, Constraint, Index, Table};
 use pieskieo_shards::value::Value;
 
 use super::information::{listed, numbered};
@@ -8,6 +10,7 @@ use super::relation::{
     Column, OWN, Relation, Rows, Source, bigint, boolean, int, maybe, place, text, told,
 };
 use super::rule::{has_key, key_name};
+use crate::bind::kind_word;
 use crate::coordinator::{TableListing, listing};
 
 /// The relations of this file.
@@ -16,6 +19,7 @@ pub(super) static RELATIONS: &[Relation] = &[
     relation("indexes", INDEXES, indexes),
     relation("constraints", CONSTRAINTS, constraints),
     relation("sequences", SEQUENCES, sequences),
+    relation("comments", COMMENTS, comments),
 ];
 
 const fn relation(
@@ -35,6 +39,7 @@ const COLUMNS: &[Column] = &[
     text("default"),
     boolean("generated_always"),
     int("key_position"),
+    text("comment"),
 ];
 
 const INDEXES: &[Column] = &[
@@ -44,10 +49,11 @@ const INDEXES: &[Column] = &[
     boolean("is_unique"),
     text("columns"),
     text("options"),
+    text("comment"),
 ];
 
 const CONSTRAINTS: &[Column] =
-    &[text("table_name"), text("name"), text("kind"), text("definition")];
+    &[text("table_name"), text("name"), text("kind"), text("definition"), text("comment")];
 
 const SEQUENCES: &[Column] = &[
     text("name"),
@@ -58,7 +64,10 @@ const SEQUENCES: &[Column] = &[
     bigint("cache"),
     boolean("cycle"),
     text("owner"),
+    text("comment"),
 ];
+
+const COMMENTS: &[Column] = &[text("kind"), text("table_name"), text("name"), text("comment")];
 
 fn columns(catalog: &Catalog, out: &mut Rows) {
     for table in listed(catalog) {
@@ -74,6 +83,7 @@ fn columns(catalog: &Catalog, out: &mut Rows) {
                 ("default", maybe(column.default.as_deref())),
                 ("generated_always", Value::Bool(column.always)),
                 ("key_position", key.map_or(Value::Null, place)),
+                ("comment", maybe(column.comment.as_deref())),
             ]);
         }
     }
@@ -86,6 +96,8 @@ fn indexes(catalog: &Catalog, out: &mut Rows) {
             // The index of a unique constraint has its name.
             let is_unique =
                 stored.is_some_and(|table| table.uniques().any(|(unique, _)| unique == index.name));
+            let named = |one: &&Arc<Index>| one.name == index.name;
+            let named = stored.and_then(|table| table.indexes.iter().find(named));
             out.push([
                 ("table_name", told(&table)),
                 ("name", told(&index.name)),
@@ -93,6 +105,7 @@ fn indexes(catalog: &Catalog, out: &mut Rows) {
                 ("is_unique", Value::Bool(is_unique)),
                 ("columns", told(&index.columns.join(", "))),
                 ("options", told(&index.options)),
+                ("comment", maybe(named.and_then(|index| index.comment.as_deref()))),
             ]);
         }
     }
@@ -100,15 +113,19 @@ fn indexes(catalog: &Catalog, out: &mut Rows) {
 
 fn constraints(catalog: &Catalog, out: &mut Rows) {
     for TableListing { name: table, key, constraints, .. } in listing(catalog) {
+        let stored = catalog.table_named(&table);
         let mut push = |name: &str, kind: &str, definition: &str| {
+            let named = |one: &&Arc<Constraint>| one.name == name;
+            let named = stored.and_then(|table| table.constraints.iter().find(named));
             out.push([
                 ("table_name", told(&table)),
                 ("name", told(name)),
                 ("kind", told(kind)),
                 ("definition", told(definition)),
+                ("comment", maybe(named.and_then(|one| one.comment.as_deref()))),
             ]);
         };
-        if let Some(stored) = catalog.table_named(&table).filter(|stored| has_key(stored)) {
+        if let Some(stored) = stored.filter(|stored| has_key(stored)) {
             let definition = format!("PRIMARY KEY ({})", key.join(", "));
             push(&key_name(stored), "primary key", &definition);
         }
@@ -128,6 +145,37 @@ fn sequences(catalog: &Catalog, out: &mut Rows) {
             ("cache", Value::BigInt(i64::from(shape.cache))),
             ("cycle", Value::Bool(shape.cycle)),
             ("owner", maybe(owner.map(|owner| owner.name.as_str()))),
+            ("comment", maybe(table.comment.as_deref())),
         ]);
+    }
+}
+
+/// Every comment there is, by the table it is about.
+fn comments(catalog: &Catalog, out: &mut Rows) {
+    let views = catalog.tables.values().filter(|table| table.is_view());
+    let sequences = numbered(catalog).into_iter().map(|(sequence, _)| sequence);
+    let mut tables: Vec<&Table> = catalog.listed().chain(views).map(AsRef::as_ref).collect();
+    tables.extend(sequences);
+    tables.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    for table in tables {
+        let mut push = |kind: &str, name: &str, comment: &Option<Arc<str>>| {
+            let Some(comment) = comment else { return };
+            out.push([
+                ("kind", told(kind)),
+                ("table_name", told(&table.name)),
+                ("name", told(name)),
+                ("comment", told(comment)),
+            ]);
+        };
+        push(kind_word(&table.kind), &table.name, &table.comment);
+        for column in table.live_columns() {
+            push("column", &column.name, &column.comment);
+        }
+        for index in &table.indexes {
+            push("index", &index.name, &index.comment);
+        }
+        for constraint in &table.constraints {
+            push("constraint", &constraint.name, &constraint.comment);
+        }
     }
 }

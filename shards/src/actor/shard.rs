@@ -369,5 +369,7 @@ fn unknown(shard: ShardId, error: &wal::Error) -> Error {
 fn same_shape(old: &Table, new: &Table) -> bool {
     let same_rows = old.columns == new.columns && old.key == new.key && old.routing == new.routing;
     // Writes that did not know of a constraint, or of who refers to their records, did not keep it.
-    same_rows && old.constraints == new.constraints && old.referrers == new.referrers
+    let same_rules = old.constraints == new.constraints && old.referrers == new.referrers;
+    // Nor do they find their way into a copy of the records.
+    same_rows && same_rules && old.rewrite == new.rewrite
 }

@@ -8,7 +8,9 @@
 //!
 //! A foreign key needs nothing of its own but an ordered index over the referencing columns.
 
-use super::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind};
+use std::sync::Arc;
+
+use super::{Altered, Catalog, Column, Index, IndexKind, Rewrite, Table, TableKind};
 use crate::error::Error;
 use crate::ids::{ColumnId, IndexId, TableId};
 use crate::key::Key;
@@ -27,6 +29,8 @@ pub struct Constraint {
     /// Whether the records that were there when it was made are known to keep it. All later ones
     /// are held to it either way.
     pub validated: bool,
+    /// What COMMENT ON says of it.
+    pub comment: Option<Arc<str>>,
 }
 
 /// The kinds of constraint.
@@ -160,7 +164,7 @@ impl Table {
                 | TableKind::Answers
                 | TableKind::View(_)
                 | TableKind::Unfinished { .. }
-        )
+        ) || matches!(self.rewrite, Some(Rewrite::Copy { .. }))
     }
 
     /// Returns the table of entries of a unique constraint over these columns; its id is not set.
@@ -176,6 +180,7 @@ impl Table {
             generated: false,
             always: false,
             altered: Altered::default(),
+            comment: None,
         };
         for column in &mut all {
             let (name, ty) = (column.name.clone(), column.ty.clone());
@@ -195,6 +200,9 @@ impl Table {
             indexes: Vec::new(),
             constraints: Vec::new(),
             referrers: Vec::new(),
+            comment: None,
+            rewrite: None,
+            since: None,
         }
     }
 

@@ -1,10 +1,11 @@
 //! How is a catalog written to the log?
 //!
 //! ```text
-//! catalog  u8 format = 2 | u64 version | u16 shard_count | u32 table_next | u32 index_next
+//! catalog  u8 format = 3 | u64 version | u16 shard_count | u32 table_next | u32 index_next
 //!          | u32 n | n tables
 //! table    u32 id | text name | kind | u32 n | n columns | positions key | u32 routing
-//!          | u32 n | n indexes | u32 n | n constraints
+//!          | u32 n | n indexes | u32 n | n constraints | comment | rewrite
+//!          | u64 since (0 none)
 //! kind     u8 1 relation | u8 2 collection | u8 3 edge, u32 source, u32 target
 //!          | u8 4 entries of a unique constraint, u32 table
 //!          | u8 5 sequence: u64 start, u64 increment, u64 min, u64 max (two's complement),
@@ -18,24 +19,28 @@
 //! column   u32 id | text name | type | u8 flags (1 not null, 2 hidden, 4 generated,
 //!          8 a default follows, 16 takes only its default, 32 the value of rows before it follows,
 //!          64 dropped, 128 older snapshots may see nulls)
-//!          | [text default] | [bytes, the field as rows have it]
+//!          | [text default] | [bytes, the field as rows have it] | comment
 //! type     u8 tag | numeric: u8 precision, u8 scale as i8 | vector: u32 dimension
 //!                 | varchar: u32 length | array: the type of its elements
 //! index    u32 id | text name | u8 1 ordered: positions
 //!                             | u8 2 vector: u32 column, u8 metric, u32 m, u32 ef_construction,
 //!                                            u32 ef_search
 //!                             | u8 3 text: u8 stem, u32 n, n fields
+//!                             each followed by: comment
 //! field    u32 column | u32 n | n texts (the path)
-//! constraint  text name | [u8 4 some records may not keep it]
+//! constraint  text name | comment | [u8 4 some records may not keep it]
 //!                       | u8 1 check: text condition
 //!                       | u8 2 unique: positions, u32 entries, u32 index, u64 filling (0 no)
 //!                       | u8 3 foreign: positions, u32 target, positions, action of delete,
 //!                                       action of update
 //! action   u8 1 no action | u8 2 restrict | u8 3 cascade | u8 4 set null | u8 5 set default
 //! positions  u32 n | n times u32
+//! comment  u8 0 none | u8 1, text
+//! rewrite  u8 0 none | u8 1 source: u64 process | u8 2 copy: u32 table, u64 process
 //! ```
-//! Numbers are little-endian (`codec`). Format 1 is read as well: it has no constraints, kinds 4
-//! to 9 and flag 16 do not occur. A reader refuses formats it does not know. Names and tags are
+//! Numbers are little-endian (`codec`). Format 2 is read as well: it has no
+//! comments and no rewrites. So is format
+//! 1: it has no constraints either, kinds 4 to 9 and flag 16 do not occur. A reader refuses formats it does not know. Names and tags are
 //! never reused for another meaning.
 
 use std::collections::BTreeMap;
@@ -43,16 +48,18 @@ use std::sync::Arc;
 
 use super::encode_constraint::{put_constraint, put_sequence, take_constraint, take_sequence};
 use super::encode_view::{put_content, put_view, take_content, take_view};
-use super::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
+use super::{Altered, Catalog, Column, Index, IndexKind, Rewrite, Table, TableKind, TextField};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
-use crate::ids::{CatalogVersion, ColumnId, IndexId, TableId};
+use crate::ids::{CatalogVersion, ColumnId, IndexId, TableId, Timestamp};
 use crate::row::value_of_field;
 use crate::value::ColumnType;
 use crate::vector::Metric;
 
-const FORMAT: u8 = 2;
-/// The format without constraints.
+const FORMAT: u8 = 3;
+/// The format without comments.
+const FORMAT_SILENT: u8 = 2;
+/// The format without comments and constraints.
 const FORMAT_BARE: u8 = 1;
 
 const KIND_RELATION: u8 = 1;
@@ -102,7 +109,7 @@ pub(crate) fn encode(catalog: &Catalog) -> Vec<u8> {
 pub(crate) fn decode(bytes: &[u8]) -> Result<Catalog, Error> {
     let mut input = Reader::new(bytes, "catalog snapshot");
     let format = input.u8("format")?;
-    if format != FORMAT && format != FORMAT_BARE {
+    if !(FORMAT_BARE..=FORMAT).contains(&format) {
         return Err(input.corrupt("format"));
     }
     let version = CatalogVersion(input.u64("version")?);
@@ -142,6 +149,9 @@ fn put_table(out: &mut Writer, table: &Table) {
     for constraint in constraints {
         put_constraint(out, constraint);
     }
+    put_comment(out, table.comment.as_deref());
+    put_rewrite(out, table.rewrite);
+    out.u64(table.since.map_or(0, |since| since.0));
 }
 
 fn put_kind(out: &mut Writer, kind: &TableKind) {
@@ -194,19 +204,25 @@ fn take_table(input: &mut Reader<'_>, format: u8) -> Result<Table, Error> {
     };
     let mut columns = Vec::new();
     for _ in 0..input.count("column count")? {
-        columns.push(take_column(input)?);
+        columns.push(take_column(input, format)?);
     }
     let key = take_positions(input)?;
     let routing = input.count("routing")?;
     let mut indexes = Vec::new();
     for _ in 0..input.count("index count")? {
-        indexes.push(Arc::new(take_index(input)?));
+        indexes.push(Arc::new(take_index(input, format)?));
     }
     let count = if format == FORMAT_BARE { 0 } else { input.count("constraint count")? };
     let mut constraints = Vec::new();
     for _ in 0..count {
-        constraints.push(Arc::new(take_constraint(input, columns.len())?));
+        constraints.push(Arc::new(take_constraint(input, columns.len(), format)?));
     }
+    let comment = take_comment(input, format)?;
+    let (rewrite, since) = match format {
+        FORMAT => (take_rewrite(input)?, input.u64("first commit of the records")?),
+        _ => (None, 0),
+    };
+    let since = Some(Timestamp(since)).filter(|since| since.0 != 0);
     let sound = !key.is_empty()
         && key.iter().all(|&position| position < columns.len())
         && (1..=key.len()).contains(&routing);
@@ -214,7 +230,48 @@ fn take_table(input: &mut Reader<'_>, format: u8) -> Result<Table, Error> {
         return Err(input.corrupt("table key"));
     }
     let referrers = Vec::new();
-    Ok(Table { id, name, kind, columns, key, routing, indexes, constraints, referrers })
+    let table = Table {
+        id,
+        name,
+        kind,
+        columns,
+        key,
+        routing,
+        indexes,
+        constraints,
+        referrers,
+        comment,
+        rewrite,
+        since,
+    };
+    Ok(table)
+}
+
+fn put_rewrite(out: &mut Writer, rewrite: Option<Rewrite>) {
+    match rewrite {
+        None => out.u8(0),
+        Some(Rewrite::Source { process }) => {
+            out.u8(1);
+            out.u64(process);
+        }
+        Some(Rewrite::Copy { of, process }) => {
+            out.u8(2);
+            out.u32(of.0);
+            out.u64(process);
+        }
+    }
+}
+
+fn take_rewrite(input: &mut Reader<'_>) -> Result<Option<Rewrite>, Error> {
+    Ok(match input.u8("rewrite")? {
+        0 => None,
+        1 => Some(Rewrite::Source { process: input.u64("who rewrites")? }),
+        2 => {
+            let of = TableId(input.u32("rewritten table")?);
+            Some(Rewrite::Copy { of, process: input.u64("who rewrites")? })
+        }
+        _ => return Err(input.corrupt("rewrite")),
+    })
 }
 
 fn take_kind(input: &mut Reader<'_>, tag: u8) -> Result<TableKind, Error> {
@@ -237,7 +294,8 @@ fn take_kind(input: &mut Reader<'_>, tag: u8) -> Result<TableKind, Error> {
 }
 
 fn put_column(out: &mut Writer, column: &Column) {
-    let Column { id, name, ty, not_null, default, hidden, generated, always, altered } = column;
+    let Column { id, name, ty, not_null, default, hidden, generated, always, altered, comment } =
+        column;
     let Altered { dropped, missing, held_nulls } = altered;
     out.u32(id.0);
     out.text(name);
@@ -257,9 +315,10 @@ fn put_column(out: &mut Writer, column: &Column) {
     if let Some(value) = missing {
         out.blob(value);
     }
+    put_comment(out, comment.as_deref());
 }
 
-fn take_column(input: &mut Reader<'_>) -> Result<Column, Error> {
+fn take_column(input: &mut Reader<'_>, format: u8) -> Result<Column, Error> {
     let id = ColumnId(input.u32("column id")?);
     let name = input.text("column name")?.to_owned();
     let ty = take_type(input)?;
@@ -289,7 +348,26 @@ fn take_column(input: &mut Reader<'_>) -> Result<Column, Error> {
             missing,
             held_nulls: flags & FLAG_HELD_NULLS != 0,
         },
+        comment: take_comment(input, format)?,
     })
+}
+
+pub(super) fn put_comment(out: &mut Writer, comment: Option<&str>) {
+    out.u8(u8::from(comment.is_some()));
+    if let Some(text) = comment {
+        out.text(text);
+    }
+}
+
+pub(super) fn take_comment(input: &mut Reader<'_>, format: u8) -> Result<Option<Arc<str>>, Error> {
+    if format <= FORMAT_SILENT {
+        return Ok(None);
+    }
+    match input.u8("whether there is a comment")? {
+        0 => Ok(None),
+        1 => Ok(Some(input.text("comment")?.into())),
+        _ => Err(input.corrupt("whether there is a comment")),
+    }
 }
 
 fn put_type(out: &mut Writer, ty: &ColumnType) {
@@ -367,7 +445,7 @@ fn take_scalar(input: &mut Reader<'_>, tag: u8) -> Result<ColumnType, Error> {
 }
 
 fn put_index(out: &mut Writer, index: &Index) {
-    let Index { id, name, kind } = index;
+    let Index { id, name, kind, comment } = index;
     out.u32(id.0);
     out.text(name);
     match kind {
@@ -400,9 +478,10 @@ fn put_index(out: &mut Writer, index: &Index) {
             }
         }
     }
+    put_comment(out, comment.as_deref());
 }
 
-fn take_index(input: &mut Reader<'_>) -> Result<Index, Error> {
+fn take_index(input: &mut Reader<'_>, format: u8) -> Result<Index, Error> {
     let id = IndexId(input.u32("index id")?);
     let name = input.text("index name")?.to_owned();
     let kind = match input.u8("index kind")? {
@@ -422,7 +501,8 @@ fn take_index(input: &mut Reader<'_>) -> Result<Index, Error> {
         INDEX_TEXT => take_text_index(input)?,
         _ => return Err(input.corrupt("index kind")),
     };
-    Ok(Index { id, name, kind })
+    let comment = take_comment(input, format)?;
+    Ok(Index { id, name, kind, comment })
 }
 
 fn take_text_index(input: &mut Reader<'_>) -> Result<IndexKind, Error> {

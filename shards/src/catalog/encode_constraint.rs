@@ -2,7 +2,7 @@
 //!
 //! The byte table is in `encode`.
 
-use super::encode::{put_positions, take_positions};
+use super::encode::{put_comment, put_positions, take_comment, take_positions};
 use super::{Action, Constraint, ConstraintKind, Foreign, SequenceShape, Unique};
 use crate::codec::{Reader, Writer};
 use crate::error::Error;
@@ -15,8 +15,9 @@ const FOREIGN: u8 = 3;
 const NOT_VALIDATED: u8 = 4;
 
 pub(super) fn put_constraint(out: &mut Writer, constraint: &Constraint) {
-    let Constraint { name, kind, validated } = constraint;
+    let Constraint { name, kind, validated, comment } = constraint;
     out.text(name);
+    put_comment(out, comment.as_deref());
     if !validated {
         out.u8(NOT_VALIDATED);
     }
@@ -45,8 +46,13 @@ pub(super) fn put_constraint(out: &mut Writer, constraint: &Constraint) {
 }
 
 /// `columns` is the number of columns of the table.
-pub(super) fn take_constraint(input: &mut Reader<'_>, columns: usize) -> Result<Constraint, Error> {
+pub(super) fn take_constraint(
+    input: &mut Reader<'_>,
+    columns: usize,
+    format: u8,
+) -> Result<Constraint, Error> {
     let name = input.text("constraint name")?.to_owned();
+    let comment = take_comment(input, format)?;
     let first = input.u8("constraint kind")?;
     let validated = first != NOT_VALIDATED;
     let kind = match if validated { first } else { input.u8("constraint kind")? } {
@@ -66,7 +72,7 @@ pub(super) fn take_constraint(input: &mut Reader<'_>, columns: usize) -> Result<
         }),
         _ => return Err(input.corrupt("constraint kind")),
     };
-    Ok(Constraint { name, kind, validated })
+    Ok(Constraint { name, kind, validated, comment })
 }
 
 /// Positions that will index rows: a damaged one must not.

@@ -43,8 +43,9 @@ fn any_type() -> impl Strategy<Value = ColumnType> {
 fn any_column() -> impl Strategy<Value = Column> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let altered = (any::<bool>(), any::<bool>(), proptest::option::of(any::<[u8; 16]>()));
-    (any::<u32>(), "\\PC{0,8}", any_type(), proptest::option::of("\\PC{0,8}"), (flags, altered))
-        .prop_map(|(id, name, ty, default, (flags, altered))| {
+    let texts = (proptest::option::of("\\PC{0,8}"), any_comment());
+    (any::<u32>(), "\\PC{0,8}", any_type(), texts, (flags, altered)).prop_map(
+        |(id, name, ty, (default, comment), (flags, altered))| {
             let (not_null, hidden, generated, always) = flags;
             let (dropped, held_nulls, missing) = altered;
             Column {
@@ -63,8 +64,14 @@ fn any_column() -> impl Strategy<Value = Column> {
                         .map(|field| field.to_vec().into()),
                 },
                 ty,
+                comment,
             }
-        })
+        },
+    )
+}
+
+fn any_comment() -> impl Strategy<Value = Option<Arc<str>>> {
+    proptest::option::of("\\PC{0,8}".prop_map(Arc::from))
 }
 
 fn any_index() -> impl Strategy<Value = Arc<Index>> {
@@ -85,8 +92,17 @@ fn any_index() -> impl Strategy<Value = Arc<Index>> {
         (prop::collection::vec(field, 0..3), any::<bool>())
             .prop_map(|(fields, stem)| IndexKind::Text { fields, stem }),
     ];
-    (any::<u32>(), "\\PC{0,8}", kind)
-        .prop_map(|(id, name, kind)| Arc::new(Index { id: IndexId(id), name, kind }))
+    (any::<u32>(), "\\PC{0,8}", kind, any_comment()).prop_map(|(id, name, kind, comment)| {
+        Arc::new(Index { id: IndexId(id), name, kind, comment })
+    })
+}
+
+fn any_rewrite() -> impl Strategy<Value = Option<Rewrite>> {
+    proptest::option::of(prop_oneof![
+        any::<u64>().prop_map(|process| Rewrite::Source { process }),
+        (any::<u32>(), any::<u64>())
+            .prop_map(|(of, process)| Rewrite::Copy { of: TableId(of), process }),
+    ])
 }
 
 fn any_sequence() -> impl Strategy<Value = SequenceShape> {
@@ -154,8 +170,9 @@ fn any_constraint() -> impl Strategy<Value = Arc<Constraint>> {
             })
         }),
     ];
-    ("\\PC{0,8}", kind, any::<bool>())
-        .prop_map(|(name, kind, validated)| Arc::new(Constraint { name, kind, validated }))
+    ("\\PC{0,8}", kind, any::<bool>(), any_comment()).prop_map(
+        |(name, kind, validated, comment)| Arc::new(Constraint { name, kind, validated, comment }),
+    )
 }
 
 fn any_table() -> impl Strategy<Value = Table> {
@@ -178,11 +195,26 @@ fn any_table() -> impl Strategy<Value = Table> {
     let columns = prop::collection::vec(any_column(), 1..5);
     let indexes = prop::collection::vec(any_index(), 0..4);
     let constraints = prop::collection::vec(any_constraint(), 0..4);
-    ("\\PC{0,8}", kind, columns, indexes, constraints).prop_map(
-        |(name, kind, columns, indexes, constraints)| {
+    let last = (any_comment(), any_rewrite(), 0u64..3);
+    ("\\PC{0,8}", kind, columns, indexes, (constraints, last)).prop_map(
+        |(name, kind, columns, indexes, (constraints, (comment, rewrite, since)))| {
             let key: Vec<usize> = (0..columns.len()).rev().collect();
             let (id, routing, referrers) = (TableId(0), key.len(), Vec::new());
-            Table { id, name, kind, columns, routing, key, indexes, constraints, referrers }
+            let since = Some(Timestamp(since)).filter(|since| since.0 != 0);
+            Table {
+                id,
+                name,
+                kind,
+                columns,
+                routing,
+                key,
+                indexes,
+                constraints,
+                referrers,
+                comment,
+                rewrite,
+                since,
+            }
         },
     )
 }
@@ -256,6 +288,7 @@ fn an_unfinished_table_that_becomes_an_unfinished_one_is_refused() {
         generated: false,
         always: false,
         altered: Altered::default(),
+        comment: None,
     };
     let table = Table {
         id: TableId(1),
@@ -267,6 +300,9 @@ fn an_unfinished_table_that_becomes_an_unfinished_one_is_refused() {
         indexes: Vec::new(),
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     };
     catalog.tables.insert(table.id, Arc::new(table));
     assert!(matches!(decode(&encode(&catalog)), Err(Error::Corrupt(_))));

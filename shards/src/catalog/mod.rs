@@ -7,6 +7,7 @@
 //! | `encode` | how a catalog is written to shard 0's log |
 //! | `encode_constraint` | how constraints and sequences are written in it |
 //! | `encode_view` | how the queries of views are written in it |
+//! | `rewrite` | which catalog has rewritten records |
 //! | `truncate` | which catalog empties tables |
 //! | `view` | what a view is, and what it depends on |
 
@@ -14,12 +15,15 @@ mod constraint;
 mod encode;
 mod encode_constraint;
 mod encode_view;
+mod rewrite;
 mod schema;
 mod truncate;
 mod view;
 
 pub use constraint::{Action, Constraint, ConstraintKind, Foreign, SequenceShape, Unique};
-pub use schema::{Altered, Catalog, Column, Index, IndexKind, Table, TableKind, TextField};
+pub use schema::{
+    Altered, Catalog, Column, Index, IndexKind, Rewrite, Table, TableKind, TextField,
+};
 pub use truncate::Truncation;
 pub use view::{Content, ViewQuery, ViewRead};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::constraint::{Constraint, SequenceShape};
 use super::view::{Content, ViewQuery};
-use crate::ids::{CatalogVersion, ColumnId, IndexId, ShardId, Slot, TableId};
+use crate::ids::{CatalogVersion, ColumnId, IndexId, ShardId, Slot, TableId, Timestamp};
 use crate::value::ColumnType;
 use crate::vector::Metric;
 
@@ -51,6 +51,31 @@ pub struct Table {
     /// Tables with foreign keys to this one, by id. Follows from their constraints
     /// ([`Catalog::link`]) and is not stored.
     pub referrers: Vec<TableId>,
+    /// What COMMENT ON says of it.
+    pub comment: Option<Arc<str>>,
+    /// What its part is while records are rewritten.
+    pub rewrite: Option<Rewrite>,
+    /// The commit from which on its records are all there, if they were rewritten: older
+    /// snapshots do not see it.
+    pub since: Option<Timestamp>,
+}
+
+/// What a table has to do with records that are being rewritten. The process is a number as of
+/// [`TableKind::Unfinished`]: what another one has left means nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// Its records are being copied: nobody writes to it.
+    Source {
+        /// Who copies them.
+        process: u64,
+    },
+    /// Hidden: it takes the place of a table when it has all of its records.
+    Copy {
+        /// The table.
+        of: TableId,
+        /// Who fills it.
+        process: u64,
+    },
 }
 
 /// The kinds of table.
@@ -115,6 +140,8 @@ pub struct Column {
     pub always: bool,
     /// What ALTER TABLE left behind.
     pub altered: Altered,
+    /// What COMMENT ON says of it.
+    pub comment: Option<Arc<str>>,
 }
 
 impl Column {
@@ -146,6 +173,8 @@ pub struct Index {
     pub name: String,
     /// What it answers.
     pub kind: IndexKind,
+    /// What COMMENT ON says of it.
+    pub comment: Option<Arc<str>>,
 }
 
 /// The kinds of index.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Catalog, Constraint, ConstraintKind, Table, TableKind};
+use super::{Catalog, Constraint, ConstraintKind, Rewrite, Table, TableKind};
 use crate::ids::{CatalogVersion, TableId};
 
 /// Which tables are emptied, and what becomes of what they own.
@@ -39,6 +39,9 @@ impl Catalog {
             renumber(&mut table, &numbers);
             if truncation.tables.contains(id) {
                 put_in_force(&mut table, truncation.process);
+                if table.since.is_some() {
+                    Arc::make_mut(&mut table).since = None;
+                }
             }
             next.tables.insert(table.id, table);
         }
@@ -60,11 +63,14 @@ impl Truncation {
 }
 
 /// Replaces every number of a table that is a new one. A table that names none stays as it is.
-fn renumber(table: &mut Arc<Table>, numbers: &BTreeMap<TableId, TableId>) {
+pub(super) fn renumber(table: &mut Arc<Table>, numbers: &BTreeMap<TableId, TableId>) {
     let mut changed = Table::clone(table);
     let renew = |id: &mut TableId| *id = numbers.get(id).copied().unwrap_or(*id);
     renew(&mut changed.id);
     renumber_kind(&mut changed.kind, &renew);
+    if let Some(Rewrite::Copy { of, .. }) = &mut changed.rewrite {
+        renew(of);
+    }
     for constraint in &mut changed.constraints {
         match &mut Arc::make_mut(constraint).kind {
             ConstraintKind::Check { .. } => {}

@@ -171,6 +171,7 @@ fn collection() -> Table {
         generated: false,
         always: false,
         altered: Altered::default(),
+        comment: None,
     };
     Table {
         id: TableId(1),
@@ -187,6 +188,9 @@ fn collection() -> Table {
         indexes: Vec::new(),
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     }
 }
 

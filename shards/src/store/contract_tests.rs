@@ -56,11 +56,13 @@ fn column(id: u32, name: &str, ty: ColumnType, not_null: bool) -> Column {
         generated: false,
         always: false,
         altered: Altered::default(),
+        comment: None,
     }
 }
 
 fn indexes() -> Vec<Arc<Index>> {
-    let index = |id, name: &str, kind| Arc::new(Index { id, name: name.into(), kind });
+    let index =
+        |id, name: &str, kind| Arc::new(Index { id, name: name.into(), kind, comment: None });
     let vector = IndexKind::Vector {
         column: 3,
         metric: Metric::L2,
@@ -92,6 +94,9 @@ fn node_table(indexes: Vec<Arc<Index>>) -> Arc<Table> {
         indexes,
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     })
 }
 
@@ -110,6 +115,9 @@ fn edge_table() -> Arc<Table> {
         indexes: Vec::new(),
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     })
 }
 

@@ -134,7 +134,8 @@ impl Store {
             let store = self.tables.get(id)?;
             let (old, new) = (&store.table, table);
             let same = old.constraints == new.constraints && old.referrers == new.referrers;
-            (!same).then_some(*id)
+            // Who copies records must see all of them.
+            (!same || old.rewrite != new.rewrite).then_some(*id)
         };
         next.tables.iter().filter_map(changes).collect()
     }

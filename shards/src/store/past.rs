@@ -54,16 +54,20 @@ impl Store {
     /// snapshot; `SnapshotTooOld` for what was made, emptied or filled after one of the past.
     pub(super) fn table_in(&self, id: TableId, view: ReadView) -> Result<&TableStore, Error> {
         let table = self.table(id)?;
-        if let TableKind::Materialized { content: Content::Whole(since), .. } = table.table.kind
-            && view.snapshot < since
-        {
+        let (since, made) = match table.table.kind {
+            TableKind::Materialized { content: Content::Whole(since), .. } => {
+                (Some(since), "materialized view")
+            }
+            _ => (table.table.since, "table"),
+        };
+        if let Some(since) = since.filter(|since| view.snapshot < *since) {
             // A part of what it holds, or nothing, would be seen.
             if !view.past {
                 return Err(table.stale());
             }
             return Err(Error::SnapshotTooOld(format!(
-                "the past of materialized view \"{}\" begins with commit {since}, when it was \
-                 filled: commit {} was before",
+                "the past of {made} \"{}\" begins with commit {since}, when it was filled: commit \
+                 {} was before",
                 table.table.name, view.snapshot
             )));
         }

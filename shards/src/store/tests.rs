@@ -35,6 +35,7 @@ fn column(id: u32, name: &str, ty: ColumnType, not_null: bool) -> Column {
         generated: false,
         always: false,
         altered: Altered::default(),
+        comment: None,
     }
 }
 
@@ -52,6 +53,9 @@ fn table(indexes: Vec<Arc<Index>>) -> Arc<Table> {
         indexes,
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     })
 }
 
@@ -70,12 +74,15 @@ fn edge_table() -> Arc<Table> {
         indexes: Vec::new(),
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     })
 }
 
 fn by_a() -> Arc<Index> {
     let kind = IndexKind::Ordered { columns: vec![1] };
-    Arc::new(Index { id: BY_A, name: "by_a".into(), kind })
+    Arc::new(Index { id: BY_A, name: "by_a".into(), kind, comment: None })
 }
 
 fn catalog(tables: Vec<Arc<Table>>) -> Arc<Catalog> {

@@ -40,6 +40,7 @@ fn column(id: u32, name: &str, ty: ColumnType) -> Column {
         generated: false,
         always: false,
         altered: Altered::default(),
+        comment: None,
     }
 }
 
@@ -76,6 +77,9 @@ fn schema(current: &Catalog) -> Catalog {
         indexes,
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     };
     next.tables.insert(ITEMS, Arc::new(table));
     let links = Table {
@@ -92,6 +96,9 @@ fn schema(current: &Catalog) -> Catalog {
         indexes: Vec::new(),
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     };
     next.tables.insert(LINKS, Arc::new(links));
     next

@@ -112,6 +112,7 @@ fn schema(current: &Catalog) -> Catalog {
             id: IndexId(FIRST.0 + number),
             name: format!("{name}_length").as_str().into(),
             kind: IndexKind::Ordered { columns: vec![1] },
+            comment: None,
         }));
         next.tables.insert(id, Arc::new(lists));
     }

@@ -56,6 +56,7 @@ pub fn table_of(
             generated: *name == "_id",
             always: false,
             altered: Altered::default(),
+            comment: None,
         })
         .collect();
     let routing = 1;
@@ -69,6 +70,9 @@ pub fn table_of(
         indexes: Vec::new(),
         constraints: Vec::new(),
         referrers: Vec::new(),
+        comment: None,
+        rewrite: None,
+        since: None,
     }
 }
 
