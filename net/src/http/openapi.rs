@@ -57,14 +57,7 @@ fn operation(route: &Route) -> Value {
             "description": "what happens to a record whose key exists; default refuse",
         }));
     }
-    if route.path == "/v1/copy" {
-        parameters.push(json!({
-            "name": "pql", "in": "query", "required": true,
-            "schema": { "type": "string" },
-            "description": "the statement: COPY t FROM STDIN, whose data are the body of the \
-                            request, or COPY t TO STDOUT, whose data are the answer",
-        }));
-    }
+    describe_copy(route, &mut parameters);
     if ["/v1/query", "/v1/copy"].contains(&route.path) {
         parameters.push(json!({
             "name": "Transaction", "in": "header", "required": false,
@@ -99,6 +92,17 @@ fn operation(route: &Route) -> Value {
             json!({ "schema": { "type": "string", "format": "binary" } });
     }
     operation
+}
+
+fn describe_copy(route: &Route, parameters: &mut Vec<Value>) {
+    if route.path == "/v1/copy" {
+        parameters.push(json!({
+            "name": "pql", "in": "query", "required": true,
+            "schema": { "type": "string" },
+            "description": "the statement: COPY t FROM STDIN, whose data are the body of the \
+                            request, or COPY t TO STDOUT, whose data are the answer",
+        }));
+    }
 }
 
 fn describe_key(route: &Route, operation: &mut Value, parameters: &mut Vec<Value>) {

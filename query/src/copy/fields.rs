@@ -170,7 +170,7 @@ pub fn write(out: &mut String, value: Option<&str>, name: &str, options: &CopyOp
     let needs = options.force_quote.has(name)
         || value == options.null
         || value == "\\."
-        || value.contains(|c: char| c == delimiter || c == quote || c == '\n' || c == '\r');
+        || value.contains([delimiter, quote, '\n', '\r']);
     if !needs {
         return out.push_str(value);
     }

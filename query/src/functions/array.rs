@@ -67,6 +67,15 @@ pub fn functions() -> Vec<Function> {
             .aliases(&["list_length", "array_upper"]),
         Function::new("array_lower", Arity::Some, length_type, |call| length(call, Some(1))),
         Function::new("cardinality", Arity::Exactly(1), length_type, cardinality),
+    ]
+    .into_iter()
+    .chain(of_elements())
+    .collect()
+}
+
+/// The functions that ask for elements.
+fn of_elements() -> Vec<Function> {
+    vec![
         Function::taking(
             "array_ndims",
             &[&[Kind::Array]],
@@ -118,6 +127,15 @@ pub fn functions() -> Vec<Function> {
                 })
             },
         ),
+    ]
+    .into_iter()
+    .chain(that_make())
+    .collect()
+}
+
+/// The functions that make arrays.
+fn that_make() -> Vec<Function> {
+    vec![
         Function::taking(ARRAY_OR_EMPTY, &[&[Kind::Array]], list_type, |call| {
             call.each_row(|args| match &args[0] {
                 Value::Null => Ok(Value::Array(Vec::new().into())),

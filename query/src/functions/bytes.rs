@@ -16,10 +16,9 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// Returns the functions of this file.
 pub fn functions() -> Vec<Function> {
-    use Kind::{Bytes, Text, Whole};
+    use Kind::{Bytes, Text};
     let text = |_: &[DataType]| Ok(DataType::Utf8);
     let bytes = |_: &[DataType]| Ok(ColumnType::Bytea.arrow());
-    let int = |_: &[DataType]| Ok(DataType::Int32);
     vec![
         Function::taking("encode", &[&[Bytes, Text], &[Text, Text]], text, |call| {
             call.each(|args| {
@@ -49,6 +48,18 @@ pub fn functions() -> Vec<Function> {
                 Ok(Value::Bytea(as_text(&args[0])?.as_bytes().into()))
             })
         }),
+    ]
+    .into_iter()
+    .chain(of_parts())
+    .collect()
+}
+
+/// The functions of single bytes and bits.
+fn of_parts() -> Vec<Function> {
+    use Kind::{Bytes, Whole};
+    let bytes = |_: &[DataType]| Ok(ColumnType::Bytea.arrow());
+    let int = |_: &[DataType]| Ok(DataType::Int32);
+    vec![
         Function::taking("get_byte", &[&[Bytes, Whole]], int, |call| {
             call.each(|args| {
                 let bytes = as_bytes(&args[0])?;

@@ -10,7 +10,7 @@ use datafusion::common::{Result, plan_err};
 use pieskieo_shards::value::{ColumnType, Value};
 use std::sync::Arc;
 
-use super::function::{Call, Function, Kind};
+use super::function::{Call, Function, Invoke, Kind};
 use super::string::{as_whole, refused};
 use crate::error::code;
 use crate::result::column_type;
@@ -78,7 +78,7 @@ pub fn functions() -> Vec<Function> {
 }
 
 /// Functions of one double.
-const OF_ONE: &[(&str, fn(&Call) -> Result<ArrayRef>)] = &[
+const OF_ONE: &[(&str, Invoke)] = &[
     ("sqrt", |call| one(call, square_root)),
     ("ln", |call| one(call, |x| logarithm(x, f64::ln))),
     ("log10", |call| one(call, |x| logarithm(x, f64::log10))),
@@ -88,7 +88,7 @@ const OF_ONE: &[(&str, fn(&Call) -> Result<ArrayRef>)] = &[
     ("acosd", |call| one(call, |x| from_one(x, |x| snapped(x.acos().to_degrees())))),
     ("asind", |call| one(call, |x| from_one(x, |x| snapped(x.asin().to_degrees())))),
     ("atand", |call| one(call, |x| Ok(snapped(x.atan().to_degrees())))),
-    ("sind", |call| one(call, |x| finite(x, |x| sine(x)))),
+    ("sind", |call| one(call, |x| finite(x, sine))),
     ("cosd", |call| one(call, |x| finite(x, |x| sine(x + 90.0)))),
     ("tand", |call| one(call, |x| finite(x, |x| sine(x) / sine(x + 90.0)))),
     ("cotd", |call| one(call, |x| finite(x, |x| sine(x + 90.0) / sine(x)))),

@@ -27,8 +27,7 @@ const JULIAN_1970: f64 = 2_440_588.0;
 
 /// Returns the functions of this file.
 pub fn functions() -> Vec<Function> {
-    use Kind::{Double, Moment, Span, Text, Time, Whole};
-    let timestamp = |_: &[DataType]| Ok(ColumnType::Timestamp.arrow());
+    use Kind::{Moment, Span, Text, Time};
     vec![
         Function::taking(
             PART_OF,
@@ -53,6 +52,17 @@ pub fn functions() -> Vec<Function> {
             second_type,
             date_bin,
         ),
+    ]
+    .into_iter()
+    .chain(that_make())
+    .collect()
+}
+
+/// The functions that make moments, and others of them.
+fn that_make() -> Vec<Function> {
+    use Kind::{Double, Moment, Span, Whole};
+    let timestamp = |_: &[DataType]| Ok(ColumnType::Timestamp.arrow());
+    vec![
         Function::taking(
             "make_date",
             &[&[Whole, Whole, Whole]],

@@ -74,6 +74,17 @@ pub fn functions() -> Vec<Function> {
             text,
             |call| each(call, 1, |args| flags(args, 4), |regex, _, args| substr(regex, args)),
         ),
+    ]
+    .into_iter()
+    .chain(that_make())
+    .collect()
+}
+
+/// The functions that make texts and arrays.
+fn that_make() -> Vec<Function> {
+    use Kind::{Text, Whole};
+    let text = |_: &[DataType]| Ok(DataType::Utf8);
+    vec![
         Function::taking(
             "regexp_replace",
             &[
@@ -240,7 +251,7 @@ pub fn translate(pattern: &str) -> String {
             }
             '[' if matches!(chars.peek(), Some(':')) => {
                 out.push('[');
-                while let Some(char) = chars.next() {
+                for char in chars.by_ref() {
                     out.push(char);
                     if char == ']' {
                         break;

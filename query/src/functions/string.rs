@@ -196,7 +196,7 @@ fn unistr(text: &str) -> Result<String> {
     let wrong = || {
         external(
             Error::new(code::SYNTAX_ERROR, "invalid Unicode escape")
-                .with_hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX."),
+                .with_hint("Unicode escapes must be \\0061, \\+000061, \\u0061, or \\U00000061."),
         )
     };
     let mut out = String::with_capacity(text.len());

@@ -132,12 +132,10 @@ fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
             call(TO_VECTOR, vec![inner, of_type(to)?])
         }
         (DataType::Null, _) => return Ok(Transformed::no(expr)),
-        // `AT TIME ZONE` of a moment is what a clock there shows; ours are in UTC.
         (DataType::Timestamp(_, Some(_)), DataType::Timestamp(_, Some(zone)))
             if zone.as_ref() != UTC =>
         {
-            let there = Expr::Cast(Cast::new(Box::new(inner), to.clone()));
-            call("to_local_time", vec![there])
+            clock_there(inner, to)
         }
         (_, DataType::Binary) if is_text => call(CONVERT_TO, vec![inner, of_type(to)?]),
         (_, DataType::Interval(_) | DataType::Time64(_) | DataType::List(_)) if is_text => {
@@ -183,6 +181,12 @@ fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
         Some(rewritten) => Transformed::yes(rewritten),
         None => Transformed::no(expr),
     })
+}
+
+/// `AT TIME ZONE` of a moment: what a clock there shows.
+fn clock_there(moment: Expr, zone: &DataType) -> Option<Expr> {
+    let there = Expr::Cast(Cast::new(Box::new(moment), zone.clone()));
+    registry().scalar("to_local_time").map(|function| function.call(vec![there]))
 }
 
 /// A JSON value as another type.

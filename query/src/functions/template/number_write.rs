@@ -393,11 +393,8 @@ impl<'t> Writer<'t> {
     fn write_current(&mut self, pattern: Pattern) {
         let fill = self.template.fill;
         match self.current() {
-            Some('.') => {
-                if !self.ends_at_point() || fill {
-                    self.out.push('.');
-                }
-            }
+            Some('.') if self.ends_at_point() && !fill => {}
+            Some('.') => self.out.push('.'),
             _ if self.last.is_some_and(|last| self.next > last) && pattern != Pattern::Zero => {}
             _ if self.leads_with_zero() => {
                 if !fill {
