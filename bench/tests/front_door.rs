@@ -519,6 +519,7 @@ fn a_request_ends_when_its_time_is_over() {
 /// Every address of the interface.
 const ADDRESSES: &[(&str, &str)] = &[
     ("post", "/v1/query"),
+    ("post", "/v1/copy"),
     ("get", "/v1/tables"),
     ("get", "/v1/tables/{table}"),
     ("post", "/v1/tables/{table}/records"),

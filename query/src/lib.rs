@@ -16,6 +16,7 @@
 //! | `open` | where is a transaction between two requests of its client |
 //! | `plan` | how does a bound statement become something that runs |
 //! | `exec` | how do plans run on the shards' own cores |
+//! | `copy` | how do rows come in and go out in bulk, as text |
 //! | `coordinator` | how is each kind of statement carried out |
 //! | `functions` | which functions and operators does PQL have beyond DataFusion's |
 //! | `result` | how do rows leave the engine |
@@ -31,6 +32,7 @@
 pub mod bind;
 mod constraint;
 mod coordinator;
+pub mod copy;
 mod database;
 pub mod error;
 mod exec;

@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pieskieo_io::time;
-
 use support::{Client, with_database};
 
 /// What would take from seconds to days, by the operator that takes them.
-const LONG: [(&str, &str); 10] = [
+const LONG: [(&str, &str); 11] = [
     ("cross join", "SELECT count(*) FROM n a, n b, n c"),
     ("cross join under a sort", "SELECT a.i FROM n a, n b, n c ORDER BY a.i + b.i + c.i LIMIT 3"),
     ("cross join and a filter", "SELECT a.i FROM n a, n b, n c WHERE a.i + b.i + c.i = -1"),
@@ -26,6 +25,10 @@ const LONG: [(&str, &str); 10] = [
         "SELECT a.i FROM wide a JOIN wide b ON a.k = b.k AND a.i + b.i < -a.k",
     ),
     ("unnest", "SELECT count(*) FROM n a, n b, generate_series(a.i, 100000) AS g(x)"),
+    (
+        "series times series",
+        "SELECT count(*) FROM generate_series(1, 1000000) AS a(x), generate_series(1, 1000000) AS b(y)",
+    ),
     (
         "window",
         "SELECT max(s) FROM (SELECT sum(a.i) OVER (ORDER BY b.i ROWS 2 PRECEDING) AS s

@@ -98,6 +98,21 @@ impl Upload {
 
     /// Returns the next bytes; `None` at the end.
     ///
+    /// **Errors**: the client went away, or stalls.
+    pub async fn part(&mut self) -> Result<Option<Bytes>, Error> {
+        match rt::timeout(limits::BODY_TIME_MAX, self.next()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
+            Ok(Some(Err(error))) => Err(problem::bad_request(&gone(&error))),
+            Err(_) => {
+                let value = format!("{} s", limits::BODY_TIME_MAX.as_secs());
+                Err(problem::limit("body_time", &value, "send the body faster"))
+            }
+        }
+    }
+
+    /// Returns the next bytes; `None` at the end.
+    ///
     /// **Errors**: the client went away.
     async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
         loop {

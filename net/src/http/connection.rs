@@ -14,7 +14,7 @@ use crate::front::Front;
 use crate::http::body::{Body, Upload};
 use crate::http::route::{self, Handler, Target};
 use crate::http::{
-    compress, idempotency, memory, problem, records, search, service, statement, tables,
+    compress, copy, idempotency, memory, problem, records, search, service, statement, tables,
 };
 use crate::{limits, metrics};
 
@@ -85,10 +85,10 @@ impl Connection {
             return Err(problem::bad_request("compressed request bodies are not accepted"));
         }
         if request.headers().contains_key(statement::TRANSACTION)
-            && target.route.handler != Handler::Query
+            && ![Handler::Query, Handler::Copy].contains(&target.route.handler)
         {
             return Err(Error::unsupported("a transaction over several requests here")
-                .with_hint("Only /v1/query takes the Transaction header."));
+                .with_hint("Only /v1/query and /v1/copy take the Transaction header."));
         }
         let keyed = [Handler::Query, Handler::RecordsInsert].contains(&target.route.handler);
         if request.headers().contains_key(idempotency::IDEMPOTENCY_KEY) && !keyed {
@@ -115,6 +115,7 @@ impl Connection {
         // On the heap, all but the most frequent: every request has room for what is here.
         match target.route.handler {
             Handler::Query => statement::query(self, request).await,
+            Handler::Copy => Box::pin(copy::copy(self, request)).await,
             Handler::Tables => Ok(tables::list(self)),
             Handler::Table => tables::one(self, parameters),
             Handler::RecordsInsert => Box::pin(records::insert(self, request, parameters)).await,

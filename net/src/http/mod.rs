@@ -2,6 +2,7 @@
 //!
 //! | file | question it answers |
 //! | --- | --- |
+//! | `copy` | how do rows come in and go out as text |
 //! | `connection` | how does one connection answer one request |
 //! | `route` | which handler answers which address |
 //! | `body` | what do requests carry in and answers carry out |
@@ -21,6 +22,7 @@ mod answer;
 mod body;
 mod compress;
 pub(crate) mod connection;
+mod copy;
 mod idempotency;
 mod memory;
 mod openapi;

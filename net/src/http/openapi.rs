@@ -57,7 +57,8 @@ fn operation(route: &Route) -> Value {
             "description": "what happens to a record whose key exists; default refuse",
         }));
     }
-    if route.path == "/v1/query" {
+    describe_copy(route, &mut parameters);
+    if ["/v1/query", "/v1/copy"].contains(&route.path) {
         parameters.push(json!({
             "name": "Transaction", "in": "header", "required": false,
             "schema": { "type": "string" },
@@ -76,17 +77,32 @@ fn operation(route: &Route) -> Value {
     }
     if let Some(request) = route.request {
         let schema = json!({ "$ref": format!("#/components/schemas/{request}") });
-        let mut content = json!({ "application/json": { "schema": schema } });
+        let mut content = json!({ "application/json": { "schema": schema.clone() } });
         if request == "Records" {
             content["application/x-ndjson"] = json!({ "schema": { "type": "string" } });
         }
-        operation["requestBody"] = json!({ "required": true, "content": content });
+        if request == "Text" {
+            content = json!({ "text/plain": { "schema": schema } });
+        }
+        let required = request != "Text";
+        operation["requestBody"] = json!({ "required": required, "content": content });
     }
     if route.path == "/v1/query" {
         operation["responses"]["200"]["content"][crate::http::answer::ARROW] =
             json!({ "schema": { "type": "string", "format": "binary" } });
     }
     operation
+}
+
+fn describe_copy(route: &Route, parameters: &mut Vec<Value>) {
+    if route.path == "/v1/copy" {
+        parameters.push(json!({
+            "name": "pql", "in": "query", "required": true,
+            "schema": { "type": "string" },
+            "description": "the statement: COPY t FROM STDIN, whose data are the body of the \
+                            request, or COPY t TO STDOUT, whose data are the answer",
+        }));
+    }
 }
 
 fn describe_key(route: &Route, operation: &mut Value, parameters: &mut Vec<Value>) {

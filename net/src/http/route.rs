@@ -14,6 +14,8 @@ use crate::http::problem;
 pub enum Handler {
     /// Statements.
     Query,
+    /// Rows as text, in or out.
+    Copy,
     /// The list of tables.
     Tables,
     /// One table's columns and indexes.
@@ -93,8 +95,9 @@ macro_rules! route {
 
 /// Every address there is.
 #[rustfmt::skip]
-pub static ROUTES: [Route; 16] = [
+pub static ROUTES: [Route; 17] = [
     route!(POST "/v1/query" Query false "Runs one or several PQL statements in one transaction." Some("QueryRequest"), "QueryAnswer"),
+    route!(POST "/v1/copy" Copy false "Takes or gives rows as text, CSV or lines of JSON." Some("Text"), "Any"),
     route!(GET "/v1/tables" Tables false "Lists tables, collections and edge tables." None, "Tables"),
     route!(GET "/v1/tables/{table}" Table false "Describes one table." None, "Table"),
     route!(POST "/v1/tables/{table}/records" RecordsInsert false "Stores one record, an array of records, or NDJSON." Some("Records"), "RecordsAnswer"),

@@ -95,7 +95,7 @@ async fn run(
 }
 
 /// Answers what failed in a transaction, and says whether that goes on.
-async fn failed_within(connection: &Connection, error: &Error, token: Token) -> Response<Body> {
+pub async fn failed_within(connection: &Connection, error: &Error, token: Token) -> Response<Body> {
     let mut response = connection.refuse(error);
     // A core that does not answer has no transaction that could go on.
     if connection.session.is_open(token).await.unwrap_or(false) {
@@ -153,7 +153,7 @@ async fn within_transaction(
 }
 
 /// Names the transaction that goes on.
-fn name(response: &mut Response<Body>, token: Token) {
+pub fn name(response: &mut Response<Body>, token: Token) {
     // A token is digits and a dash: it always fits.
     if let Ok(value) = HeaderValue::try_from(token.to_string()) {
         response.headers_mut().insert(TRANSACTION, value);
@@ -163,7 +163,7 @@ fn name(response: &mut Response<Body>, token: Token) {
 /// Returns the transaction a request belongs to.
 ///
 /// **Errors**: `08P01` for what is not a token.
-fn transaction_of(headers: &HeaderMap) -> Result<Option<Token>, Error> {
+pub fn transaction_of(headers: &HeaderMap) -> Result<Option<Token>, Error> {
     let Some(value) = headers.get(TRANSACTION) else { return Ok(None) };
     value.to_str().unwrap_or_default().trim().parse().map(Some)
 }

@@ -17,7 +17,7 @@ use super::path::position;
 use super::query::{Binder, Place};
 use super::scope::Scope;
 use super::similar::similar_instead;
-use super::{build, interval, subquery, text_search};
+use super::{build, calls, interval, subquery, text_search};
 use crate::error::{Error, Result, code};
 use crate::functions::{ARRAY_ALL, ARRAY_ANY, MATCHES_UNSTEMMED};
 use crate::syntax::column_type;
@@ -85,6 +85,7 @@ impl Binder<'_> {
 
     fn bind_one(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
         subquery::not_in_instead(expr);
+        calls::operator_instead(expr);
         let place = self.place;
         self.place = match expr {
             Expr::Nested(_) | Expr::BinaryOp { op: BinaryOperator::And, .. } => place,
@@ -141,7 +142,6 @@ impl Binder<'_> {
             Expr::Nested(inner) => self.bind_expr(inner, scope),
             Expr::Value(_) | Expr::TypedString(_) => Ok(false),
             Expr::Interval(_) => interval::bind(expr).map(|()| false),
-            Expr::BinaryOp { .. } => self.bind_binary(expr, scope),
             Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {
                 let value = std::mem::replace(inner.as_mut(), build::literal(Value::Null));
                 let ones = build::literal(Value::Number("-1".to_owned(), false));
@@ -153,6 +153,7 @@ impl Binder<'_> {
                 similar_instead(expr)?;
                 self.bind_expr(expr, scope)
             }
+            Expr::BinaryOp { .. } => self.bind_binary(expr, scope),
             Expr::UnaryOp { op, expr: inner } => {
                 if self.bind_expr(inner, scope)? {
                     let not = matches!(op, UnaryOperator::Not);
@@ -211,9 +212,13 @@ impl Binder<'_> {
             Expr::Between { expr, low, high, .. } => {
                 self.bind_same_type(&mut [expr, low, high], scope)
             }
-            Expr::Like { expr, pattern, .. }
-            | Expr::ILike { expr, pattern, .. }
-            | Expr::RLike { expr, pattern, .. } => {
+            Expr::Like { expr, pattern, escape_char, .. }
+            | Expr::ILike { expr, pattern, escape_char, .. } => {
+                calls::escape_instead(pattern, escape_char)?;
+                self.bind_text(expr, scope)?;
+                self.bind_text(pattern, scope)
+            }
+            Expr::RLike { expr, pattern, .. } => {
                 self.bind_text(expr, scope)?;
                 self.bind_text(pattern, scope)
             }
@@ -342,8 +347,13 @@ impl Binder<'_> {
             BinaryOperator::PGRegexMatch
             | BinaryOperator::PGRegexIMatch
             | BinaryOperator::PGRegexNotMatch
-            | BinaryOperator::PGRegexNotIMatch
-            | BinaryOperator::PGLikeMatch
+            | BinaryOperator::PGRegexNotIMatch => {
+                self.bind_text(left, scope)?;
+                self.bind_text(right, scope)?;
+                calls::translate_literal(right)?;
+                Ok(false)
+            }
+            BinaryOperator::PGLikeMatch
             | BinaryOperator::PGILikeMatch
             | BinaryOperator::PGNotLikeMatch
             | BinaryOperator::PGNotILikeMatch
@@ -444,6 +454,10 @@ impl Binder<'_> {
             .map_or(0, |ident| crate::syntax::position_of(ident.span));
         let name = function_name(function);
         lower_name(function);
+        if calls::instead(expr).map_err(|error| error.at(at))? {
+            return self.bind_expr(expr, scope);
+        }
+        let Expr::Function(function) = &mut *expr else { return Ok(false) };
         interval::complete(function, &name)?;
         let json = self.bind_arguments(function, scope)?;
         self.bind_clauses(function, scope)?;

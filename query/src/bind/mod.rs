@@ -46,6 +46,7 @@
 //! | `subquery` | which forms of subqueries does the planner not know, and what stands for them |
 //! | `select_list` | which columns does a SELECT list give, and what are they called |
 //! | `expression` | what does an expression mean |
+//! | `calls` | which calls and operators stand for others |
 //! | `path` | what does a name or path mean |
 //! | `json` | where does a JSON value need another type |
 //! | `engine_function` | what do SCORE(), DISTANCE() and DEPTH() mean |
@@ -55,6 +56,7 @@
 //! | `pipeline` | what does a QUERY pipeline mean |
 //! | `traversal` | what is handed to `__traverse` |
 //! | `sets` | which functions give several rows, and how do they stand in a FROM list |
+//! | `set_operation` | how do INTERSECT ALL and EXCEPT ALL count |
 //! | `text_search` | how is text searched in records that are reached, not scanned |
 //! | `alter` | which catalog does an ALTER TABLE make |
 //! | `alter_rename` | what has another name after a RENAME |
@@ -76,6 +78,7 @@ mod alter_rename;
 mod alter_settle;
 mod alter_type;
 mod build;
+mod calls;
 mod comment;
 mod define;
 mod define_constraint;
@@ -95,6 +98,7 @@ mod pipeline;
 mod query;
 mod scope;
 mod select_list;
+mod set_operation;
 mod sets;
 mod similar;
 mod statement;

@@ -13,7 +13,7 @@ use super::from::rename;
 use super::path::lowered;
 use super::scope::{Relation, Scope, ScopeColumn};
 use super::view::Views;
-use super::{build, engine_function, sets, text_search};
+use super::{build, engine_function, set_operation, sets, text_search};
 use crate::error::{Error, Result, code};
 use crate::syntax::{Name, name_of};
 
@@ -258,6 +258,7 @@ impl<'c> Binder<'c> {
                     )
                     .with_hint("Both sides of UNION, INTERSECT or EXCEPT need the same number."));
                 }
+                set_operation::count_repeated(body, &columns, &others)?;
                 Ok(columns)
             }
             SetExpr::Values(values) => {

@@ -36,7 +36,7 @@ use super::scope::{KEY, Relation, Scope, ScopeColumn};
 use super::select_list::natural_name;
 use super::{build, engine_function};
 use crate::error::{Error, Result, code};
-use crate::functions::ORDINALS;
+use crate::functions::{MATCHES_LIST, ORDINALS};
 use crate::syntax::{name_of, position_of};
 
 /// Name of the table function that gives a row for each element of lists.
@@ -89,6 +89,19 @@ const FUNCTIONS: &[(&str, &[SetColumn])] = &[
     ),
     ("json_path_query", &[json_column("json_path_items", None)]),
     ("generate_series", &[text_column("generate_series", None)]),
+    ("generate_subscripts", &[text_column("generate_subscripts", None)]),
+    ("regexp_matches", &[text_column(MATCHES_LIST, None)]),
+    ("regexp_split_to_table", &[text_column("regexp_split_to_array", None)]),
+    ("string_to_table", &[text_column("string_to_array", None)]),
+];
+
+/// Functions that take more than one value.
+const SEVERAL: &[&str] = &[
+    "generate_series",
+    "generate_subscripts",
+    "regexp_matches",
+    "regexp_split_to_table",
+    "string_to_table",
 ];
 
 const fn json_column(list: &'static str, name: Option<&'static str>) -> SetColumn {
@@ -346,7 +359,7 @@ fn lists_of(call: &SetCall, json: &[bool], alias: &str) -> Result<(Vec<Expr>, Ve
     };
     if twin(&call.function) == "json_path_query" {
         call.args.get(1).map_or(Ok(()), check_path)?;
-    } else if call.args.len() > 1 && call.function != "generate_series" {
+    } else if call.args.len() > 1 && !SEVERAL.contains(&call.function.as_str()) {
         let message = format!("function {}() takes one value", call.function);
         return Err(Error::new(code::UNDEFINED_FUNCTION, message).at(call.position));
     }

@@ -52,16 +52,28 @@ codes! {
         "A number does not fit its type.";
     SEQUENCE_LIMIT = "2200H", "sequence_generator_limit_exceeded", FixRequest,
         "A sequence has reached its end.";
+    NULL_NOT_ALLOWED = "22004", "null_value_not_allowed", FixRequest,
+        "A function was given a null that it cannot take.";
     INVALID_DATETIME = "22007", "invalid_datetime_format", FixRequest,
         "A date or time cannot be read.";
+    DATETIME_OVERFLOW = "22008", "datetime_field_overflow", FixRequest,
+        "A date, time or interval is out of range.";
     DIVISION_BY_ZERO = "22012", "division_by_zero", FixRequest,
         "A number was divided by zero.";
     REGULAR_EXPRESSION = "2201B", "invalid_regular_expression", FixRequest,
         "A regular expression cannot be read, or is too large.";
+    LOGARITHM_ARGUMENT = "2201E", "invalid_argument_for_logarithm", FixRequest,
+        "A logarithm of zero or of a negative number was asked for.";
+    POWER_ARGUMENT = "2201F", "invalid_argument_for_power_function", FixRequest,
+        "A root or power has no real value.";
+    BUCKET_ARGUMENT = "2201G", "invalid_argument_for_width_bucket_function", FixRequest,
+        "The bounds or the count of width_bucket() make no buckets.";
     INVALID_CHARACTER = "22021", "character_not_in_repertoire", FixRequest,
         "A text is not UTF-8, or holds a zero byte.";
     INVALID_PARAMETER_VALUE = "22023", "invalid_parameter_value", FixRequest,
         "A setting, option or argument is outside its range.";
+    ESCAPE_SEQUENCE = "22025", "invalid_escape_sequence", FixRequest,
+        "What ESCAPE names is no single character.";
     JSON_SUBSCRIPT = "22033", "invalid_sql_json_subscript", FixRequest,
         "An index of a JSON path is no number, or outside of its array.";
     JSON_NOT_NUMERIC = "22036", "non_numeric_sql_json_item", FixRequest,
@@ -82,6 +94,8 @@ codes! {
         "A text cannot be read as the wanted type.";
     INVALID_BINARY = "22P03", "invalid_binary_representation", FixRequest,
         "Bytes cannot be read as the wanted type.";
+    BAD_COPY = "22P04", "bad_copy_file_format", FixRequest,
+        "The data of a COPY are not of the form that was said.";
     NOT_NULL_VIOLATION = "23502", "not_null_violation", FixRequest,
         "A column that must not be null got no value.";
     FOREIGN_KEY_VIOLATION = "23503", "foreign_key_violation", FixRequest,

@@ -211,7 +211,9 @@ fn from_plan(text: &str) -> Error {
         return Error::new(code::UNDEFINED_FUNCTION, format!("function {name}() does not exist"))
             .with_suggestion(suggestion.as_deref());
     }
-    if let Some(name) = between(&lower, "function '", "' failed to match any signature") {
+    let marker = "user-defined coercion failed with";
+    let matched = lower.rsplit(marker).next().unwrap_or(&lower);
+    if let Some(name) = between(matched, "function '", "' failed to match any signature") {
         let message = format!("function {name}() does not take arguments of these types");
         return Error::new(code::UNDEFINED_FUNCTION, message)
             .with_hint("Cast them to types it takes.");

@@ -18,9 +18,11 @@ use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::simplify::ExprSimplifyResult;
 use datafusion::logical_expr::{Expr, lit};
-use pieskieo_shards::value::Value;
+use pieskieo_shards::value::{ARRAY_ELEMENTS_MAX, Value};
 
-use super::function::{Arity, Call, Function};
+use super::function::{Arity, Call, Function, Kind};
+use super::string::{as_whole, refused};
+use crate::error::code;
 use crate::exec::here::external;
 use crate::result::column_type;
 
@@ -28,6 +30,8 @@ use crate::result::column_type;
 pub const ARRAY_ANY: &str = "array_any";
 /// Name of the function behind `x op ALL(array)`.
 pub const ARRAY_ALL: &str = "array_all";
+/// Name of the function that makes an empty array of null.
+pub const ARRAY_OR_EMPTY: &str = "array_or_empty";
 /// Name of the function behind `array[index]`.
 pub const ARRAY_GET: &str = "array_get";
 /// Name of the function behind `array[from:to]`.
@@ -64,6 +68,203 @@ pub fn functions() -> Vec<Function> {
         Function::new("array_lower", Arity::Some, length_type, |call| length(call, Some(1))),
         Function::new("cardinality", Arity::Exactly(1), length_type, cardinality),
     ]
+    .into_iter()
+    .chain(of_elements())
+    .collect()
+}
+
+/// The functions that ask for elements.
+fn of_elements() -> Vec<Function> {
+    vec![
+        Function::taking(
+            "array_ndims",
+            &[&[Kind::Array]],
+            |_| Ok(DataType::Int32),
+            |call| {
+                call.each(|args| match &args[0] {
+                    Value::Array(items) if !items.is_empty() => Ok(Value::Int(1)),
+                    _ => Ok(Value::Null),
+                })
+            },
+        ),
+        Function::taking(
+            "array_dims",
+            &[&[Kind::Array]],
+            |_| Ok(DataType::Utf8),
+            |call| {
+                call.each(|args| match &args[0] {
+                    Value::Array(items) if !items.is_empty() => {
+                        Ok(Value::Text(format!("[1:{}]", items.len()).into()))
+                    }
+                    _ => Ok(Value::Null),
+                })
+            },
+        ),
+        Function::taking(
+            "array_position",
+            &[&[Kind::Array, Kind::Any], &[Kind::Array, Kind::Any, Kind::Whole]],
+            |_| Ok(DataType::Int32),
+            |call| {
+                same_type(call)?.each_row(|args| {
+                    let start = args.get(2).map_or(Ok(1), as_whole)?;
+                    let found = positions(&args[0], &args[1]);
+                    let found = found.into_iter().find(|place| i64::from(*place) >= start);
+                    Ok(found.map_or(Value::Null, Value::Int))
+                })
+            },
+        ),
+        Function::taking(
+            "array_positions",
+            &[&[Kind::Array, Kind::Any]],
+            |_| Ok(list(DataType::Int32)),
+            |call| {
+                same_type(call)?.each_row(|args| match &args[0] {
+                    Value::Null => Ok(Value::Null),
+                    array => {
+                        let found = positions(array, &args[1]).into_iter().map(Value::Int);
+                        Ok(Value::Array(found.collect::<Vec<_>>().into()))
+                    }
+                })
+            },
+        ),
+    ]
+    .into_iter()
+    .chain(that_make())
+    .collect()
+}
+
+/// The functions that make arrays.
+fn that_make() -> Vec<Function> {
+    vec![
+        Function::taking(ARRAY_OR_EMPTY, &[&[Kind::Array]], list_type, |call| {
+            call.each_row(|args| match &args[0] {
+                Value::Null => Ok(Value::Array(Vec::new().into())),
+                array => Ok(array.clone()),
+            })
+        }),
+        Function::taking("array_remove", &[&[Kind::Array, Kind::Any]], list_type, |call| {
+            same_type(call)?.each_row(|args| {
+                let Value::Array(items) = &args[0] else { return Ok(Value::Null) };
+                let kept = items.iter().filter(|item| !alike(item, &args[1])).cloned();
+                Ok(Value::Array(kept.collect::<Vec<_>>().into()))
+            })
+        }),
+        Function::taking(
+            "array_replace",
+            &[&[Kind::Array, Kind::Any, Kind::Any]],
+            list_type,
+            |call| {
+                same_type(call)?.each_row(|args| {
+                    let Value::Array(items) = &args[0] else { return Ok(Value::Null) };
+                    let made = items.iter().map(|item| match alike(item, &args[1]) {
+                        true => args[2].clone(),
+                        false => item.clone(),
+                    });
+                    Ok(Value::Array(made.collect::<Vec<_>>().into()))
+                })
+            },
+        ),
+        Function::taking("trim_array", &[&[Kind::Array, Kind::Whole]], list_type, |call| {
+            call.each(trimmed)
+        }),
+        Function::taking(
+            "array_fill",
+            &[&[Kind::Any, Kind::Array]],
+            |types| Ok(list(types[0].clone())),
+            |call| call.each_row(filled),
+        ),
+        Function::taking(
+            "generate_subscripts",
+            &[&[Kind::Array, Kind::Whole], &[Kind::Array, Kind::Whole, Kind::Bool]],
+            |_| Ok(list(DataType::Int32)),
+            |call| call.each(subscripts),
+        ),
+    ]
+}
+
+fn list(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("item", item, true)))
+}
+
+/// A call whose second argument has the type of the first one's elements.
+fn same_type(call: &Call) -> Result<Call> {
+    let mut args = call.args.clone();
+    if let Some(item) = element(args[0].data_type()).cloned() {
+        for arg in args.iter_mut().skip(1).take(2) {
+            // The third is a place, unless it takes the place of the second.
+            if arg.data_type() != &item && call.returns != DataType::Int32 {
+                *arg = cast(&*arg, &item)?;
+            }
+        }
+        if args[1].data_type() != &item {
+            args[1] = cast(&args[1], &item)?;
+        }
+    }
+    Ok(Call { args, rows: call.rows, returns: call.returns.clone() })
+}
+
+/// Whether two values are equal, or both null.
+fn alike(item: &Value, wanted: &Value) -> bool {
+    match (item.is_null(), wanted.is_null()) {
+        (false, false) => item.compare(wanted) == Some(Ordering::Equal),
+        (one, other) => one && other,
+    }
+}
+
+/// The places of a value in an array, from 1; nulls are alike.
+fn positions(array: &Value, wanted: &Value) -> Vec<i32> {
+    let Value::Array(items) = array else { return Vec::new() };
+    (1..)
+        .zip(items.iter())
+        .filter(|(_, item)| alike(item, wanted))
+        .map(|(place, _)| place)
+        .collect()
+}
+
+/// An array without so many elements at its end.
+fn trimmed(args: &[Value]) -> Result<Value> {
+    let Value::Array(items) = &args[0] else { return Ok(Value::Null) };
+    let count = as_whole(&args[1])?;
+    let kept = usize::try_from(count).ok().and_then(|count| items.len().checked_sub(count));
+    match kept {
+        Some(kept) => Ok(Value::Array(items[..kept].into())),
+        None => {
+            let message =
+                format!("number of elements to trim must be between 0 and {}", items.len());
+            Err(refused(code::ARRAY_SUBSCRIPT, message))
+        }
+    }
+}
+
+/// An array of so many times one value.
+fn filled(args: &[Value]) -> Result<Value> {
+    let Value::Array(lengths) = &args[1] else {
+        let message = "dimension array or low bound array cannot be null";
+        return Err(refused(code::NULL_NOT_ALLOWED, message));
+    };
+    let [length] = &lengths[..] else {
+        return Err(refused(code::FEATURE_NOT_SUPPORTED, "arrays of arrays"));
+    };
+    if length.is_null() {
+        return Err(refused(code::NULL_NOT_ALLOWED, "dimension values cannot be null"));
+    }
+    match usize::try_from(as_whole(length)?) {
+        Ok(length) if length <= ARRAY_ELEMENTS_MAX => {
+            Ok(Value::Array(vec![args[0].clone(); length].into()))
+        }
+        _ => Err(refused(code::PROGRAM_LIMIT, "array size exceeds the maximum allowed")),
+    }
+}
+
+/// The numbers of the elements, backwards if asked to.
+fn subscripts(args: &[Value]) -> Result<Value> {
+    let Value::Array(items) = &args[0] else { return Ok(Value::Null) };
+    let count = if as_whole(&args[1])? == 1 { items.len() as i32 } else { 0 };
+    let mut places: Vec<Value> = (1..=count).map(Value::Int).collect();
+    if args.get(2) == Some(&Value::Bool(true)) {
+        places.reverse();
+    }
+    Ok(Value::Array(places.into()))
 }
 
 fn element(ty: &DataType) -> Option<&DataType> {

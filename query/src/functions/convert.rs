@@ -18,7 +18,7 @@ pub const TO_TEXT: &str = "to_text";
 /// Name of the function that makes a UUID.
 pub const TO_UUID: &str = "to_uuid";
 /// Name of the function that makes a value of the type of its second argument.
-pub const CONVERT_TO: &str = "convert_to";
+pub const CONVERT_TO: &str = "convert_to_type";
 /// Name of the function that makes a vector of a known dimension.
 pub const TO_VECTOR: &str = "to_vector";
 

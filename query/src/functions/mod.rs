@@ -12,10 +12,19 @@
 //! | `moment` | what can be computed with dates, times and spans of time |
 //! | `array` | what can be asked of an array |
 //! | `series` | which values lie between two, a step apart |
+//! | `bytes` | what can be asked of bytes, and how do they become texts |
 //! | `convert` | how do values of our own types become others |
 //! | `registry` | which functions are there, by name |
 //! | `arithmetic` | which calculations are not done as Arrow does them |
 //! | `text` | does a text match a text query, without an index |
+//! | `number` | which functions of numbers are not DataFusion's |
+//! | `string` | which texts are made of others |
+//! | `keyword` | which words are no names without quotes |
+//! | `regexp` | what do regular expressions find |
+//! | `template` | how is a value written, or read, by a template |
+//! | `ordered` | what is said of the sorted values of a group |
+//! | `sum` | how are whole numbers summed, and intervals averaged |
+//! | `part` | which part of a moment is asked for, and which moment is made of parts |
 //! | `single` | what is the only value of a group |
 //! | `catalog` | what do PostgreSQL's programs ask of the server beside its catalog |
 //! | `system` | what can a statement ask of the server itself |
@@ -23,6 +32,7 @@
 
 mod arithmetic;
 mod array;
+mod bytes;
 mod catalog;
 mod convert;
 mod function;
@@ -31,24 +41,39 @@ mod json_arguments;
 mod json_build;
 mod json_change;
 pub(crate) mod json_path;
+mod keyword;
 mod moment;
+mod number;
 mod operators;
+mod ordered;
+mod part;
+mod regexp;
 mod registry;
 mod series;
 mod single;
+mod string;
+mod sum;
 mod system;
+mod template;
 mod text;
 pub mod vector;
 
-pub use arithmetic::{ADD, MULTIPLY, READ_TIMESTAMP, ROUND_EVEN, SUBTRACT, TEXT_OF_DOUBLE};
+pub use arithmetic::{
+    ABSOLUTE, ADD, DIVIDE, MULTIPLY, READ_TIMESTAMP, REMAINDER, ROUND_EVEN, SUBTRACT,
+    TEXT_OF_DOUBLE,
+};
 pub use array::{
-    ARRAY_ALL, ARRAY_ANY, ARRAY_COMPARE, ARRAY_CONTAINS, ARRAY_GET, ARRAY_OVERLAPS, ARRAY_PART,
+    ARRAY_ALL, ARRAY_ANY, ARRAY_COMPARE, ARRAY_CONTAINS, ARRAY_GET, ARRAY_OR_EMPTY, ARRAY_OVERLAPS,
+    ARRAY_PART,
 };
 pub use convert::{CONVERT_TO, TO_TEXT, TO_UUID, TO_VECTOR};
 pub use json::{ORDINALS, SORT_KEY};
 pub use json_build::OBJECT_OF_PAIRS;
-pub use moment::{JUSTIFY_INTERVAL, SECONDS_OF, order_of};
+pub use moment::{JUSTIFY_INTERVAL, order_of};
 pub use operators::Operators;
+pub use ordered::function_behind;
+pub use part::{OVERLAPS, PART_OF, PLAIN_TRUNCATE, ROUND_MOMENT};
+pub use regexp::{MATCHES_LIST, check as check_pattern, translate as translate_pattern};
 pub use registry::registry;
 pub use single::single_value;
 pub use text::{MATCHES_UNSTEMMED, stems};

@@ -34,9 +34,6 @@ pub const INTERVAL_ORDER: &str = "interval_order";
 /// Name of the function that makes equal spans look the same.
 pub const JUSTIFY_INTERVAL: &str = "justify_interval";
 
-/// Name of the function that gives the seconds of a minute, with their fraction.
-pub const SECONDS_OF: &str = "seconds_of";
-
 /// The type of what spans are compared by.
 const ORDER: ColumnType = ColumnType::Numeric { precision: 38, scale: 0 };
 
@@ -109,7 +106,6 @@ fn of_spans() -> Vec<Function> {
             |_| Ok(ORDER.arrow()),
             |call| each(call, |[span]| as_span(&span).map(|span| Value::Numeric(span.total()))),
         ),
-        Function::new(SECONDS_OF, one, |_| Ok(DataType::Float64), |call| each(call, seconds)),
         justify(JUSTIFY_INTERVAL, |call| justified(call, Interval::justified)),
         justify("justify_days", |call| justified(call, Interval::justify_days)),
         justify("justify_hours", |call| justified(call, Interval::justify_hours)),
@@ -247,21 +243,9 @@ fn make_time([hours, minutes, seconds]: [Value; 3]) -> Result<Value> {
     Ok(Value::Time(micros))
 }
 
-/// `extract(second FROM ...)`: with the fraction, of a span with its sign.
-fn seconds([value]: [Value; 1]) -> Result<Value> {
-    let micros = match value {
-        Value::Timestamp(micros) | Value::TimestampTz(micros) => micros.rem_euclid(60_000_000),
-        Value::Time(micros) => micros % 60_000_000,
-        Value::Interval(span) => span.micros % 60_000_000,
-        Value::Date(_) => 0,
-        _ => return plan_err!("no function matches: a date, time or interval is wanted"),
-    };
-    Ok(Value::Double(micros as f64 / 1e6))
-}
-
 fn out_of_range() -> datafusion::error::DataFusionError {
     let message = "a date, time or interval is out of range";
-    external(Error::new(code::NUMERIC_OUT_OF_RANGE, message))
+    external(Error::new(code::DATETIME_OVERFLOW, message))
 }
 
 /// What an operand is, as far as the operators of times ask.

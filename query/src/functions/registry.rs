@@ -7,9 +7,11 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 
+use super::part::PLAIN_TRUNCATE;
 use super::{
-    Operators, arithmetic, array, catalog, convert, json, json_build, json_change, json_path,
-    moment, series, system, text, vector,
+    Operators, arithmetic, array, bytes, catalog, convert, json, json_build, json_change,
+    json_path, moment, number, ordered, part, regexp, series, string, sum, system, template, text,
+    vector,
 };
 
 /// Every function a statement may call. Made once per process.
@@ -59,29 +61,36 @@ impl Registry {
             series::functions(),
             system::functions(),
             catalog::functions(),
+            string::functions(),
+            bytes::functions(),
+            regexp::functions(),
+            number::functions(),
+            part::functions(),
+            template::functions(),
+            ordered::functions(),
         ];
         let ours = ours.into_iter().flatten().map(|function| Arc::new(function.build()));
         for function in SessionStateDefaults::default_scalar_functions().into_iter().chain(ours) {
+            // Ours stands before it, and gives what it can do to it.
+            if function.name() == "date_trunc" && !scalar.contains_key(PLAIN_TRUNCATE) {
+                scalar.insert(PLAIN_TRUNCATE.to_owned(), function.clone());
+            }
             for alias in function.aliases() {
                 scalar.insert(alias.clone(), function.clone());
             }
             scalar.insert(function.name().to_owned(), function);
         }
-        name_also(&mut scalar, &[("signum", "sign"), ("ceil", "ceiling")]);
+        name_also(
+            &mut scalar,
+            &[("signum", "sign"), ("ceil", "ceiling"), ("to_json", "array_to_json")],
+        );
         // These make arrays of any length in memory that no budget counts.
         for name in ["array_repeat", "list_repeat", "array_resize", "list_resize", "range"] {
             scalar.remove(name);
         }
-        // Of DataFusion's, the ones that do as PostgreSQL does.
-        for (name, meant) in
-            [("array_remove", "array_remove_all"), ("array_replace", "array_replace_all")]
-        {
-            if let Some(function) = scalar.get(meant).cloned() {
-                scalar.insert(name.to_owned(), function);
-            }
-        }
         let mut aggregate = HashMap::new();
         for function in SessionStateDefaults::default_aggregate_functions() {
+            let function = sum::instead_of(&function).unwrap_or(function);
             for alias in function.aliases() {
                 aggregate.insert(alias.clone(), function.clone());
             }

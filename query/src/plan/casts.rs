@@ -14,7 +14,8 @@
 //! | DOUBLE | TEXT | `text_of_double` |
 //! | TEXT | TIMESTAMP | `read_timestamp` |
 //!
-//! `+`, `-` and `*` of whole numbers become `checked_...`, `round` of a double `round_even`.
+//! `+`, `-`, `*`, `/` and `%` of whole numbers and doubles become `checked_...`, as do a minus before
+//! a whole number and `abs` of one; `round` of a double becomes `round_even`.
 
 use arrow_schema::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -26,9 +27,12 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPla
 
 use super::arrays::quantified;
 use crate::functions::{
-    ADD, CONVERT_TO, MULTIPLY, READ_TIMESTAMP, ROUND_EVEN, SECONDS_OF, SUBTRACT, TEXT_OF_DOUBLE,
-    TO_TEXT, TO_UUID, TO_VECTOR, registry,
+    ABSOLUTE, ADD, CONVERT_TO, DIVIDE, MULTIPLY, PART_OF, PLAIN_TRUNCATE, READ_TIMESTAMP,
+    REMAINDER, ROUND_EVEN, SUBTRACT, TEXT_OF_DOUBLE, TO_TEXT, TO_UUID, TO_VECTOR, registry,
 };
+
+/// The zone of our own moments.
+const UTC: &str = "+00:00";
 
 /// Rewrites the casts of a whole plan.
 ///
@@ -61,34 +65,47 @@ pub fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     expr.transform_up(|expr| rewritten(expr, schema)).data()
 }
 
-/// The seconds of the planner's `date_part` have no fraction.
-fn seconds(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
+/// Parts that the planner's `date_part` gives of dates and timestamps as PostgreSQL does.
+const PLAIN_PARTS: &[&str] =
+    &["year", "quarter", "month", "week", "day", "dow", "doy", "hour", "minute"];
+
+/// Units that the planner's `date_trunc` knows.
+const PLAIN_UNITS: &[&str] =
+    &["year", "quarter", "month", "week", "day", "hour", "minute", "second"];
+
+/// The planner's `date_part` knows not all parts, and its seconds have no fraction.
+fn part(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
     let Expr::ScalarFunction(call) = &expr else { return Ok(Transformed::no(expr)) };
-    let ([part, of], "date_part") = (call.args.as_slice(), call.func.name()) else {
-        return Ok(Transformed::no(expr));
-    };
-    let part = part.as_literal().and_then(|part| part.try_as_str().flatten());
-    let wanted = part.is_some_and(|part| {
-        ["second", "seconds"].iter().any(|name| name.eq_ignore_ascii_case(part))
-    });
-    let of_moment = matches!(
+    let [part, of] = call.args.as_slice() else { return Ok(Transformed::no(expr)) };
+    let of_span = matches!(
         of.get_type(schema),
-        Ok(DataType::Timestamp(..)
-            | DataType::Time64(_)
-            | DataType::Interval(_)
-            | DataType::Duration(_))
+        Ok(DataType::Time64(_) | DataType::Interval(_) | DataType::Duration(_))
     );
-    match registry().scalar(SECONDS_OF) {
-        Some(function) if wanted && of_moment => {
-            Ok(Transformed::yes(function.call(vec![of.clone()])))
-        }
-        _ => Ok(Transformed::no(expr)),
+    let of_date = matches!(of.get_type(schema), Ok(DataType::Date32));
+    let name = part.as_literal().and_then(|part| part.try_as_str().flatten());
+    let plain = name.is_some_and(|name| PLAIN_PARTS.contains(&name.to_lowercase().as_str()));
+    let unit = name.map(str::to_lowercase);
+    let plain_unit = unit.as_deref().is_some_and(|unit| PLAIN_UNITS.contains(&unit));
+    let of_timestamp =
+        matches!(of.get_type(schema), Ok(DataType::Timestamp(TimeUnit::Microsecond, _)));
+    let of_clock = matches!(unit.as_deref(), Some("hour" | "minute"));
+    let function = match call.func.name() {
+        "date_part" if !plain || of_span => PART_OF,
+        // A date has no hours.
+        "date_part" if of_date && of_clock => PART_OF,
+        // The planner knows that this keeps an order.
+        "date_trunc" if plain_unit && of_timestamp => PLAIN_TRUNCATE,
+        _ => return Ok(Transformed::no(expr)),
+    };
+    match registry().scalar(function) {
+        Some(function) => Ok(Transformed::yes(function.call(vec![part.clone(), of.clone()]))),
+        None => Ok(Transformed::no(expr)),
     }
 }
 
 /// Gives operands of arrays their types, and casts, those just made included.
 fn rewritten(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
-    let typed = seconds(expr, schema)?.transform_data(|expr| quantified(expr, schema))?;
+    let typed = part(expr, schema)?.transform_data(|expr| quantified(expr, schema))?;
     if typed.transformed {
         return typed.transform_data(|expr| expr.map_children(|expr| cast(expr, schema)));
     }
@@ -115,6 +132,12 @@ fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
             call(TO_VECTOR, vec![inner, of_type(to)?])
         }
         (DataType::Null, _) => return Ok(Transformed::no(expr)),
+        (DataType::Timestamp(_, Some(_)), DataType::Timestamp(_, Some(zone)))
+            if zone.as_ref() != UTC =>
+        {
+            clock_there(inner, to)
+        }
+        (_, DataType::Binary) if is_text => call(CONVERT_TO, vec![inner, of_type(to)?]),
         (_, DataType::Interval(_) | DataType::Time64(_) | DataType::List(_)) if is_text => {
             call(CONVERT_TO, vec![inner, of_type(to)?])
         }
@@ -160,6 +183,12 @@ fn cast(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
     })
 }
 
+/// `AT TIME ZONE` of a moment: what a clock there shows.
+fn clock_there(moment: Expr, zone: &DataType) -> Option<Expr> {
+    let there = Expr::Cast(Cast::new(Box::new(moment), zone.clone()));
+    registry().scalar("to_local_time").map(|function| function.call(vec![there]))
+}
+
 /// A JSON value as another type.
 fn from_json(value: Expr, to: &DataType) -> Result<Option<Expr>> {
     let name = match to {
@@ -189,6 +218,24 @@ fn is_number(expr: &Expr) -> bool {
     }
 }
 
+fn is_whole(expr: &Expr, schema: &dyn ExprSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(DataType::Int16 | DataType::Int32 | DataType::Int64))
+}
+
+/// Whether an operator of two types is calculated by functions of ours: whole numbers, and a double
+/// beside any number.
+fn is_checked(left: &Expr, right: &Expr, schema: &dyn ExprSchema) -> bool {
+    let is_double = |ty: &DataType| matches!(ty, DataType::Float32 | DataType::Float64);
+    let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
+        return false;
+    };
+    let whole = is_whole(left, schema) && is_whole(right, schema);
+    let doubles = (is_double(&left_type) || is_double(&right_type))
+        && left_type.is_numeric()
+        && right_type.is_numeric();
+    whole || doubles
+}
+
 /// Replaces operators and functions that calculate otherwise than we mean.
 fn calculation(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
     let (name, args) = match &expr {
@@ -197,15 +244,23 @@ fn calculation(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>>
                 Operator::Plus => ADD,
                 Operator::Minus => SUBTRACT,
                 Operator::Multiply => MULTIPLY,
+                Operator::Divide => DIVIDE,
+                Operator::Modulo => REMAINDER,
                 _ => return Ok(Transformed::no(expr)),
             };
-            let whole = |side: &Expr| {
-                matches!(side.get_type(schema), Ok(DataType::Int32 | DataType::Int64))
-            };
-            if !whole(left) || !whole(right) {
+            if !is_checked(left, right, schema) {
                 return Ok(Transformed::no(expr));
             }
             (name, vec![left.as_ref().clone(), right.as_ref().clone()])
+        }
+        Expr::Negative(inner) if !is_number(inner) && is_whole(inner, schema) => {
+            let zero = Expr::Literal(ScalarValue::new_zero(&inner.get_type(schema)?)?, None);
+            (SUBTRACT, vec![zero, inner.as_ref().clone()])
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args })
+            if func.name() == "abs" && args.len() == 1 && is_whole(&args[0], schema) =>
+        {
+            (ABSOLUTE, args.clone())
         }
         Expr::ScalarFunction(ScalarFunction { func, args })
             if func.name() == "round"

@@ -57,6 +57,7 @@ impl Tag {
             Statement::Truncate(_) => plain("TRUNCATE TABLE"),
             Statement::AlterTable(_) => plain("ALTER TABLE"),
             Statement::RenameIndex(_) => plain("ALTER INDEX"),
+            Statement::Comment(_) => plain("COMMENT"),
         }
     }
 

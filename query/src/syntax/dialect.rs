@@ -2,15 +2,24 @@
 //!
 //! PostgreSQL's, with one feature off: named arguments whose name is an expression
 //! (`json_object('a': 1)`). To find them the parser reads every argument twice, so `abs(abs(…))`
-//! doubles the work with every level; thirty levels would keep a core busy for minutes.
+//! doubles the work with every level; thirty levels would keep a core busy for minutes. Two forms of
+//! PostgreSQL's that the parser below does not know are added: `BETWEEN SYMMETRIC` and `VARIADIC`.
 //!
 //! Only the methods that PostgreSQL's dialect itself changes are listed.
 
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, UnaryOperator,
+};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+/// Name of the call that stands for `VARIADIC array` among the arguments of a function.
+pub(crate) const VARIADIC: &str = "__variadic";
 
 /// The dialect of every parser here.
 #[derive(Debug)]
@@ -70,6 +79,41 @@ impl Dialect for Pql {
         POSTGRES.prec_value(prec)
     }
 
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let variadic = is_word(parser, 0, Keyword::VARIADIC);
+        let opens = parser.peek_nth_token(1).token == Token::LParen;
+        if !variadic || opens {
+            return None;
+        }
+        parser.next_token();
+        Some(parser.parse_expr().map(variadic_call))
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        _precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let negated = is_word(parser, 0, Keyword::NOT);
+        let at = usize::from(negated);
+        let symmetric =
+            is_word(parser, at, Keyword::BETWEEN) && is_word(parser, at + 1, Keyword::SYMMETRIC);
+        let asymmetric =
+            is_word(parser, at, Keyword::BETWEEN) && is_word(parser, at + 1, Keyword::ASYMMETRIC);
+        if !symmetric && !asymmetric {
+            return None;
+        }
+        for _ in 0..at + 2 {
+            parser.next_token();
+        }
+        let expr = expr.clone();
+        Some(parser.parse_between(expr, negated).map(|between| match symmetric {
+            true => either_way(between),
+            false => between,
+        }))
+    }
+
     as_postgres! {
         supports_unicode_string_literal;
         supports_filter_during_aggregation;
@@ -100,6 +144,43 @@ impl Dialect for Pql {
         supports_comma_separated_trim;
         supports_xml_expressions;
         supports_comment_optimizer_hint;
+    }
+}
+
+fn is_word(parser: &Parser<'_>, at: usize, keyword: Keyword) -> bool {
+    matches!(parser.peek_nth_token(at).token, Token::Word(word) if word.keyword == keyword)
+}
+
+fn variadic_call(array: Expr) -> Expr {
+    let list = FunctionArgumentList {
+        duplicate_treatment: None,
+        args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(array))],
+        clauses: Vec::new(),
+    };
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(VARIADIC)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(list),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// `x BETWEEN SYMMETRIC a AND b`: between them in one order or the other.
+fn either_way(between: Expr) -> Expr {
+    let Expr::Between { expr, negated, low, high } = between else { return between };
+    let one =
+        Expr::Between { expr: expr.clone(), negated: false, low: low.clone(), high: high.clone() };
+    let other = Expr::Between { expr, negated: false, low: high, high: low };
+    let either =
+        Expr::BinaryOp { left: Box::new(one), op: BinaryOperator::Or, right: Box::new(other) };
+    let either = Expr::Nested(Box::new(either));
+    match negated {
+        true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(either) },
+        false => either,
     }
 }
 

@@ -22,6 +22,7 @@
 //! | `tokens` | what are the tokens, where is each, and are they within the limits |
 //! | `dialect` | which grammar is underneath ours |
 //! | `definition` | what does a CREATE, DROP or TRUNCATE say |
+//! | `copy` | what does a COPY say |
 //! | `create_as` | what does a view, or a table made from a query, say |
 //! | `alter` | what does an ALTER say |
 //! | `alteration` | what can an ALTER or a MERGE be |
@@ -47,6 +48,7 @@ mod change;
 mod column_type;
 mod comment;
 mod constraint;
+mod copy;
 mod create_as;
 mod definition;
 mod dialect;
@@ -70,6 +72,8 @@ pub use alteration::{
 pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
 pub use comment::{Comment, Commented};
+pub use copy::{Copy, CopyColumns, CopyFormat, CopyHeader, CopyOptions, CopySource, parse_copy};
+pub(crate) use dialect::VARIADIC;
 pub(crate) use names::kept_text;
 pub use names::{SYSTEM_SCHEMAS, is_schema, name_of, position_of, single_name, system_name};
 pub(crate) use parse::parse_query;

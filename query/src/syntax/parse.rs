@@ -334,7 +334,11 @@ fn unsupported(words: &[String]) -> Error {
         ("CREATE SCHEMA", 2, "Use table names without a schema."),
         ("CREATE", 2, "CREATE makes a TABLE, COLLECTION, EDGE, INDEX, VIEW or SEQUENCE."),
         ("DROP", 2, "DROP removes a TABLE, COLLECTION, EDGE, INDEX, VIEW or SEQUENCE."),
-        ("COPY", 1, "Load rows with POST /v1/tables/{table}/records or `pieskieo import`."),
+        (
+            "COPY",
+            1,
+            "Send it to POST /v1/copy with its data, or load records with POST /v1/tables/{table}/records.",
+        ),
         ("ROLLBACK", 1, "Send the statements that belong together in one request."),
         ("PREPARE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
         ("EXECUTE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),

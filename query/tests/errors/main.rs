@@ -287,7 +287,7 @@ fn statements_that_are_not_offered_name_the_nearest_way() {
     for (text, message, hint) in [
         ("CREATE TYPE mood AS ENUM ('sad', 'ok')", "CREATE TYPE is not supported", "CHECK"),
         ("CREATE EXTENSION vector", "CREATE EXTENSION", "built in"),
-        ("COPY person FROM STDIN", "COPY", "POST /v1/tables"),
+        ("COPY person FROM STDIN", "COPY", "POST /v1/copy"),
         ("COMMIT AND CHAIN", "AND CHAIN", "Send BEGIN"),
         ("GRANT SELECT ON person TO x", "GRANT", "no users"),
         ("VACUUM", "VACUUM", ""),

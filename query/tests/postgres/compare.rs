@@ -20,6 +20,8 @@ const MATCHED_MAX: usize = 400;
 /// Object ids of PostgreSQL's types of numbers, and of those written otherwise than ours.
 const NUMBERS: &[u32] = &[20, 21, 23, 700, 701, 1700];
 const BOOL: u32 = 16;
+const JSON: &[u32] = &[114, 3802];
+const TIMESTAMPTZ: u32 = 1184;
 
 /// One value: null, a number, or another value as its text.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,9 @@ fn our_cell(value: &Json, ty: &str) -> Cell {
     match value {
         Json::Null => Cell::Null,
         Json::Number(number) => Cell::Number(number.to_string()),
+        Json::String(text) if ty == "INTERVAL" => Cell::Other(text.clone()),
+        Json::Array(items) if ty.ends_with("[]") => Cell::Other(as_array(items)),
+        value if ty == "JSON" => Cell::Other(value.to_string()),
         Json::String(text) if number.iter().any(|name| ty.starts_with(name)) => {
             Cell::Number(text.clone())
         }
@@ -93,8 +98,38 @@ fn their_cell(value: Option<String>, ty: u32) -> Cell {
         Some(text) if ty == BOOL => {
             Cell::Other(if text == "t" { "true" } else { "false" }.to_owned())
         }
+        Some(text) if JSON.contains(&ty) => {
+            let read = serde_json::from_str::<Json>(&text);
+            Cell::Other(read.map_or(text, |value| value.to_string()))
+        }
+        Some(text) if ty == TIMESTAMPTZ => {
+            Cell::Other(text.strip_suffix("+00").unwrap_or(&text).to_owned())
+        }
         Some(text) => Cell::Other(text),
     }
+}
+
+/// An array as PostgreSQL writes it.
+fn as_array(items: &[Json]) -> String {
+    let quoted = |text: &str| {
+        let plain = !text.is_empty()
+            && !text.eq_ignore_ascii_case("null")
+            && !text.contains(|c: char| "{},\"\\".contains(c) || c.is_whitespace());
+        match plain {
+            true => text.to_owned(),
+            false => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        }
+    };
+    let items = items.iter().map(|item| match item {
+        Json::Null => "NULL".to_owned(),
+        Json::Bool(true) => "t".to_owned(),
+        Json::Bool(false) => "f".to_owned(),
+        Json::Number(number) => number.to_string().trim_end_matches(".0").to_owned(),
+        Json::String(text) => quoted(text),
+        Json::Array(items) => as_array(items),
+        other => quoted(&other.to_string()),
+    });
+    format!("{{{}}}", items.collect::<Vec<_>>().join(","))
 }
 
 /// Returns whether two values are the same.

@@ -11,7 +11,7 @@ pub(super) const DAY_MICROS: i64 = 86_400_000_000;
 const YEAR_MAX: i64 = 294_276;
 
 /// Returns the days since 1970-01-01 of a date, `None` when there is no such date.
-pub(super) fn days_of(year: i64, month: u32, day: u32) -> Option<i32> {
+pub fn days_of(year: i64, month: u32, day: u32) -> Option<i32> {
     if !(1..=YEAR_MAX).contains(&year) || !(1..=12).contains(&month) {
         return None;
     }
@@ -28,7 +28,7 @@ pub(super) fn days_of(year: i64, month: u32, day: u32) -> Option<i32> {
 }
 
 /// Returns year, month and day.
-pub(super) fn date_of(days: i64) -> (i64, u32, u32) {
+pub fn date_of(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);

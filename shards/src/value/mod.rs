@@ -51,5 +51,6 @@ mod tests;
 pub use array::ARRAY_ELEMENTS_MAX;
 pub use arrow::ColumnBuilder;
 pub(crate) use arrow::{carried, list_array, vector_array};
+pub use calendar::{date_of, days_of};
 pub use interval::{INTERVAL_MICROS_MAX, Interval};
 pub use kind::{ColumnType, Value};

@@ -83,6 +83,7 @@ pub fn schema(current: &Catalog) -> Catalog {
         id: IndexId(1),
         name: "accounts_balance".into(),
         kind: IndexKind::Ordered { columns: vec![1] },
+        comment: None,
     }));
     let transfers = table(TRANSFERS, "transfers", &["id", "source", "target", "amount"]);
     let edge = TableKind::Edge { source: ACCOUNTS, target: ACCOUNTS };
