@@ -54,7 +54,7 @@ fn index(next: &mut Catalog, name: &str) -> Arc<Index> {
         let fields = vec![TextField { column: 2, path: Vec::new() }];
         IndexKind::Text { fields, stem: false }
     };
-    Arc::new(Index { id, name: name.into(), kind })
+    Arc::new(Index { id, name: name.into(), kind, comment: None })
 }
 
 fn schema(current: &Catalog) -> Catalog {

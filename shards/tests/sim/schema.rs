@@ -38,7 +38,12 @@ fn next(current: &Catalog) -> Catalog {
         let kind = IndexKind::Ordered { columns: vec![3] };
         let id = IndexId(current.index_next.0);
         next.index_next = IndexId(id.0 + 1);
-        table.indexes.push(Arc::new(Index { id, name: "transfers_amount".into(), kind }));
+        table.indexes.push(Arc::new(Index {
+            id,
+            name: "transfers_amount".into(),
+            kind,
+            comment: None,
+        }));
     }
     next.tables.insert(TRANSFERS, Arc::new(table));
     next

@@ -28,7 +28,12 @@ const CHILD_COUNT: i64 = 12;
 pub fn tables() -> Vec<Table> {
     let mut children = table(CHILDREN, "children", &["id", "parent"]);
     let kind = IndexKind::Ordered { columns: vec![1] };
-    children.indexes.push(Arc::new(Index { id: BY_PARENT, name: "by_parent".into(), kind }));
+    children.indexes.push(Arc::new(Index {
+        id: BY_PARENT,
+        name: "by_parent".into(),
+        kind,
+        comment: None,
+    }));
     vec![table(PARENTS, "parents", &["id", "number"]), children]
 }
 

@@ -51,7 +51,7 @@ pub fn tables(kind: Kind) -> Vec<Table> {
             IndexKind::Text { fields, stem: false }
         }
     };
-    items.indexes.push(Arc::new(Index { id: INDEX, name: "search".into(), kind }));
+    items.indexes.push(Arc::new(Index { id: INDEX, name: "search".into(), kind, comment: None }));
     vec![items]
 }
 

@@ -66,7 +66,12 @@ pub fn next(current: &Catalog) -> Catalog {
                 let id = current.index_next;
                 next.index_next = IndexId(id.0 + 1);
                 let kind = IndexKind::Ordered { columns: vec![1] };
-                table.indexes.push(Arc::new(Index { id, name: "numbers".into(), kind }));
+                table.indexes.push(Arc::new(Index {
+                    id,
+                    name: "numbers".into(),
+                    kind,
+                    comment: None,
+                }));
             }
             next.tables.insert(table.id, Arc::new(table));
         }
