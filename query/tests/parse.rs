@@ -139,7 +139,7 @@ fn changes_are_flattened() {
          })), None], [Some(Value(ValueWithSpan { value: Placeholder(\"$1\"), span: \
          Span(Location(1,49)..Location(1,51)) })), Some(Value(ValueWithSpan { value: \
          SingleQuotedString(\"x\"), span: Span(Location(1,53)..Location(1,56)) }))]]), \
-         on_conflict: Some(DoNothing { target: [a] }), returning: [] })",
+         on_conflict: Some(DoNothing { target: [a], constraint: None }), returning: [] })",
     );
     check("TRUNCATE t", "Truncate(Truncate { names: [t], restarts: false, cascade: false })");
     check(

@@ -1,7 +1,7 @@
 //! Which catalog does an ALTER TABLE make?
 //!
-//! Nothing is rewritten, but by other types (`alter_type`): rows keep the place of a dropped column, and rows from before a column
-//! read as its default. What existing records must keep is in force for writers at once and pending
+//! Nothing is rewritten, but by other types (`alter_type`): rows keep the place of a dropped
+//! column, and rows from before a column read as its default. What existing records must keep is in force for writers at once and pending
 //! until they have been looked at (`alter_settle`).
 
 use std::sync::Arc;

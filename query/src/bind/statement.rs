@@ -161,8 +161,12 @@ impl Binder<'_> {
             self.bind_select_list(std::mem::take(&mut insert.returning), &scope)?.items;
         match &mut insert.on_conflict {
             None => Ok(()),
-            Some(OnConflict::DoNothing { target }) => check_conflict_target(&table, target),
-            Some(OnConflict::DoUpdate { target, assignments, filter }) => {
+            Some(OnConflict::DoNothing { target, constraint }) => {
+                name_columns(&table, constraint.take(), target)?;
+                check_conflict_target(&table, target)
+            }
+            Some(OnConflict::DoUpdate { target, constraint, assignments, filter }) => {
+                name_columns(&table, constraint.take(), target)?;
                 check_conflict_target(&table, target)?;
                 scope.add(Relation::of_table(&table, "excluded"), 0)?;
                 // A bare name means the stored record, as in PostgreSQL.
@@ -384,6 +388,33 @@ fn check_insert_width(
             ),
         ));
     }
+    Ok(())
+}
+
+/// Puts the columns of a constraint that ON CONFLICT names in the places of its own.
+fn name_columns(table: &Table, constraint: Option<Name>, target: &mut Vec<Name>) -> Result<()> {
+    let Some(Name { text, position }) = constraint else { return Ok(()) };
+    let unique = table.uniques().find(|(name, _)| *name == text);
+    let columns = match unique {
+        Some((_, unique)) => &unique.columns,
+        None if text == format!("{}_pkey", table.name) => &table.key,
+        None if table.constraints.iter().any(|one| one.name == text) => {
+            let message = format!("constraint \"{text}\" does not say what is unique");
+            return Err(Error::new(code::WRONG_OBJECT_TYPE, message)
+                .with_hint("Name the primary key or a UNIQUE constraint.")
+                .at(position));
+        }
+        None => {
+            let names = table.constraints.iter().map(|one| one.name.as_str());
+            let name = &table.name;
+            let message = format!("constraint \"{text}\" for table \"{name}\" does not exist");
+            return Err(Error::new(code::UNDEFINED_OBJECT, message)
+                .with_suggestion(suggest::nearest(&text, names))
+                .at(position));
+        }
+    };
+    let named = |&column: &usize| Name { text: table.columns[column].name.clone(), position };
+    *target = columns.iter().map(named).collect();
     Ok(())
 }
 

@@ -12,7 +12,6 @@ use std::time::Duration;
 use pieskieo_io::rt;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::{Catalog, Table, Unique};
-use pieskieo_shards::ids::TableId;
 use pieskieo_shards::key::Key;
 use pieskieo_shards::request::{Expect, ReadView, Write, WriteOp};
 use pieskieo_shards::value::{ColumnType, Interval, Value};
@@ -55,21 +54,6 @@ pub async fn fill(core: Rc<Core>, name: String) -> Result<()> {
     }
     filled?;
     settled?;
-    Ok(())
-}
-
-/// Waits until everything that was committed earlier is seen by new snapshots. `table` is one that
-/// nobody else writes to.
-///
-/// **Errors**: those of a commit.
-pub async fn wait_for_earlier(core: &Rc<Core>, table: TableId) -> Result<()> {
-    let catalog = core.catalog();
-    let lost = || Error::internal("a table that is being filled went missing");
-    let table = catalog.tables.get(&table).ok_or_else(lost)?;
-    let mut txn = core.begin();
-    txn.planned_with(catalog.version);
-    txn.write(vec![probe(table)?])?;
-    txn.commit().await?;
     Ok(())
 }
 
@@ -167,7 +151,7 @@ fn check_distinct(catalog: &Catalog, entries: &Table, writes: &mut [Write]) -> R
 }
 
 /// A write that changes nothing.
-fn probe(table: &Table) -> Result<Write> {
+fn probe(entries: &Table) -> Result<Write> {
     let zero = |ty: ColumnType| match ty {
         ColumnType::Bool => Value::Bool(false),
         ColumnType::SmallInt => Value::SmallInt(0),
@@ -188,7 +172,7 @@ fn probe(table: &Table) -> Result<Write> {
         ColumnType::Uuid => Value::Uuid([0; 16]),
         ColumnType::BigInt => Value::BigInt(0),
     };
-    let values: Vec<Value> = table.key_types().into_iter().map(zero).collect();
-    let key = Key::of_table(table, &values)?;
-    Ok(Write { table: table.id, key, op: WriteOp::Delete, expect: Expect::Any })
+    let values: Vec<Value> = entries.key_types().into_iter().map(zero).collect();
+    let key = Key::of_table(entries, &values)?;
+    Ok(Write { table: entries.id, key, op: WriteOp::Delete, expect: Expect::Any })
 }

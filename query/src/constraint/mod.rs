@@ -24,7 +24,7 @@ mod unique;
 mod verify;
 
 pub use check::{check_definitions, row_schema};
-pub use fill::{fill, wait_for_earlier};
+pub use fill::fill;
 pub use settle::{Changes, Ground, settle};
 pub use unique::holders;
 pub use verify::verify;

@@ -132,6 +132,9 @@ async fn look(request: &Request<'_>, table: &Arc<Table>, pending: &Pending) -> R
         let fill = fill(request.core().clone(), name.clone());
         return rt::spawn(Queue::Commit, "unique index", fill).await;
     }
+    // Who wrote without knowing of it has let go of the table, but a new snapshot may still be an
+    // older one.
+    request.core().all_visible().await?;
     let fresh = request.fresh();
     let catalog = fresh.catalog().clone();
     let Some(table) = catalog.tables.get(&table.id).cloned() else { return Ok(()) };

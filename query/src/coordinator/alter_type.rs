@@ -27,7 +27,7 @@ use crate::bind::{
     Alter, Retyped, Rewriting, alter_table, bind_using, is_assignable, lacking, not_rewritten,
     rewritten,
 };
-use crate::constraint::{row_schema, wait_for_earlier};
+use crate::constraint::row_schema;
 use crate::error::{Error, Result, code};
 use crate::plan::Engine;
 use crate::plan::constant::Constants;
@@ -67,7 +67,8 @@ pub(super) async fn run(maker: &mut Maker, alter: &AlterTable) -> Result<()> {
 }
 
 async fn copy(maker: &mut Maker, rewriting: &Rewriting) -> Result<()> {
-    wait_for_earlier(&maker.core, rewriting.copy).await?;
+    // Who wrote to the table has let go of it, but a new snapshot may still be an older one.
+    maker.core.all_visible().await?;
     let of = table_of(&maker.core.catalog(), rewriting.of)?;
     let query = |catalog: &Catalog, _: &Table| {
         let of = table_of(catalog, rewriting.of)?;

@@ -116,7 +116,7 @@ impl Arbiters {
     /// Finds what the columns of ON CONFLICT name; without columns, whatever there is. Duplicates
     /// of it that are not found now are somebody else's who came in between.
     fn new(request: &mut Request<'_>, table: &Table, rule: &OnConflict) -> Self {
-        let (OnConflict::DoNothing { target } | OnConflict::DoUpdate { target, .. }) = rule;
+        let (OnConflict::DoNothing { target, .. } | OnConflict::DoUpdate { target, .. }) = rule;
         let named = |columns: &[usize]| {
             let names =
                 |column: &usize| target.iter().any(|name| name.text == table.columns[*column].name);

@@ -214,22 +214,20 @@ fn from_on_insert(on: OnInsert) -> Result<OnConflict> {
         return Err(Error::unsupported("ON DUPLICATE KEY UPDATE")
             .with_hint("Use ON CONFLICT (key) DO UPDATE SET ..."));
     };
-    let target = match on.conflict_target {
-        None => Vec::new(),
-        Some(ConflictTarget::Columns(columns)) => columns.iter().map(name_of).collect(),
-        Some(ConflictTarget::OnConstraint(_)) => {
-            return Err(Error::unsupported("ON CONFLICT ON CONSTRAINT")
-                .with_hint("Name the key's columns: ON CONFLICT (id)."));
-        }
+    let (target, constraint) = match on.conflict_target {
+        None => (Vec::new(), None),
+        Some(ConflictTarget::Columns(columns)) => (columns.iter().map(name_of).collect(), None),
+        Some(ConflictTarget::OnConstraint(name)) => (Vec::new(), Some(single_name(&name)?)),
     };
     match on.action {
-        OnConflictAction::DoNothing => Ok(OnConflict::DoNothing { target }),
-        OnConflictAction::DoUpdate(_) if target.is_empty() => {
+        OnConflictAction::DoNothing => Ok(OnConflict::DoNothing { target, constraint }),
+        OnConflictAction::DoUpdate(_) if target.is_empty() && constraint.is_none() => {
             Err(Error::new(code::SYNTAX_ERROR, "ON CONFLICT DO UPDATE needs the key's columns")
                 .with_hint("Write ON CONFLICT (id) DO UPDATE SET ..."))
         }
         OnConflictAction::DoUpdate(update) => Ok(OnConflict::DoUpdate {
             target,
+            constraint,
             assignments: from_assignments(update.assignments)?,
             filter: update.selection,
         }),

@@ -437,11 +437,15 @@ pub enum OnConflict {
     DoNothing {
         /// Columns named as the target; empty when absent.
         target: Vec<Name>,
+        /// `ON CONSTRAINT`; binding puts its columns into the target.
+        constraint: Option<Name>,
     },
     /// `DO UPDATE SET … WHERE …`; `excluded` names the refused row.
     DoUpdate {
         /// Columns named as the target.
         target: Vec<Name>,
+        /// `ON CONSTRAINT`; binding puts its columns into the target.
+        constraint: Option<Name>,
         /// What is set.
         assignments: Vec<Assignment>,
         /// Only records for which this is true are changed.

@@ -206,6 +206,14 @@ impl Core {
         self.clock.lease_at(snapshot)
     }
 
+    /// Waits until `snapshot()` has reached every commit that has begun: for who must see what
+    /// others have written whose locks are free already.
+    ///
+    /// **Errors**: as [`Core::visible`].
+    pub async fn all_visible(&self) -> Result<(), Error> {
+        self.visible(self.clock.latest()).await
+    }
+
     /// Waits until `snapshot()` has reached a commit: for a retry that lost to it.
     ///
     /// **Errors**: `OutcomeUnknown` when a log failed meanwhile.

@@ -20,7 +20,7 @@ use super::core::Core;
 use super::fill;
 use super::locks::LockTable;
 use super::signal::Signal;
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Column, Table};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
 use crate::request::{ShardStats, Write};
@@ -365,9 +365,18 @@ fn unknown(shard: ShardId, error: &wal::Error) -> Error {
     Error::OutcomeUnknown(format!("shard {shard}: {error}"))
 }
 
+/// What is said of columns changes nothing for those who write.
+fn same_columns(old: &Table, new: &Table) -> bool {
+    let same = |(old, new): (&Column, &Column)| {
+        old == new
+            || Column { comment: None, ..old.clone() } == Column { comment: None, ..new.clone() }
+    };
+    old.columns.len() == new.columns.len() && old.columns.iter().zip(&new.columns).all(same)
+}
+
 /// Rows of both tables have the same bytes for the same values.
 fn same_shape(old: &Table, new: &Table) -> bool {
-    let same_rows = old.columns == new.columns && old.key == new.key && old.routing == new.routing;
+    let same_rows = same_columns(old, new) && old.key == new.key && old.routing == new.routing;
     // Writes that did not know of a constraint, or of who refers to their records, did not keep it.
     let same_rules = old.constraints == new.constraints && old.referrers == new.referrers;
     // Nor do they find their way into a copy of the records.
