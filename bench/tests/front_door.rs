@@ -563,6 +563,42 @@ fn the_interface_describes_every_address_and_answers_at_each() {
     });
 }
 
+#[test]
+fn copy_takes_and_gives_rows_or_none_of_them() {
+    talk(async |address| {
+        let mut wire = Wire::one(address).await;
+        done(
+            &mut wire,
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, s TEXT, d DATE DEFAULT '2024-01-31')",
+        )
+        .await;
+        let into = "/v1/copy?pql=COPY+t+(id,+s)+FROM+STDIN+(FORMAT+csv,+HEADER)";
+        let rows = "id,s\n1,\"a, \"\"b\"\"\n\"\n2,\n";
+        let told = wire.ask(Ask::new(Method::POST, into).body(rows)).await;
+        assert_eq!(told.status, 200, "{}", told.text());
+        assert_eq!(told.json()["affected"], 2);
+        // A row that does not fit leaves nothing of its data, and is named.
+        let told = wire.ask(Ask::new(Method::POST, into).body("id,s\n3,x\nfour,y\n")).await;
+        assert_eq!(told.json()["code"], "22P02", "{}", told.text());
+        assert!(told.text().contains("COPY t, line 3, column id"), "{}", told.text());
+        // So does a key that is there.
+        let told = wire.ask(Ask::new(Method::POST, into).body("id,s\n5,x\n1,y\n")).await;
+        assert_eq!(told.json()["code"], "23505", "{}", told.text());
+        let out = "/v1/copy?pql=COPY+(SELECT+*+FROM+t+ORDER+BY+id)+TO+STDOUT";
+        let told = wire.ask(Ask::new(Method::POST, out).body("")).await;
+        assert_eq!(told.text(), "1\ta, \"b\"\\n\t2024-01-31\n2\t\\N\t2024-01-31\n");
+        let lines = "{\"id\":7,\"s\":\"j\",\"d\":\"2020-02-29\"}\n";
+        let into = "/v1/copy?pql=COPY+t+FROM+STDIN+(FORMAT+json)";
+        let told = wire.ask(Ask::new(Method::POST, into).body(lines)).await;
+        assert_eq!(told.json()["affected"], 1, "{}", told.text());
+        let out = "/v1/copy?pql=COPY+(SELECT+*+FROM+t+WHERE+id+%3D+7)+TO+STDOUT+(FORMAT+json)";
+        let told = wire.ask(Ask::new(Method::POST, out).body("")).await;
+        assert_eq!(told.text(), lines);
+        let told = wire.ask(Ask::new(Method::POST, "/v1/copy?pql=SELECT+1").body("")).await;
+        assert_eq!(told.status, 400, "{}", told.text());
+    });
+}
+
 /// Keeps others from asking for metrics meanwhile: servers of one process have one set of them.
 fn scraping() -> std::sync::MutexGuard<'static, ()> {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
