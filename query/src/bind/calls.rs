@@ -10,6 +10,7 @@
 //! | `x LIKE ANY (ARRAY[a, b])`, `x ~ ALL (ARRAY[a, b])` | `x LIKE a OR x LIKE b`, `x ~ a AND x ~ b` |
 //! | `substring(x FROM 'pattern')` | a function of regular expressions |
 //! | `f(VARIADIC ARRAY[a, b])` | `f(a, b)` |
+//! | `a OPERATOR(pg_catalog.~) b` | `a ~ b` |
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg,
@@ -58,6 +59,11 @@ pub(super) fn operator_instead(expr: &mut Expr) {
             }
             return;
         }
+        Expr::BinaryOp { op: op @ BinaryOperator::PGCustomBinaryOperator(_), .. } => {
+            let Some(plain) = operator_named(op) else { return };
+            *op = plain;
+            return operator_instead(expr);
+        }
         Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
             build::call("power", vec![taken(left), taken(right)])
         }
@@ -86,6 +92,39 @@ pub(super) fn operator_instead(expr: &mut Expr) {
         _ => return,
     };
     *expr = made;
+}
+
+/// What `OPERATOR(pg_catalog.~)` and the like mean; `None` for an operator with another name.
+fn operator_named(op: &BinaryOperator) -> Option<BinaryOperator> {
+    let BinaryOperator::PGCustomBinaryOperator(parts) = op else { return None };
+    let name = match parts.as_slice() {
+        [name] => name,
+        [schema, name] if schema.eq_ignore_ascii_case("pg_catalog") => name,
+        _ => return None,
+    };
+    Some(match name.as_str() {
+        "=" => BinaryOperator::Eq,
+        "<>" | "!=" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        "<=" => BinaryOperator::LtEq,
+        ">" => BinaryOperator::Gt,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "*" => BinaryOperator::Multiply,
+        "/" => BinaryOperator::Divide,
+        "%" => BinaryOperator::Modulo,
+        "||" => BinaryOperator::StringConcat,
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "~~*" => BinaryOperator::PGILikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "!~~*" => BinaryOperator::PGNotILikeMatch,
+        _ => return None,
+    })
 }
 
 /// Whether an expression is a text as it is written.

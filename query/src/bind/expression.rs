@@ -4,8 +4,8 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, ObjectNamePart, OrderByExpr, UnaryOperator, Value,
-    WindowFrameBound, WindowSpec, WindowType,
+    FunctionArgumentClause, FunctionArguments, ObjectNamePart, OrderByExpr, Query, UnaryOperator,
+    Value, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use pieskieo_shards::value::ColumnType;
@@ -15,9 +15,9 @@ use super::json;
 use super::json::{Wanted, kind_of, needs_order, wanted_by, wrap};
 use super::path::position;
 use super::query::{Binder, Place};
-use super::scope::Scope;
+use super::scope::{Scope, ScopeColumn};
 use super::similar::similar_instead;
-use super::{build, calls, interval, subquery, text_search};
+use super::{build, calls, interval, object_name, subquery, text_search};
 use crate::error::{Error, Result, code};
 use crate::functions::{ARRAY_ALL, ARRAY_ANY, MATCHES_UNSTEMMED};
 use crate::syntax::column_type;
@@ -103,13 +103,25 @@ impl Binder<'_> {
         bound
     }
 
+    /// Binds a query whose values are compared: numbers of objects stay numbers in it.
+    fn bind_value_query(
+        &mut self,
+        query: &mut Query,
+        scope: &Scope<'_>,
+    ) -> Result<Vec<ScopeColumn>> {
+        let shows = std::mem::replace(&mut self.shows_names, false);
+        let bound = self.bind_query(query, Some(scope));
+        self.shows_names = shows;
+        bound
+    }
+
     /// Binds `x IN (query)`. The planner's joins answer what a filter asks, where null is as good
     /// as false; elsewhere, and where the query depends on the row, it is written otherwise.
     fn bind_member(&mut self, expr: &mut Expr, scope: &Scope<'_>, place: Place) -> Result<()> {
         let Expr::InSubquery { expr: left, subquery, negated } = expr else { return Ok(()) };
         let json = self.bind_expr(left, scope)?;
         let before = scope.reached.replace(false);
-        let columns = self.bind_query(subquery, Some(scope))?;
+        let columns = self.bind_value_query(subquery, scope)?;
         let depends = scope.reached.get();
         scope.reached.set(before || depends);
         let column = columns.first();
@@ -165,7 +177,7 @@ impl Binder<'_> {
             Expr::Cast { .. } => self.bind_cast(expr, scope),
             Expr::Case { .. } => self.bind_case(expr, scope),
             Expr::Subquery(query) => {
-                let columns = self.bind_query(query, Some(scope))?;
+                let columns = self.bind_value_query(query, scope)?;
                 Ok(columns.first().is_some_and(|column| column.json))
             }
             Expr::Exists { .. } if !self.filtering => {
@@ -379,15 +391,25 @@ impl Binder<'_> {
     fn bind_cast(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<bool> {
         let at = position(expr);
         let Expr::Cast { kind, expr: inner, data_type, .. } = expr else { return Ok(false) };
+        let within = object_name::cast_to(inner);
         self.bind_expr(inner, scope)?;
         if matches!(kind, CastKind::TryCast | CastKind::SafeCast) {
             return Ok(matches!(data_type, DataType::JSON | DataType::JSONB));
         }
-        match data_type {
-            DataType::JSON | DataType::JSONB => return Ok(true),
-            // The planner's own type, which is no column type.
-            DataType::Regclass => return Ok(false),
-            _ => {}
+        if let Some(named) = object_name::named(data_type) {
+            let inner = std::mem::replace(inner.as_mut(), build::literal(Value::Null));
+            *expr = named.read(inner);
+            return Ok(false);
+        }
+        if let Some(plain) = object_name::plain(data_type) {
+            *data_type = plain;
+        }
+        if let Some(within) = within.filter(|_| object_name::is_text(data_type)) {
+            let number = std::mem::replace(inner.as_mut(), build::literal(Value::Null));
+            **inner = within.write(number);
+        }
+        if matches!(data_type, DataType::JSON | DataType::JSONB) {
+            return Ok(true);
         }
         // A cast to a length cuts off what is longer, where storing refuses it.
         if let ColumnType::Varchar(length) = column_type(data_type).map_err(|error| error.at(at))? {

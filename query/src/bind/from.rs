@@ -221,7 +221,7 @@ impl Binder<'_> {
         scope: &mut Scope<'_>,
     ) -> Result<()> {
         let TableFactor::Table { name, alias, .. } = factor else { return Ok(()) };
-        if let Some((schema, written)) = system_name(name)? {
+        if let Some((schema, written)) = self.system_table(name)? {
             *name = build::object_in(schema, &written.text);
             alias.get_or_insert_with(|| build::table_alias(&written.text));
             let relation = system_relation(system::find(schema, &written)?);
@@ -278,6 +278,23 @@ impl Binder<'_> {
         let renamed = derived_relation(&mut alias, relation.shown_columns())?;
         *factor = build::derived(query, alias);
         scope.add(renamed, written.position)
+    }
+
+    /// Returns the relation of the system that a name means: one with its schema, or, where no WITH
+    /// hides it, one of `pg_catalog`, which comes before users' tables.
+    fn system_table(
+        &self,
+        name: &datafusion::sql::sqlparser::ast::ObjectName,
+    ) -> Result<Option<(&'static str, Name)>> {
+        if let Some(named) = system_name(name)? {
+            return Ok(Some(named));
+        }
+        if name.0.len() > 1 {
+            return Ok(None);
+        }
+        let written = single_name(name)?;
+        let implied = system::implied(&written.text).filter(|_| self.cte(&written.text).is_none());
+        Ok(implied.map(|relation| (relation.schema, written)))
     }
 
     fn bind_pattern(
@@ -361,9 +378,9 @@ fn derived_relation(
 pub(super) fn system_relation(relation: &system::Relation) -> Relation {
     let columns = relation.columns.iter().map(|column| ScopeColumn {
         name: column.name.to_owned(),
-        json: column.ty == ColumnType::Json,
+        json: column.ty() == ColumnType::Json,
         hidden: false,
-        ty: Some(column.ty.clone()),
+        ty: Some(column.ty()),
     });
     Relation::derived(Some(relation.name.to_owned()), columns.collect())
 }

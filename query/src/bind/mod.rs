@@ -47,6 +47,7 @@
 //! | `select_list` | which columns does a SELECT list give, and what are they called |
 //! | `expression` | what does an expression mean |
 //! | `calls` | which calls and operators stand for others |
+//! | `object_name` | which casts turn names of objects into numbers |
 //! | `path` | what does a name or path mean |
 //! | `json` | where does a JSON value need another type |
 //! | `engine_function` | what do SCORE(), DISTANCE() and DEPTH() mean |
@@ -92,6 +93,7 @@ mod from;
 mod interval;
 mod json;
 mod merge;
+mod object_name;
 mod path;
 mod pattern;
 mod pipeline;

@@ -35,6 +35,8 @@ pub(super) struct Binder<'c> {
     pub filtering: bool,
     /// What becomes of the current expression.
     pub place: Place,
+    /// Whether a SELECT list shows objects of the catalog by their names.
+    pub shows_names: bool,
 }
 
 /// What becomes of the value of a condition.
@@ -79,6 +81,7 @@ impl<'c> Binder<'c> {
             views: Views::default(),
             filtering: false,
             place: Place::Value,
+            shows_names: true,
         }
     }
 

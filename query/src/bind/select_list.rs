@@ -8,11 +8,11 @@ use datafusion::sql::sqlparser::ast::{
 };
 use pieskieo_shards::value::ColumnType;
 
-use super::build;
 use super::engine_function::function_name;
 use super::json::Wanted;
 use super::query::Binder;
 use super::scope::{Merged, Relation, Scope, ScopeColumn};
+use super::{build, object_name};
 use crate::error::{Error, Result};
 use crate::syntax::{name_of, single_name, system_name};
 
@@ -88,7 +88,11 @@ impl Binder<'_> {
     ) -> Result<Output> {
         let name = alias.clone().unwrap_or_else(|| natural_name(&expr));
         let ty = column_type_of(&expr, scope);
+        let object = object_name::cast_to(&expr).filter(|_| self.shows_names);
         let json = self.bind_expr(&mut expr, scope)?;
+        if let Some(object) = object {
+            expr = object.write(expr);
+        }
         let plain = alias.is_none()
             && match &expr {
                 Expr::Identifier(ident) => ident.value == name,

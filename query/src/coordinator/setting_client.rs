@@ -144,6 +144,13 @@ impl ClientSettings {
         said.or_else(|| client_setting(&name).map(|known| known.default.to_owned()))
     }
 
+    /// Returns the names with a dot, and their values.
+    pub fn own(&self) -> Vec<(String, String)> {
+        let values = self.values.borrow();
+        let own = values.iter().filter(|(name, _)| client_setting(name).is_none());
+        own.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// Returns how often something was changed.
     pub fn changes(&self) -> u64 {
         self.changes.get()

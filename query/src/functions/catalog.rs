@@ -1,7 +1,7 @@
 //! What do PostgreSQL's programs ask of the server beside its catalog?
 //!
-//! There is one user, who may do everything, and nothing has comments: what depends on them is the
-//! same for all objects. **Source**: PostgreSQL 15, "System Information Functions".
+//! There is one user, who may do everything: what depends on users is the same for all objects.
+//! What depends on objects is asked in `described`. **Source**: PostgreSQL 15, "System Information Functions".
 
 use std::sync::Arc;
 
@@ -24,7 +24,6 @@ const VISIBLE: &[&str] = &[
     "pg_operator_is_visible",
     "pg_opfamily_is_visible",
     "pg_statistics_obj_is_visible",
-    "pg_table_is_visible",
     "pg_ts_config_is_visible",
     "pg_ts_dict_is_visible",
     "pg_type_is_visible",
@@ -43,8 +42,8 @@ const ALLOWED: &[&str] = &[
     "pg_has_role",
 ];
 
-/// Names of the functions that give the comment of an object: there are none.
-const COMMENTS: &[&str] = &["col_description", "obj_description", "shobj_description"];
+/// Names of the functions that give the comment of what databases share: there are none.
+const COMMENTS: &[&str] = &["shobj_description"];
 
 /// Names of functions about advisory locks that have nothing to do: there are none.
 const UNLOCKS: &[&str] = &["pg_advisory_unlock_all"];
@@ -169,7 +168,11 @@ fn format_types(call: &Call) -> Result<ArrayRef> {
     Ok(Arc::new(rows.collect::<StringArray>()))
 }
 
-/// The name of a type as the standard has it, with its limit.
+/// Returns the name of a type as the standard has it, with its limit; -1 = without.
+pub fn type_shown(number: i64, modifier: i64) -> String {
+    formatted(number, modifier)
+}
+
 fn formatted(number: i64, modifier: i64) -> String {
     let number = u32::try_from(number).unwrap_or(0);
     if number == 0 {

@@ -27,6 +27,7 @@
 //! | `part` | which part of a moment is asked for, and which moment is made of parts |
 //! | `single` | what is the only value of a group |
 //! | `catalog` | what do PostgreSQL's programs ask of the server beside its catalog |
+//! | `described` | what do PostgreSQL's programs ask of the objects of the catalog |
 //! | `system` | what can a statement ask of the server itself |
 //! | `operators` | which function does an operator stand for |
 
@@ -35,6 +36,7 @@ mod array;
 mod bytes;
 mod catalog;
 mod convert;
+mod described;
 mod function;
 mod json;
 mod json_arguments;
@@ -67,8 +69,13 @@ pub use array::{
     ARRAY_PART,
 };
 pub use convert::{CONVERT_TO, TO_TEXT, TO_UUID, TO_VECTOR};
+pub use described::{
+    Known, OF_CLASS, OF_ROLE, OF_SCHEMA, OF_TYPE, TO_CLASS, TO_ROLE, TO_SCHEMA, TO_TYPE, described,
+    names as described_names,
+};
 pub use json::{ORDINALS, SORT_KEY};
 pub use json_build::OBJECT_OF_PAIRS;
+pub use keyword::is_keyword;
 pub use moment::{JUSTIFY_INTERVAL, order_of};
 pub use operators::Operators;
 pub use ordered::function_behind;

@@ -1,6 +1,6 @@
 //! What do the names in a statement mean to the planner?
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_schema::{DataType, FieldRef, SchemaRef};
 use datafusion::catalog::TableProvider;
@@ -22,13 +22,15 @@ use super::relation::GraphRelations;
 use super::sets::SetRelations;
 use crate::exec::here::external;
 use crate::exec::provider::TableSource;
-use crate::functions::registry;
+use crate::functions::{Known, described, described_names, registry};
 use crate::syntax::{Name, column_type};
 use crate::system::{self, SystemSource};
 
 /// The names of one catalog version, and the functions.
 pub struct Names {
     catalog: Arc<Catalog>,
+    /// What functions may ask of the catalog, once one does.
+    known: OnceLock<Arc<Known>>,
     options: Arc<ConfigOptions>,
     relations: Vec<Arc<dyn RelationPlanner>>,
 }
@@ -38,7 +40,7 @@ impl Names {
     pub fn new(catalog: Arc<Catalog>, options: Arc<ConfigOptions>) -> Self {
         let relations: Vec<Arc<dyn RelationPlanner>> =
             vec![Arc::new(GraphRelations::new(catalog.clone())), Arc::new(SetRelations)];
-        Self { catalog, options, relations }
+        Self { catalog, known: OnceLock::new(), options, relations }
     }
 }
 
@@ -79,7 +81,8 @@ impl ContextProvider for Names {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        registry().scalar(name)
+        let known = || self.known.get_or_init(|| Arc::new(Known::of(self.catalog.clone())));
+        described(name, || known().clone()).or_else(|| registry().scalar(name))
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -103,7 +106,9 @@ impl ContextProvider for Names {
     }
 
     fn udf_names(&self) -> Vec<String> {
-        sorted(registry().scalar.keys())
+        let mut names = sorted(registry().scalar.keys());
+        names.extend(described_names().map(str::to_owned));
+        names
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {

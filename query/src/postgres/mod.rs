@@ -27,7 +27,7 @@ mod tag;
 mod write;
 
 pub use link::{Company, Link, Ran, Standing};
-pub use oid::{BuiltIn, WireColumn, by_oid, known, oid};
+pub use oid::{BuiltIn, WireColumn, by_oid, known, modifier, oid};
 pub use pieskieo_shards::value::ColumnType;
 pub use read::read;
 pub(crate) use statement::Told;

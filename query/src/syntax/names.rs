@@ -15,7 +15,7 @@ use crate::suggest;
 const PUBLIC: &str = "public";
 
 /// Schemas whose relations the system makes up; they can be read and nothing else.
-pub const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "pieskieo"];
+pub const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "pg_catalog", "pieskieo"];
 
 /// Returns where a span starts, in characters from 1; 0 when it is unknown.
 pub fn position_of(span: Span) -> usize {

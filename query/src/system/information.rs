@@ -9,8 +9,8 @@ use pieskieo_shards::catalog::{Catalog, Column as Stored, SequenceShape, Table, 
 use pieskieo_shards::value::{ColumnType, Value};
 
 use super::relation::{
-    Column, INFORMATION, OWN, PUBLIC, Relation, Rows, Source, all, int, maybe, place, text, told,
-    yes_or_no,
+    CATALOG, Column, INFORMATION, OWN, PUBLIC, Relation, Rows, Source, all, int, maybe, place,
+    text, told, yes_or_no,
 };
 use crate::bind::default_sequences;
 
@@ -31,7 +31,7 @@ const fn relation(
     columns: &'static [Column],
     rows: fn(&Catalog, &mut Rows),
 ) -> Relation {
-    Relation { schema: INFORMATION, name, columns, source: Source::Catalog(rows) }
+    Relation { schema: INFORMATION, name, columns, source: Source::Catalog(rows), number: 0 }
 }
 
 const SCHEMATA: &[Column] = &[
@@ -142,7 +142,7 @@ pub(super) fn listed(catalog: &Catalog) -> Vec<&Table> {
 }
 
 /// Returns the users' views by name, without materialized ones, which are tables.
-fn viewed(catalog: &Catalog) -> Vec<&Table> {
+pub(super) fn viewed(catalog: &Catalog) -> Vec<&Table> {
     let views = catalog.tables.values().map(AsRef::as_ref).filter(|table: &&Table| table.is_view());
     let mut views: Vec<&Table> = views.collect();
     views.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -166,7 +166,7 @@ fn table_columns(schema: &str, name: &str) -> [(&'static str, Value); 3] {
 }
 
 fn schemata(_: &Catalog, out: &mut Rows) {
-    for schema in [INFORMATION, OWN, PUBLIC] {
+    for schema in [INFORMATION, CATALOG, OWN, PUBLIC] {
         out.push([
             ("catalog_name", told(DATABASE)),
             ("schema_name", told(schema)),
@@ -214,7 +214,7 @@ fn views(catalog: &Catalog, out: &mut Rows) {
 fn columns(catalog: &Catalog, out: &mut Rows) {
     for relation in all() {
         for (at, column) in relation.columns.iter().enumerate() {
-            let described = described(column.name, at, &column.ty, (true, false));
+            let described = described(column.name, at, &column.ty(), (true, false));
             let rest = [("is_identity", told("NO")), ("identity_cycle", told("NO"))];
             let named = table_columns(relation.schema, relation.name);
             out.push_all(named.into_iter().chain(described).chain(rest));
@@ -262,7 +262,7 @@ fn described(
         ("numeric_scale", small(scale)),
         ("datetime_precision", small(digits)),
         ("udt_catalog", told(DATABASE)),
-        ("udt_schema", told(if is_vector { PUBLIC } else { "pg_catalog" })),
+        ("udt_schema", told(if is_vector { PUBLIC } else { CATALOG })),
         ("udt_name", told(&short)),
         ("dtd_identifier", told(&(at + 1).to_string())),
         ("is_self_referencing", told("NO")),

@@ -25,7 +25,7 @@ const fn relation(
     columns: &'static [Column],
     rows: fn(&Catalog, &mut Rows),
 ) -> Relation {
-    Relation { schema: INFORMATION, name, columns, source: Source::Catalog(rows) }
+    Relation { schema: INFORMATION, name, columns, source: Source::Catalog(rows), number: 0 }
 }
 
 const TABLE_CONSTRAINTS: &[Column] = &[

@@ -11,6 +11,7 @@ use pieskieo_shards::ids::{ShardId, TableId};
 use pieskieo_shards::request::{Reply, Request as ShardRequest, ShardStats};
 use pieskieo_shards::value::Value;
 
+use super::postgres::moment;
 use super::relation::{
     Column, OWN, Relation, Rows, Source, bigint, boolean, double, instant, int, maybe, number,
     text, told,
@@ -33,6 +34,12 @@ pub enum Topic {
     Transactions,
     /// Statements that ran, by form.
     Statements,
+    /// As `Settings`, as PostgreSQL's programs ask for them.
+    ClientSettings,
+    /// As `Tables`, as PostgreSQL's programs ask for them.
+    UserTables,
+    /// As `Transactions`, as PostgreSQL's programs ask for them.
+    Activity,
 }
 
 /// The relations of this file.
@@ -45,7 +52,7 @@ pub(super) static RELATIONS: &[Relation] = &[
 ];
 
 const fn relation(name: &'static str, columns: &'static [Column], topic: Topic) -> Relation {
-    Relation { schema: OWN, name, columns, source: Source::Live(topic) }
+    Relation { schema: OWN, name, columns, source: Source::Live(topic), number: 0 }
 }
 
 const TABLES: &[Column] = &[
@@ -121,11 +128,17 @@ pub(super) async fn gather(request: &Request<'_>, topic: Topic, out: &mut Rows) 
         Topic::Shards => shards(request, out).await,
         Topic::Transactions => transactions(request, out).await,
         Topic::Statements => statements(request, out).await,
+        Topic::ClientSettings => {
+            moment::settings(request, out);
+            Ok(())
+        }
+        Topic::UserTables => moment::tables(request, out).await,
+        Topic::Activity => moment::activity(request, out).await,
     }
 }
 
 /// Asks every core.
-async fn everywhere<T: Send + 'static>(
+pub(super) async fn everywhere<T: Send + 'static>(
     request: &Request<'_>,
     ask: impl FnOnce(&Registry) -> T + Clone + Send + 'static,
 ) -> Result<Vec<T>> {
@@ -136,18 +149,8 @@ async fn everywhere<T: Send + 'static>(
 }
 
 async fn tables(request: &Request<'_>, out: &mut Rows) -> Result<()> {
-    let (core, catalog) = (request.core(), request.catalog());
-    let ids: Vec<TableId> = catalog.listed().map(|table| table.id).collect();
-    let mut records = vec![0_u64; ids.len()];
-    let requests = core.shards().map(|shard| (shard, ShardRequest::RecordCounts(ids.clone())));
-    for reply in core.call_all(requests).await? {
-        let Reply::RecordCounts(counts) = reply else {
-            return Err(Error::internal("counts were answered with something else"));
-        };
-        records.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-    }
-    let names = catalog.listed().map(|table| table.name.as_str());
-    let records: HashMap<&str, u64> = names.zip(records).collect();
+    let catalog = request.catalog();
+    let records = counted(request).await?;
     for TableListing { name, kind, key, ends, .. } in listing(catalog) {
         let (source, target) = ends.unzip();
         let stored = catalog.table_named(&name).or_else(|| catalog.view_named(&name));
@@ -162,6 +165,22 @@ async fn tables(request: &Request<'_>, out: &mut Rows) -> Result<()> {
         ]);
     }
     Ok(())
+}
+
+/// How many records each table has, by its name.
+pub(super) async fn counted(request: &Request<'_>) -> Result<HashMap<String, u64>> {
+    let (core, catalog) = (request.core(), request.catalog());
+    let ids: Vec<TableId> = catalog.listed().map(|table| table.id).collect();
+    let mut records = vec![0_u64; ids.len()];
+    let requests = core.shards().map(|shard| (shard, ShardRequest::RecordCounts(ids.clone())));
+    for reply in core.call_all(requests).await? {
+        let Reply::RecordCounts(counts) = reply else {
+            return Err(Error::internal("counts were answered with something else"));
+        };
+        records.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+    let names = catalog.listed().map(|table| table.name.clone());
+    Ok(names.zip(records).collect())
 }
 
 fn settings(request: &Request<'_>, out: &mut Rows) {

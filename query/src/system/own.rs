@@ -27,7 +27,7 @@ const fn relation(
     columns: &'static [Column],
     rows: fn(&Catalog, &mut Rows),
 ) -> Relation {
-    Relation { schema: OWN, name, columns, source: Source::Catalog(rows) }
+    Relation { schema: OWN, name, columns, source: Source::Catalog(rows), number: 0 }
 }
 
 const COLUMNS: &[Column] = &[

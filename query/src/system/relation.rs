@@ -7,7 +7,7 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use pieskieo_shards::catalog::Catalog;
 use pieskieo_shards::value::{ColumnBuilder, ColumnType, Value};
 
-use super::{information, information_constraint, live, own};
+use super::{information, information_constraint, live, own, postgres};
 use crate::coordinator::ColumnListing;
 use crate::error::{Error, Result, code};
 use crate::suggest;
@@ -19,6 +19,8 @@ pub(super) const PUBLIC: &str = "public";
 pub(super) const INFORMATION: &str = "information_schema";
 /// The schema of our own relations.
 pub(super) const OWN: &str = "pieskieo";
+/// The schema of PostgreSQL's own catalog, whose relations need no schema before their names.
+pub(super) const CATALOG: &str = "pg_catalog";
 
 /// A relation that no table stands behind.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Relation {
     pub columns: &'static [Column],
     /// Where its rows come from.
     pub source: Source,
+    /// PostgreSQL's number for it; 0 = it has none, or one that differs between installations.
+    pub number: u32,
 }
 
 /// A column of a [`Relation`].
@@ -38,8 +42,37 @@ pub struct Relation {
 pub struct Column {
     /// Its name.
     pub name: &'static str,
-    /// The type of its values.
-    pub ty: ColumnType,
+    /// The type of its values; of a list, of its elements.
+    element: ColumnType,
+    /// Whether its values are arrays.
+    is_list: bool,
+    /// PostgreSQL's number for the type, where it has one of which we know only the values.
+    pub number: u32,
+}
+
+impl Column {
+    /// A column of values of a type of ours.
+    pub(super) const fn new(name: &'static str, element: ColumnType) -> Self {
+        Self { name, element, is_list: false, number: 0 }
+    }
+
+    /// A column of values of a type that PostgreSQL has and we have not, under its number.
+    pub(super) const fn known_as(name: &'static str, element: ColumnType, number: u32) -> Self {
+        Self { name, element, is_list: false, number }
+    }
+
+    /// As [`Column::known_as`], of arrays.
+    pub(super) const fn list(name: &'static str, element: ColumnType, number: u32) -> Self {
+        Self { name, element, is_list: true, number }
+    }
+
+    /// Returns the type of its values.
+    pub fn ty(&self) -> ColumnType {
+        match self.is_list {
+            true => ColumnType::Array(Arc::new(self.element.clone())),
+            false => self.element.clone(),
+        }
+    }
 }
 
 /// Where rows come from.
@@ -66,7 +99,12 @@ pub struct Rows {
 /// Returns every relation, by schema.
 pub(super) fn all() -> impl Iterator<Item = &'static Relation> {
     let information = information::RELATIONS.iter().chain(information_constraint::RELATIONS);
-    information.chain(own::RELATIONS).chain(live::RELATIONS)
+    information.chain(own::RELATIONS).chain(live::RELATIONS).chain(postgres::relations())
+}
+
+/// Returns the relation that a name without a schema means before any table of users.
+pub fn implied(name: &str) -> Option<&'static Relation> {
+    name.starts_with("pg_").then(|| postgres::relations().find(|known| known.name == name))?
 }
 
 /// Returns the relation of this name in a schema of the system.
@@ -95,7 +133,7 @@ impl Relation {
     pub fn listed(&self) -> Vec<ColumnListing> {
         let listed = self.columns.iter().map(|column| ColumnListing {
             name: column.name.to_owned(),
-            type_name: column.ty.to_string(),
+            type_name: column.ty().to_string(),
             nullable: true,
             default: None,
         });
@@ -106,7 +144,7 @@ impl Relation {
     pub fn arrow(&self) -> SchemaRef {
         let fields = self.columns.iter().map(|column| {
             // Every column may be unknown for some row.
-            Field::new(column.name, column.ty.arrow(), true)
+            Field::new(column.name, column.ty().arrow(), true)
         });
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
@@ -116,7 +154,7 @@ impl Rows {
     /// Begins without rows, for the columns at these positions; `None` = for all.
     pub(super) fn new(relation: &'static Relation, wanted: Option<&[usize]>) -> Self {
         let all: Vec<usize> = (0..relation.columns.len()).collect();
-        let builder = |at: &usize| (*at, ColumnBuilder::new(&relation.columns[*at].ty, 0));
+        let builder = |at: &usize| (*at, ColumnBuilder::new(&relation.columns[*at].ty(), 0));
         let columns = wanted.unwrap_or(&all).iter().map(builder).collect();
         let row = vec![Value::Null; relation.columns.len()];
         Self { relation, columns, row, count: 0, misfit: None }
@@ -167,32 +205,32 @@ impl Rows {
 
 /// A column of texts.
 pub(super) const fn text(name: &'static str) -> Column {
-    Column { name, ty: ColumnType::Text }
+    Column::new(name, ColumnType::Text)
 }
 
 /// A column of small whole numbers.
 pub(super) const fn int(name: &'static str) -> Column {
-    Column { name, ty: ColumnType::Int }
+    Column::new(name, ColumnType::Int)
 }
 
 /// A column of whole numbers.
 pub(super) const fn bigint(name: &'static str) -> Column {
-    Column { name, ty: ColumnType::BigInt }
+    Column::new(name, ColumnType::BigInt)
 }
 
 /// A column of numbers with a fraction.
 pub(super) const fn double(name: &'static str) -> Column {
-    Column { name, ty: ColumnType::Double }
+    Column::new(name, ColumnType::Double)
 }
 
 /// A column of true and false.
 pub(super) const fn boolean(name: &'static str) -> Column {
-    Column { name, ty: ColumnType::Bool }
+    Column::new(name, ColumnType::Bool)
 }
 
 /// A column of instants.
 pub(super) const fn instant(name: &'static str) -> Column {
-    Column { name, ty: ColumnType::TimestampTz }
+    Column::new(name, ColumnType::TimestampTz)
 }
 
 /// A text as a value.

@@ -1,0 +1,54 @@
+//! What is in `pg_catalog`, and which numbers do its programs know our objects by?
+//!
+//! PostgreSQL's programs find out what is there by joining these relations over numbers. Types and
+//! relations of PostgreSQL's have its numbers; ours are made of identities that stay. What this
+//! server has no kind of (triggers, policies, publications) has a relation without rows.
+//!
+//! | file | question it answers |
+//! | --- | --- |
+//! | `number` | which number does an object have |
+//! | `objects` | which objects are there, by number and by name |
+//! | `definition` | how would an object be written |
+//! | `columns` | which columns do the relations have |
+//! | `class` | what is said of tables, views, indexes and their columns |
+//! | `constraint` | what is said of constraints, comments and who depends on whom |
+//! | `kind` | what is said of types, and of what orders and compares their values |
+//! | `server` | what is said of databases, users and what else is there once |
+//! | `moment` | what changes by the moment |
+//! | `view` | what do the views say that join the others for people |
+//! | `empty` | which relations have no rows, because there is nothing of their kind |
+
+mod class;
+#[rustfmt::skip]
+mod columns;
+mod constraint;
+mod definition;
+mod empty;
+mod kind;
+pub(super) mod moment;
+mod number;
+mod objects;
+mod server;
+mod view;
+
+use super::relation::{CATALOG, Column, Relation, Rows, Source};
+use pieskieo_shards::catalog::Catalog;
+
+pub use constraint::serial_sequence;
+pub use definition::quoted;
+pub use objects::{Class, Objects, schema_name, schema_number, type_named};
+
+/// Returns every relation of the schema.
+pub(super) fn relations() -> impl Iterator<Item = &'static Relation> {
+    let stored = class::RELATIONS.iter().chain(constraint::RELATIONS).chain(kind::RELATIONS);
+    stored.chain(server::RELATIONS).chain(view::RELATIONS).chain(empty::RELATIONS)
+}
+
+const fn relation(
+    name: &'static str,
+    number: u32,
+    columns: &'static [Column],
+    rows: fn(&Catalog, &mut Rows),
+) -> Relation {
+    Relation { schema: CATALOG, name, columns, source: Source::Catalog(rows), number }
+}
