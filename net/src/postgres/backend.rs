@@ -132,6 +132,26 @@ pub fn complete(out: &mut Vec<u8>, tag: &str) {
     message(out, b'C', |out| text(out, tag));
 }
 
+/// Which way the rows of a COPY go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Direction {
+    /// From the client.
+    In = b'G',
+    /// To the client.
+    Out = b'H',
+}
+
+/// Appends a CopyInResponse or CopyOutResponse, for so many columns as text.
+pub fn copying(out: &mut Vec<u8>, way: Direction, columns: usize) {
+    message(out, way as u8, |out| {
+        out.push(0);
+        let columns = u16::try_from(columns).unwrap_or(u16::MAX);
+        out.extend(columns.to_be_bytes());
+        (0..columns).for_each(|_| out.extend([0; 2]));
+    });
+}
+
 /// Appends a message that is nothing but its kind.
 pub fn plain(out: &mut Vec<u8>, what: Plain) {
     message(out, what as u8, |_| {});
@@ -149,6 +169,8 @@ pub enum Plain {
     CloseComplete = b'3',
     /// There are no columns.
     NoData = b'n',
+    /// There are no more rows of a COPY.
+    CopyDone = b'c',
     /// There was no statement.
     EmptyQuery = b'I',
     /// There are more rows.

@@ -272,7 +272,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 }
 
-fn stopping() -> Error {
+/// The error of a server that stops.
+pub(super) fn stopping() -> Error {
     Error::new(code::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
         .with_hint("Connect again when the server has started.")
 }

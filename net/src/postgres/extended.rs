@@ -131,7 +131,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 let declared = statement.declared.clone();
                 let types = self.link.types(&prepared, &declared)?;
                 let columns = self.link.columns(&prepared, &types)?;
-                backend::parameters(&mut self.wire.output, types.iter().map(postgres::oid));
+                let numbers = self.link.numbers(&prepared, &types);
+                backend::parameters(&mut self.wire.output, numbers.into_iter());
                 let statement = self.statements.get(name)?;
                 (statement.types, statement.told) = (types, columns.clone());
                 (columns, Vec::new())

@@ -22,6 +22,7 @@
 //! | `conversation` | which message is answered how |
 //! | `simple` | how is a text of statements run |
 //! | `extended` | how are statements prepared, bound and run |
+//! | `copy` | how do the rows of a COPY come and go |
 //! | `kept` | which statements and portals does a connection have |
 //! | `rows` | how are rows sent |
 //! | `refusal` | how does an error look |
@@ -29,6 +30,7 @@
 mod backend;
 mod cancel;
 mod conversation;
+mod copy;
 mod extended;
 mod frontend;
 mod kept;

@@ -37,7 +37,7 @@ impl From<Broken> for Cut {
 /// Returns the columns of an answer, as nobody was told of them before.
 pub fn columns_of(ran: &Ran) -> Rc<[WireColumn]> {
     let fields = ran.outcome.schema.fields().iter();
-    fields.map(|field| WireColumn::of_arrow(field.name(), field.data_type())).collect()
+    fields.map(|field| WireColumn::of_field(field.name(), field)).collect()
 }
 
 impl Answering {

@@ -9,9 +9,11 @@ use pieskieo_io::time;
 use pieskieo_query::Error;
 use pieskieo_query::error::code;
 use pieskieo_query::postgres::{Company, Form, Prepared, Ran, Standing};
+use pieskieo_query::syntax::parse_copy;
 
 use super::backend::{self, Plain};
 use super::conversation::Conversation;
+use super::copy::may_be_copy;
 use super::kept::Answering;
 use super::refusal::{Severity, refuse};
 use super::rows::Cut;
@@ -26,6 +28,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         // As PostgreSQL does: the portal and the statement without a name end with it.
         self.portals.close("");
         self.statements.close("");
+        if may_be_copy(text)
+            && let Some(copy) = parse_copy(text)?
+        {
+            return self.copy(&copy).await;
+        }
         let statements = self.link.prepare(text)?;
         if statements.is_empty() {
             backend::plain(&mut self.wire.output, Plain::EmptyQuery);

@@ -10,6 +10,7 @@
 //! | `x LIKE ANY (ARRAY[a, b])`, `x ~ ALL (ARRAY[a, b])` | `x LIKE a OR x LIKE b`, `x ~ a AND x ~ b` |
 //! | `substring(x FROM 'pattern')` | a function of regular expressions |
 //! | `f(VARIADIC ARRAY[a, b])` | `f(a, b)` |
+//! | `current_setting(x)` | `(SELECT setting FROM pg_settings WHERE name = x)` |
 //! | `a OPERATOR(pg_catalog.~) b` | `a ~ b` |
 
 use datafusion::sql::sqlparser::ast::{
@@ -23,9 +24,13 @@ use super::engine_function::{arguments, function_name};
 use super::path::position;
 use crate::error::{Error, Result, code};
 use crate::functions::{
-    ARRAY_OR_EMPTY, OVERLAPS, ROUND_MOMENT, check_pattern, function_behind, translate_pattern,
+    ARRAY_OR_EMPTY, LIKE_ESCAPED, OVERLAPS, ROUND_MOMENT, check_pattern, function_behind,
+    like_escaped, translate_pattern,
 };
 use crate::syntax::VARIADIC;
+
+/// Alias of the session's settings where they are read for a function.
+const SETTINGS: &str = "__settings";
 
 /// Puts a function in the place of an operator the planner does not know.
 pub(super) fn operator_instead(expr: &mut Expr) {
@@ -185,7 +190,7 @@ fn joined(all: Vec<Expr>, op: BinaryOperator) -> Expr {
 
 /// Writes a pattern of LIKE with the planner's own sign that escapes, the backslash.
 ///
-/// **Errors**: 0A000 for a pattern that is no literal, 22025 for a sign of several letters.
+/// **Errors**: 0A000 for a sign that is no literal, 22025 for a sign of several letters.
 pub(super) fn escape_instead(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) -> Result<()> {
     let Some(given) = escape.take() else { return Ok(()) };
     let (Value::SingleQuotedString(sign) | Value::EscapedStringLiteral(sign)) = &given.value else {
@@ -201,24 +206,16 @@ pub(super) fn escape_instead(pattern: &mut Expr, escape: &mut Option<ValueWithSp
             .with_hint("Escape string must be empty or one character.")
             .at(crate::syntax::position_of(given.span)));
     }
-    let at = position(pattern);
     let Expr::Value(value) = pattern else {
-        return Err(Error::unsupported("ESCAPE for a pattern that is no literal").at(at));
+        let computed = std::mem::replace(pattern, build::literal(Value::Null));
+        *pattern = build::call(
+            LIKE_ESCAPED,
+            vec![computed, build::text(&sign.map_or_else(String::new, String::from))],
+        );
+        return Ok(());
     };
     if let Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) = &mut value.value {
-        let mut out = String::with_capacity(text.len());
-        let mut letters = text.chars();
-        while let Some(letter) = letters.next() {
-            match letter {
-                letter if Some(letter) == sign => {
-                    out.push('\\');
-                    out.extend(letters.next());
-                }
-                '\\' => out.push_str("\\\\"),
-                letter => out.push(letter),
-            }
-        }
-        *text = out;
+        *text = like_escaped(text, sign);
     }
     Ok(())
 }
@@ -261,6 +258,7 @@ pub(super) fn instead(expr: &mut Expr) -> Result<bool> {
             rounded(cast(now(), zoned), digits())
         }
         "transaction_timestamp" | "statement_timestamp" => now(),
+        "current_setting" if !arguments(function).is_empty() => setting_named(function),
         "timeofday" => cast(build::call("clock_timestamp", Vec::new()), DataType::Text),
         "timezone" => match arguments(function).as_slice() {
             [zone, moment] => Expr::AtTimeZone {
@@ -300,6 +298,17 @@ pub(super) fn instead(expr: &mut Expr) -> Result<bool> {
     };
     *expr = made;
     Ok(true)
+}
+
+/// `current_setting(x)` of a name that is not written out: what the session's settings say.
+fn setting_named(function: &Function) -> Expr {
+    let lower = |expr: Expr| build::call("lower", vec![expr]);
+    let named = arguments(function).first().map_or(build::literal(Value::Null), |of| (*of).clone());
+    let of = |column: &str| build::column(Some(SETTINGS), column);
+    let filter = build::binary(lower(of("name")), BinaryOperator::Eq, lower(named));
+    let from = vec![build::from_item(build::table_in("pg_catalog", "pg_settings", SETTINGS))];
+    let select = build::select(vec![SelectItem::UnnamedExpr(of("setting"))], from, Some(filter));
+    Expr::Subquery(Box::new(build::query(select, Vec::new(), None)))
 }
 
 fn timestamp() -> DataType {
@@ -375,9 +384,19 @@ fn sort_distinct(function: &mut Function) {
     }
 }
 
+/// Alias of a query whose values become an array, and of those values.
+const VALUES: &str = "__values";
+
 /// `ARRAY(query)`: the values of its only column, in its order.
 fn array_of_query(query: &Query) -> Result<Expr> {
     let mut query = query.clone();
+    if query.order_by.is_none() && has_query_inside(&mut query) {
+        // An aggregate takes no query: the values are made below it.
+        let alias = Some(build::table_alias(VALUES));
+        let value = SelectItem::UnnamedExpr(build::column(Some(VALUES), VALUES));
+        let from = vec![build::from_item(build::derived(query, alias))];
+        query = build::query(build::select(vec![value], from, None), Vec::new(), None);
+    }
     let limited = query.limit_clause.is_some() || query.fetch.is_some();
     if let SetExpr::Select(select) = query.body.as_mut()
         && let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
@@ -400,6 +419,22 @@ fn array_of_query(query: &Query) -> Result<Expr> {
     }
     Err(Error::unsupported("ARRAY() of a query with groups, DISTINCT or LIMIT")
         .with_hint("Put the query into FROM: ARRAY(SELECT x FROM (SELECT ...) AS t)."))
+}
+
+/// Whether the only column of a query asks another one; then it is given a name.
+fn has_query_inside(query: &mut Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
+        select.projection.as_slice()
+    else {
+        return false;
+    };
+    if !super::subquery::asks(value) {
+        return false;
+    }
+    let named = SelectItem::ExprWithAlias { expr: value.clone(), alias: build::ident(VALUES) };
+    select.projection = vec![named];
+    true
 }
 
 /// Writes out `VARIADIC ARRAY[…]`. Returns whether there was one.

@@ -25,7 +25,15 @@ const CACHE_DEFAULT: u32 = 100;
 /// Functions that take or show numbers of sequences.
 const FUNCTIONS: &[&str] = &["currval", "lastval", "nextval", "setval"];
 
-/// Returns whether a text may call a function of sequences. Says so too often rather than too
+/// Functions that show or change settings of the session.
+const SETTING_FUNCTIONS: &[&str] = &["current_setting", "set_config"];
+
+/// Returns whether a function of [`sequence_function`] is about settings.
+pub fn is_setting_function(name: &str) -> bool {
+    SETTING_FUNCTIONS.contains(&name)
+}
+
+/// Returns whether a text may call a function of sequences or settings. Says so too often rather than too
 /// seldom.
 pub fn names_sequence(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -35,10 +43,12 @@ pub fn names_sequence(text: &str) -> bool {
             let part = start.and_then(|start| bytes.get(start..end));
             part.is_some_and(|part| part.eq_ignore_ascii_case(name.as_bytes()))
         };
-        FUNCTIONS.iter().any(named)
+        FUNCTIONS.iter().chain(SETTING_FUNCTIONS).any(named)
     };
-    // All of them end alike: one pass, also over a text of many rows.
-    let ends = bytes.windows(3).enumerate().filter(|(_, part)| part.eq_ignore_ascii_case(b"val"));
+    // All of them end in one of three ways: one pass, also over a text of many rows.
+    let ends_like =
+        |part: &[u8]| [b"val", b"ing", b"fig"].iter().any(|end| part.eq_ignore_ascii_case(*end));
+    let ends = bytes.windows(3).enumerate().filter(|(_, part)| ends_like(part));
     ends.map(|(start, _)| start + 3).any(ends_at)
 }
 
@@ -46,7 +56,10 @@ pub fn names_sequence(text: &str) -> bool {
 pub fn sequence_function(expr: &Expr) -> Option<(String, &Function)> {
     let Expr::Function(function) = expr else { return None };
     let name = function_name(function);
-    FUNCTIONS.contains(&name.as_str()).then_some((name, function))
+    // The name of a setting may be that of each row: `bind/calls.rs` knows what it means then.
+    let plain = || arguments(function).first().is_some_and(|first| matches!(first, Expr::Value(_)));
+    let known = FUNCTIONS.contains(&name.as_str()) || (is_setting_function(&name) && plain());
+    known.then_some((name, function))
 }
 
 /// Returns the sequence that a function of sequences is called for.

@@ -401,6 +401,18 @@ impl Binder<'_> {
             *expr = named.read(inner);
             return Ok(false);
         }
+        if object_name::is_open_vector(data_type) {
+            match object_name::dimension_of(inner) {
+                Some(sized) => *data_type = sized,
+                // Whatever it is compared with says how long it is.
+                None if matches!(inner.as_ref(), Expr::Value(_)) => {
+                    *expr = std::mem::replace(inner.as_mut(), build::literal(Value::Null));
+                    return Ok(false);
+                }
+                None => {}
+            }
+        }
+        let Expr::Cast { expr: inner, data_type, .. } = expr else { return Ok(false) };
         if let Some(plain) = object_name::plain(data_type) {
             *data_type = plain;
         }

@@ -382,7 +382,13 @@ pub(super) fn system_relation(relation: &system::Relation) -> Relation {
         hidden: false,
         ty: Some(column.ty()),
     });
-    Relation::derived(Some(relation.name.to_owned()), columns.collect())
+    let own = relation.has_own_number().then(|| ScopeColumn {
+        name: system::OWN_NUMBER.to_owned(),
+        json: false,
+        hidden: true,
+        ty: Some(ColumnType::BigInt),
+    });
+    Relation::derived(Some(relation.name.to_owned()), columns.chain(own).collect())
 }
 
 /// Applies `AS t (a, b)` to columns.

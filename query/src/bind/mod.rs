@@ -118,12 +118,15 @@ pub use alter_type::{
 pub use define::{IndexDefaults, define, process, settle_unique, unfilled};
 pub(crate) use define_constraint::unique_named;
 pub use define_drop::kind_word;
-pub use define_sequence::{called_sequence, default_sequences, names_sequence, sequence_function};
+pub use define_sequence::{
+    called_sequence, default_sequences, is_setting_function, names_sequence, sequence_function,
+};
 pub(crate) use define_view::{
     bind_definition, bind_query_of, bind_view, bind_view_definition, define_made, emptied, filled,
     gives_columns, makes_something, materialized, refilling, without_data,
 };
 pub(crate) use engine_function::arguments;
+pub(crate) use object_name::own_type_number;
 pub(crate) use view::{check_populated, not_populated, refuse_write};
 
 pub use merge::{merge_select, merge_widths};

@@ -9,10 +9,13 @@
 //! | `x::name`, `"char"`, `regproc` and the like | TEXT: functions go by their names |
 //! | `int2vector`, `oidvector` | arrays |
 //! | `pg_catalog.int4` | INT |
+//! | `'[1, 2]'::vector` | VECTOR(2) |
 //!
 //! They are no types of columns: only casts know them.
 
-use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType, Expr, ObjectName, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, DataType, Expr, ObjectName, TimezoneInfo, Value,
+};
 
 use super::build;
 use crate::functions::{
@@ -67,6 +70,38 @@ pub(super) fn cast_to(expr: &Expr) -> Option<Named> {
 /// Returns whether values of a type are texts.
 pub(super) fn is_text(ty: &DataType) -> bool {
     matches!(ty, DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_))
+}
+
+/// Returns PostgreSQL's number for a type that casts know and columns have not; `None` for others.
+pub(crate) fn own_type_number(ty: &DataType) -> Option<u32> {
+    let (name, is_array) = match ty {
+        DataType::Custom(name, _) => (name, false),
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, None)) => match element.as_ref() {
+            DataType::Custom(name, _) => (name, true),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let name = of_catalog(name)?;
+    let known = crate::postgres::known().iter().find(|known| known.name == name)?;
+    let is_own = matches!(known.name, "oid" | "xid" | "name" | "char");
+    is_own.then_some(if is_array { known.array } else { known.oid })
+}
+
+/// Returns whether a type is `vector` without its dimension.
+pub(super) fn is_open_vector(ty: &DataType) -> bool {
+    let DataType::Custom(name, arguments) = ty else { return false };
+    let last = name.0.last().and_then(|part| part.as_ident());
+    arguments.is_empty() && last.is_some_and(|name| name_of(name).text == "vector")
+}
+
+/// Returns the type of a vector that is written out, as long as it is; `None` for anything else.
+pub(super) fn dimension_of(expr: &Expr) -> Option<DataType> {
+    let Expr::Value(value) = expr else { return None };
+    let Value::SingleQuotedString(text) = &value.value else { return None };
+    let count = text.matches(',').count() + 1;
+    let name = ObjectName::from(vec![build::ident("vector")]);
+    Some(DataType::Custom(name, vec![count.to_string()]))
 }
 
 /// Returns our type for one that PostgreSQL's programs cast to and no column has; `None` for all

@@ -90,6 +90,7 @@ const FUNCTIONS: &[(&str, &[SetColumn])] = &[
     ("json_path_query", &[json_column("json_path_items", None)]),
     ("generate_series", &[text_column("generate_series", None)]),
     ("generate_subscripts", &[text_column("generate_subscripts", None)]),
+    ("pg_partition_ancestors", &[text_column("pg_partition_ancestors", None)]),
     ("regexp_matches", &[text_column(MATCHES_LIST, None)]),
     ("regexp_split_to_table", &[text_column("regexp_split_to_array", None)]),
     ("string_to_table", &[text_column("string_to_array", None)]),

@@ -16,8 +16,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr,
-    TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, visit_expressions,
+    BinaryOperator, CaseWhen, Expr, Function, FunctionArguments, GroupByExpr, Query, Select,
+    SelectItem, SetExpr, TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value,
+    visit_expressions,
 };
 
 use super::build;
@@ -245,6 +246,10 @@ pub(super) fn varies(expr: &Expr) -> bool {
 pub(super) fn asks(expr: &Expr) -> bool {
     visit_expressions(expr, |part| match part {
         Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        // `ARRAY(query)`.
+        Expr::Function(Function { args: FunctionArguments::Subquery(_), .. }) => {
+            ControlFlow::Break(())
+        }
         _ => ControlFlow::Continue(()),
     })
     .is_break()

@@ -6,7 +6,8 @@
 //! that rolls back. Numbers of different cores are not in the order of time.
 //!
 //! Calls in a statement are replaced by their numbers before it is bound: taking a number waits,
-//! and evaluating an expression cannot.
+//! and evaluating an expression cannot. So are those that show and change settings, which belong to
+//! the session and not to the plan.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -33,11 +34,12 @@ use pieskieo_shards::row;
 use pieskieo_shards::value::Value;
 
 use super::request::Request;
-use crate::bind::{arguments, called_sequence, sequence_function};
+use super::setting::set as set_setting;
+use crate::bind::{arguments, called_sequence, is_setting_function, sequence_function};
 use crate::error::{Error, Result, code};
 use crate::exec::fetch::fetch;
 use crate::exec::scope::{Scope, Stop};
-use crate::syntax::{InsertSource, OnConflict, Statement};
+use crate::syntax::{InsertSource, Name, OnConflict, Setting, Statement};
 
 /// How often a block is asked for while other cores ask too. Each time one of them gets it.
 const ATTEMPTS_MAX: usize = 1_000;
@@ -351,8 +353,11 @@ pub fn stand_in(statement: &mut Statement) {
 
 fn replace<T: VisitMut>(tree: &mut T) {
     let _: ControlFlow<()> = visit_expressions_mut(tree, |expr| {
-        if sequence_function(expr).is_some() {
-            *expr = number(0);
+        if let Some((name, _)) = sequence_function(expr) {
+            *expr = match is_setting_function(&name) {
+                true => Expr::value(Literal::SingleQuotedString(String::new())),
+                false => number(0),
+            };
         }
         ControlFlow::Continue(())
     });
@@ -403,7 +408,10 @@ async fn resolve_in<T: VisitMut + datafusion::sql::sqlparser::ast::Visit>(
     });
     let mut values = VecDeque::with_capacity(calls.len());
     for call in &calls {
-        values.push_back(number(value_of(request, call, times).await?));
+        values.push_back(match setting_value(request, call, times)? {
+            Some(text) => text,
+            None => number(value_of(request, call, times).await?),
+        });
     }
     let _: ControlFlow<()> = visit_expressions_mut(tree, |expr| {
         if sequence_function(expr).is_some()
@@ -414,6 +422,52 @@ async fn resolve_in<T: VisitMut + datafusion::sql::sqlparser::ast::Visit>(
         ControlFlow::Continue(())
     });
     Ok(())
+}
+
+/// What a function of settings gives, after it has had its effect; `None` for other functions.
+fn setting_value(request: &Request<'_>, call: &Expr, times: Times) -> Result<Option<Expr>> {
+    let Some((name, function)) = sequence_function(call) else { return Ok(None) };
+    if !is_setting_function(&name) {
+        return Ok(None);
+    }
+    let constants = request.constants();
+    let text = pieskieo_shards::value::ColumnType::Text;
+    let truth = pieskieo_shards::value::ColumnType::Bool;
+    let given = arguments(function);
+    let value = |at: usize, ty| given.get(at).map(|expr| constants.value(expr, ty)).transpose();
+    let of = match value(0, &text)? {
+        Some(Value::Text(of)) => of.to_string(),
+        _ => return Ok(Some(Expr::value(Literal::Null))),
+    };
+    if name == "current_setting" {
+        let shown = request.settings().shown(&of);
+        let lenient = value(1, &truth)? == Some(Value::Bool(true));
+        if shown.is_none() && !lenient {
+            let message = format!("unrecognized configuration parameter \"{of}\"");
+            return Err(Error::new(code::UNDEFINED_OBJECT, message));
+        }
+        let shown = shown.map_or(Literal::Null, Literal::SingleQuotedString);
+        return Ok(Some(Expr::value(shown)));
+    }
+    if times == Times::PerRow {
+        return Err(Error::unsupported("set_config() once per row")
+            .with_hint("Call it in a SELECT without FROM."));
+    }
+    let (Some(new), Some(Value::Bool(is_local))) = (value(1, &text)?, value(2, &truth)?) else {
+        return Err(Error::new(
+            code::UNDEFINED_FUNCTION,
+            "set_config() wants a name, a text and true or false",
+        )
+        .with_hint("Write set_config('name', 'value', false)."));
+    };
+    let new = match new {
+        Value::Text(new) => Some(new.to_string()),
+        _ => None,
+    };
+    let setting = Setting { name: Name { text: of.clone(), position: 0 }, value: new, is_local };
+    set_setting(request.settings(), &setting)?;
+    let shown = request.settings().shown(&of).unwrap_or_default();
+    Ok(Some(Expr::value(Literal::SingleQuotedString(shown))))
 }
 
 async fn value_of(request: &mut Request<'_>, call: &Expr, times: Times) -> Result<i64> {

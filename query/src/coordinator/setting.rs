@@ -299,6 +299,7 @@ pub fn forget(settings: &Settings, what: &Forget) -> Result<Outcome> {
     match what {
         Forget::All => settings.reset(),
         Forget::Nothing | Forget::Cursors | Forget::Channels | Forget::Statements => {}
+        Forget::Extension => {}
         Forget::Statement(name) => {
             let message = format!("prepared statement \"{}\" does not exist", name.text);
             return Err(Error::new(code::UNDEFINED_STATEMENT, message)

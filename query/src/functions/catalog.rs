@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, AsArray, BooleanArray, ListBuilder, StringArray, StringBuilder, new_null_array,
+    ArrayRef, AsArray, BooleanArray, Int64Array, Int64Builder, ListBuilder, StringArray,
+    StringBuilder, new_null_array,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use datafusion::common::Result;
 
 use super::function::{Arity, Call, Function};
@@ -45,8 +46,35 @@ const ALLOWED: &[&str] = &[
 /// Names of the functions that give the comment of what databases share: there are none.
 const COMMENTS: &[&str] = &["shobj_description"];
 
+/// Names of functions about kinds of object that there are none of, and of what is not kept: sizes of
+/// tables, times of scans. They answer null, PostgreSQL's word for "not there". With the types of
+/// their answers and how many arguments they take.
+const NOTHING: &[(&str, DataType, usize, usize)] = &[
+    ("pg_database_size", DataType::Int64, 1, 1),
+    ("pg_get_function_arg_default", DataType::Utf8, 2, 2),
+    ("pg_get_function_arguments", DataType::Utf8, 1, 1),
+    ("pg_get_function_identity_arguments", DataType::Utf8, 1, 1),
+    ("pg_get_function_result", DataType::Utf8, 1, 1),
+    ("pg_get_functiondef", DataType::Utf8, 1, 1),
+    ("pg_get_partition_constraintdef", DataType::Utf8, 1, 1),
+    ("pg_get_partkeydef", DataType::Utf8, 1, 1),
+    ("pg_get_statisticsobjdef", DataType::Utf8, 1, 1),
+    ("pg_get_statisticsobjdef_columns", DataType::Utf8, 1, 1),
+    ("pg_get_triggerdef", DataType::Utf8, 1, 2),
+    ("pg_indexes_size", DataType::Int64, 1, 1),
+    ("pg_relation_filenode", DataType::Int64, 1, 1),
+    ("pg_relation_size", DataType::Int64, 1, 2),
+    ("pg_stat_get_numscans", DataType::Int64, 1, 1),
+    ("pg_table_size", DataType::Int64, 1, 1),
+    ("pg_tablespace_size", DataType::Int64, 1, 1),
+    ("pg_total_relation_size", DataType::Int64, 1, 1),
+];
+
 /// Names of functions about advisory locks that have nothing to do: there are none.
 const UNLOCKS: &[&str] = &["pg_advisory_unlock_all"];
+
+/// The list function behind `pg_partition_ancestors`.
+const PARTITION_ANCESTORS: &str = "pg_partition_ancestors";
 
 /// Bytes before what PostgreSQL keeps of a type's limit.
 const MODIFIER_HEAD: i64 = 4;
@@ -59,12 +87,28 @@ pub fn functions() -> Vec<Function> {
             Ok(of_each(call, |_| Some("pieskieo".to_owned())))
         }),
         Function::new("pg_encoding_to_char", Arity::Exactly(1), text, encodings),
-        Function::new("quote_ident", Arity::Exactly(1), text, |call| {
-            let names = cast(&call.args[0], &DataType::Utf8)?;
-            Ok(of_each(call, |at| Some(quoted(names.as_string::<i32>().value(at)))))
-        }),
         Function::new("pg_is_in_recovery", Arity::Exactly(0), boolean, |_| {
             Ok(Arc::new(BooleanArray::from(vec![false])))
+        }),
+        // An expression is kept as it was written.
+        Function::new("pg_get_expr", Arity::Between(2, 3), text, |call| {
+            let texts = cast(&call.args[0], &DataType::Utf8)?;
+            Ok(of_each(call, |at| Some(texts.as_string::<i32>().value(at).to_owned())))
+        }),
+        Function::new("pg_tablespace_location", Arity::Exactly(1), text, |call| {
+            Ok(of_each(call, |_| Some(String::new())))
+        }),
+        Function::new("pg_char_to_encoding", Arity::Exactly(1), number, encoding_numbers),
+        Function::new("getdatabaseencoding", Arity::Exactly(0), text, |_| Ok(one_text("UTF8")))
+            .aliases(&["pg_client_encoding"]),
+        Function::new("pg_size_pretty", Arity::Exactly(1), text, sizes),
+        Function::new(PARTITION_ANCESTORS, Arity::Exactly(1), numbers_type, no_numbers),
+        Function::new("pg_my_temp_schema", Arity::Exactly(0), number, |_| {
+            Ok(Arc::new(Int64Array::from(vec![0])))
+        }),
+        Function::new("pg_is_other_temp_schema", Arity::Exactly(1), boolean, |call| {
+            let rows = (0..call.rows).map(|row| (!call.is_null(0, row)).then_some(false));
+            Ok(Arc::new(rows.collect::<BooleanArray>()))
         }),
         Function::new("current_schemas", Arity::Exactly(1), schemas_type, schemas),
     ];
@@ -76,6 +120,15 @@ pub fn functions() -> Vec<Function> {
     all.extend(UNLOCKS.iter().map(|name| {
         Function::new(name, Arity::Exactly(0), text, |_| Ok(Arc::new(StringArray::from(vec![""]))))
     }));
+    all.extend(NOTHING.iter().map(|(name, ty, least, most)| {
+        let returns: super::function::Returns = match ty {
+            DataType::Int64 => number,
+            _ => text,
+        };
+        Function::new(name, Arity::Between(*least, *most), returns, |call| {
+            Ok(new_null_array(&call.returns, call.rows))
+        })
+    }));
     all.extend(COMMENTS.iter().map(|name| {
         Function::new(name, Arity::Between(1, 2), text, |call| {
             Ok(new_null_array(&DataType::Utf8, call.rows))
@@ -86,6 +139,58 @@ pub fn functions() -> Vec<Function> {
 
 fn text(_types: &[DataType]) -> Result<DataType> {
     Ok(DataType::Utf8)
+}
+
+fn number(_types: &[DataType]) -> Result<DataType> {
+    Ok(DataType::Int64)
+}
+
+fn numbers_type(_types: &[DataType]) -> Result<DataType> {
+    Ok(DataType::List(Arc::new(Field::new("item", DataType::Int64, true))))
+}
+
+fn one_text(text: &str) -> ArrayRef {
+    Arc::new(StringArray::from(vec![text]))
+}
+
+/// The tables of which a table is a part: none.
+fn no_numbers(call: &Call) -> Result<ArrayRef> {
+    let mut out = ListBuilder::new(Int64Builder::new());
+    (0..call.rows).for_each(|row| out.append(!call.is_null(0, row)));
+    Ok(Arc::new(out.finish()))
+}
+
+fn encoding_numbers(call: &Call) -> Result<ArrayRef> {
+    let names = cast(&call.args[0], &DataType::Utf8)?;
+    let names = names.as_string::<i32>();
+    let rows = (0..call.rows).map(|row| {
+        let known = |name: &str| match name.to_ascii_lowercase().as_str() {
+            "utf8" | "utf-8" | "unicode" => 6,
+            "sql_ascii" => 0,
+            _ => -1,
+        };
+        (!call.is_null(0, row)).then(|| known(names.value(call.at(0, row))))
+    });
+    Ok(Arc::new(rows.collect::<Int64Array>()))
+}
+
+/// Units of `pg_size_pretty`: each is 1,024 of the one before, and begins at ten thousand of it.
+const UNITS: &[&str] = &["bytes", "kB", "MB", "GB", "TB", "PB"];
+/// From this count on the next unit is taken.
+const UNIT_MAX: f64 = 10_240.0;
+
+fn sizes(call: &Call) -> Result<ArrayRef> {
+    let sizes = cast(&call.args[0], &DataType::Float64)?;
+    let sizes = sizes.as_primitive::<Float64Type>();
+    Ok(of_each(call, |at| {
+        let mut size = sizes.value(at);
+        let mut unit = 0;
+        while size.abs() >= UNIT_MAX && unit + 1 < UNITS.len() {
+            size /= 1_024.0;
+            unit += 1;
+        }
+        Some(format!("{} {}", size.round(), UNITS[unit]))
+    }))
 }
 
 fn boolean(_types: &[DataType]) -> Result<DataType> {
@@ -141,16 +246,6 @@ fn encodings(call: &Call) -> Result<ArrayRef> {
         };
         Some(name.to_owned())
     }))
-}
-
-/// A name as it must be written in a statement.
-fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    match begins && name.chars().all(plain) {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
-    }
 }
 
 fn format_types(call: &Call) -> Result<ArrayRef> {

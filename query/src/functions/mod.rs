@@ -83,4 +83,5 @@ pub use part::{OVERLAPS, PART_OF, PLAIN_TRUNCATE, ROUND_MOMENT};
 pub use regexp::{MATCHES_LIST, check as check_pattern, translate as translate_pattern};
 pub use registry::registry;
 pub use single::single_value;
+pub use string::{LIKE_ESCAPED, like_escaped};
 pub use text::{MATCHES_UNSTEMMED, stems};

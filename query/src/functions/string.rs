@@ -16,12 +16,21 @@ use crate::result::column_type;
 /// Largest text a call makes, and the largest width of `format`.
 const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// The function that does [`like_escaped`] for a pattern that is computed.
+pub const LIKE_ESCAPED: &str = "__like_escaped";
+
 /// Returns the functions of this file.
 pub fn functions() -> Vec<Function> {
     use Kind::{Any, Text, Whole};
     let text = |_: &[DataType]| Ok(DataType::Utf8);
     vec![
         Function::new("format", Arity::Some, text, format),
+        Function::taking(LIKE_ESCAPED, &[&[Text, Text]], text, |call| {
+            call.each(|args| {
+                let sign = as_text(&args[1])?.chars().next();
+                Ok(Value::Text(like_escaped(as_text(&args[0])?, sign).as_str().into()))
+            })
+        }),
         Function::taking("quote_ident", &[&[Text]], text, |call| {
             call.each(|args| Ok(Value::Text(quoted_name(as_text(&args[0])?).into())))
         }),
@@ -237,6 +246,23 @@ fn unistr(text: &str) -> Result<String> {
 }
 
 /// Takes `a."B c".d` apart.
+/// Writes a pattern of LIKE in which `sign` escapes with the backslash, the planner's own sign.
+pub fn like_escaped(pattern: &str, sign: Option<char>) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            letter if Some(letter) == sign => {
+                out.push('\\');
+                out.extend(letters.next());
+            }
+            '\\' => out.push_str("\\\\"),
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
 fn parse_ident(text: &str) -> Result<Value> {
     let wrong = |why: &str| {
         let message = format!("string is not a valid identifier: \"{text}\"");

@@ -130,6 +130,14 @@ impl Domain {
                     input => self.join_limit(input, &[], bounds),
                 }
             }
+            LogicalPlan::Unnest(unnest) => {
+                let Some(input) = self.join(&unnest.input)? else { return Ok(None) };
+                let (lists, options) = (unnest.exec_columns.clone(), unnest.options.clone());
+                let plan = LogicalPlanBuilder::from(input.plan)
+                    .unnest_columns_with_options(lists, options)?
+                    .build()?;
+                Ok(Some(Independent { plan, keys: input.keys }))
+            }
             LogicalPlan::Subquery(subquery) => self.join(&subquery.subquery),
             _ => Ok(None),
         }

@@ -11,7 +11,8 @@
 //!
 //! Binding writes them as `__unnest('<spec>', (SELECT * FROM left), list, …)`. The lists are
 //! planned over the columns of what is to the left, so that nothing has to be decorrelated, and
-//! conditions on the left sink below.
+//! conditions on the left sink below. Those over columns of an outer query are joined with what they
+//! depend on (`dependent`).
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, NullHandling, Result, TableReference, UnnestOptions};
@@ -72,13 +73,6 @@ impl RelationPlanner for SetRelations {
 }
 
 fn check_list(list: &Expr, schema: &datafusion::common::DFSchema) -> Result<()> {
-    if list.contains_outer() {
-        let thing = "a function that gives rows over columns of an outer query";
-        return Err(external(Error::unsupported(thing).with_hint(
-            "Put the function into the FROM list of the outer query, or ask with \
-             jsonb_path_exists or @>.",
-        )));
-    }
     match list.get_type(schema)? {
         DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => Ok(()),
         other => {

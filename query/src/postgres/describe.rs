@@ -12,6 +12,7 @@ use pieskieo_shards::value::{ColumnType, Value};
 
 use super::infer::{self, Types};
 use super::oid::WireColumn;
+use super::own_type::column_numbers;
 use crate::bind::{bind, merge_select};
 use crate::coordinator::returning::{self, Written};
 use crate::coordinator::{Reads, Request, described_setting, record_items, sequences_stand_in};
@@ -228,7 +229,11 @@ fn of_query(request: &Request<'_>, reads: &Reads, nulls: &[Param]) -> Result<Vec
     let plan = bind_params(&reads.plan, nulls)?;
     let optimized = request.engine().optimized(&plan)?;
     let fields = reads.plan.schema().fields().iter().zip(optimized.schema().fields());
-    Ok(fields.map(|(named, typed)| WireColumn::of_arrow(named.name(), typed.data_type())).collect())
+    let numbers = column_numbers(&reads.plan);
+    let fields = fields.zip(numbers.into_iter().chain(std::iter::repeat(None)));
+    Ok(fields
+        .map(|((named, typed), number)| WireColumn::of_field(named.name(), typed).known_as(number))
+        .collect())
 }
 
 fn of_outcome(outcome: &Outcome) -> Option<Vec<WireColumn>> {

@@ -22,6 +22,7 @@ use std::rc::Rc;
 use pieskieo_shards::value::ColumnType;
 
 use super::oid::{WireColumn, parameter_type};
+use super::own_type::parameter_numbers;
 use super::statement::{Control, Prepared};
 use super::tag::Tag;
 use crate::coordinator::{CLIENT_SETTINGS, Request, Settings, set_setting as set};
@@ -109,6 +110,11 @@ impl Link {
         }
     }
 
+    /// Returns the transaction that is open, if one is.
+    pub fn transaction(&self) -> Option<Token> {
+        self.open.as_ref().map(|open| open.token)
+    }
+
     /// Takes a setting that the client wishes as it comes. One that is not offered in that way is
     /// left as it is: the client is told what it is.
     ///
@@ -146,6 +152,11 @@ impl Link {
         let declared: Vec<Option<ColumnType>> =
             declared.iter().map(|oid| parameter_type(*oid)).collect();
         statement.types(&self.request(&[])?, &declared)
+    }
+
+    /// Returns the numbers of the types of a statement's parameters, as its client is told.
+    pub fn numbers(&self, statement: &Prepared, types: &[ColumnType]) -> Vec<u32> {
+        parameter_numbers(&statement.item.parsed.statement, types)
     }
 
     /// Returns the columns that a statement answers; `None` for one without an answer.

@@ -11,6 +11,7 @@
 //! | `infer` | which types do a query's parameters have |
 //! | `describe` | which parameters does a statement take, and which columns does it answer |
 //! | `tag` | with which words does a statement end |
+//! | `own_type` | which columns and parameters are of types that we have not |
 //! | `oid` | which number names which type |
 //! | `write` | how is a value sent |
 //! | `read` | how is a parameter read |
@@ -21,13 +22,15 @@ mod infer;
 mod link;
 mod numeric;
 mod oid;
+mod own_type;
 mod read;
 mod statement;
 mod tag;
 mod write;
 
 pub use link::{Company, Link, Ran, Standing};
-pub use oid::{BuiltIn, WireColumn, by_oid, known, modifier, oid};
+pub use oid::{BuiltIn, NUMBER_KEY, WireColumn, by_oid, known, modifier, oid};
+pub use own_type::parameter_numbers;
 pub use pieskieo_shards::value::ColumnType;
 pub use read::read;
 pub(crate) use statement::Told;

@@ -3,9 +3,10 @@
 //! PostgreSQL's numbers for PostgreSQL's types: its clients have them built in. Numbers below
 //! 16,384 are PostgreSQL's own; a vector has one above, as any type of an extension has.
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field};
 use pieskieo_shards::value::ColumnType;
 
+use super::own_type::carries;
 use crate::result::column_type;
 
 /// A type as PostgreSQL's catalog has it.
@@ -66,6 +67,9 @@ pub static KNOWN: &[BuiltIn] = &[
     of(VECTOR, "vector", VECTOR_ARRAY, -1, 'U'),
 ];
 
+/// Name of what a field says of a type that we have not: PostgreSQL's number for it.
+pub const NUMBER_KEY: &str = "pieskieo.postgres";
+
 /// The number of `vector`.
 const VECTOR: u32 = 16_400;
 const VECTOR_ARRAY: u32 = 16_401;
@@ -124,6 +128,41 @@ impl WireColumn {
                 Self { name, oid, bytes: -1, modifier: -1, ty: None }
             }
         }
+    }
+
+    /// Returns the column that carries a field, which may say that it is of a type we have not.
+    pub fn of_field(name: &str, field: &Field) -> Self {
+        let plain = Self::of_arrow(name, field.data_type());
+        let said = field.metadata().get(NUMBER_KEY).and_then(|number| number.parse().ok());
+        plain.known_as(said)
+    }
+
+    /// Makes it of a type that we have not, if that has its values.
+    #[must_use]
+    pub fn known_as(self, number: Option<u32>) -> Self {
+        match (number, &self.ty) {
+            (Some(number), Some(ty)) if carries(number, ty) => {
+                let bytes = by_oid(number).map_or(-1, |known| known.bytes);
+                Self { oid: number, bytes, ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// Returns whether its values are numbers of four bytes that we carry in eight.
+    pub fn is_narrow(&self) -> bool {
+        by_oid(self.oid).is_some_and(|known| matches!(known.name, "oid" | "xid"))
+    }
+
+    /// As [`WireColumn::is_narrow`], of the elements of arrays.
+    pub fn has_narrow_elements(&self) -> bool {
+        let array = KNOWN.iter().find(|known| known.array == self.oid);
+        array.is_some_and(|known| known.name == "oid") || self.oid == 30
+    }
+
+    /// Returns whether its values are lists whose text has blanks between elements and no brackets.
+    pub fn is_spaced(&self) -> bool {
+        by_oid(self.oid).is_some_and(|known| matches!(known.name, "int2vector" | "oidvector"))
     }
 
     fn of_type(ty: ColumnType) -> Self {

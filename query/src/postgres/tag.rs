@@ -33,6 +33,7 @@ impl Tag {
             Statement::Forget(Forget::Cursors) => plain("CLOSE CURSOR ALL"),
             Statement::Forget(Forget::Channels) => plain("UNLISTEN"),
             Statement::Forget(Forget::Statements) => plain("DEALLOCATE ALL"),
+            Statement::Forget(Forget::Extension) => plain("CREATE EXTENSION"),
             Statement::Forget(Forget::Statement(_)) => plain("DEALLOCATE"),
             Statement::Begin(_) if first == "START" => plain("START TRANSACTION"),
             Statement::Begin(_) => plain("BEGIN"),

@@ -13,11 +13,14 @@
 //! | arrays | `{1,2,NULL}` | dimensions, whether nulls, element type; each with its length |
 //! | records | `(1,a)` | none |
 
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, ListArray, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field};
 use pieskieo_shards::document;
 use pieskieo_shards::value::{ColumnType, Value};
 
@@ -63,7 +66,18 @@ impl RowWriter {
                 let shown = format!("the binary form of column \"{}\"", told.name);
                 return Err(Error::unsupported(shown).with_hint("Ask for it as text."));
             }
-            columns.push((as_told(array, told)?, told.ty.clone(), *form));
+            let array = as_told(array, told)?;
+            columns.push(match form {
+                Form::Binary if told.is_narrow() => {
+                    (narrowed(&array), Some(ColumnType::Int), *form)
+                }
+                Form::Binary if told.has_narrow_elements() => {
+                    let element = ColumnType::Array(Arc::new(ColumnType::Int));
+                    (narrowed_elements(&array), Some(element), *form)
+                }
+                Form::Text if told.is_spaced() => (spaced(&array)?, Some(ColumnType::Text), *form),
+                _ => (array, told.ty.clone(), *form),
+            });
         }
         Ok(Self { columns })
     }
@@ -109,6 +123,40 @@ fn as_told(array: &ArrayRef, told: &WireColumn) -> Result<ArrayRef> {
         Some(ty) => Ok(arrow_cast::cast(array, &ty.arrow())?),
         None => Ok(array.clone()),
     }
+}
+
+/// As [`narrowed`], of the elements of lists.
+fn narrowed_elements(array: &ArrayRef) -> ArrayRef {
+    let Some(lists) = array.as_list_opt::<i32>() else { return array.clone() };
+    let values = narrowed(lists.values());
+    let field = Arc::new(Field::new("item", values.data_type().clone(), true));
+    let (offsets, nulls) = (lists.offsets().clone(), lists.nulls().cloned());
+    Arc::new(ListArray::new(field, offsets, values, nulls))
+}
+
+/// Lists as the texts of `int2vector` and `oidvector`.
+fn spaced(array: &ArrayRef) -> Result<ArrayRef> {
+    let Some(lists) = array.as_list_opt::<i32>() else { return Ok(array.clone()) };
+    let mut out = StringBuilder::new();
+    for list in lists.iter() {
+        let Some(list) = list else {
+            out.append_null();
+            continue;
+        };
+        let numbers = arrow_cast::cast(&list, &DataType::Int64)?;
+        let numbers = numbers.as_primitive::<Int64Type>().iter().flatten();
+        let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+        out.append_value(numbers.join(" "));
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// Numbers of objects in the four bytes that PostgreSQL has for them.
+fn narrowed(array: &ArrayRef) -> ArrayRef {
+    let Some(wide) = array.as_primitive_opt::<Int64Type>() else { return array.clone() };
+    // They have 32 bits, the highest among them.
+    let bits = |number: i64| u32::try_from(number).unwrap_or(0).cast_signed();
+    Arc::new(wide.unary::<_, Int32Type>(bits))
 }
 
 /// Appends one value that is not null.

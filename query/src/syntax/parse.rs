@@ -319,6 +319,7 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
         Sql::Close { cursor } => setting::from_close(&cursor).map(Statement::Forget),
         Sql::UNLISTEN { .. } => Ok(Statement::Forget(Forget::Channels)),
         Sql::Deallocate { name, .. } => Ok(Statement::Forget(setting::from_deallocate(&name))),
+        Sql::CreateExtension(create) => setting::from_extension(&create),
         _ => Err(unsupported(words)),
     }
 }
@@ -330,7 +331,6 @@ fn unsupported(words: &[String]) -> Error {
         ("CREATE VIEW", 2, "Put the query into a WITH clause of each statement."),
         ("CREATE MATERIALIZED", 3, "Create a table and fill it with INSERT INTO ... SELECT."),
         ("CREATE TYPE", 2, "Use TEXT with CHECK (c IN ('a', 'b')) for a list of values."),
-        ("CREATE EXTENSION", 2, "Vectors and text search are built in; leave the statement out."),
         ("CREATE SCHEMA", 2, "Use table names without a schema."),
         ("CREATE", 2, "CREATE makes a TABLE, COLLECTION, EDGE, INDEX, VIEW or SEQUENCE."),
         ("DROP", 2, "DROP removes a TABLE, COLLECTION, EDGE, INDEX, VIEW or SEQUENCE."),

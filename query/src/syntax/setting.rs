@@ -46,6 +46,17 @@ pub(super) fn from_discard(what: &ast::DiscardObject) -> Forget {
     }
 }
 
+/// `CREATE EXTENSION vector`.
+pub(super) fn from_extension(create: &ast::CreateExtension) -> Result<Statement> {
+    let name = name_of(&create.name);
+    if name.text == "vector" {
+        return Ok(Statement::Forget(Forget::Extension));
+    }
+    Err(Error::unsupported(format!("extension \"{}\"", name.text))
+        .with_hint("Vectors and text search are built in; leave the statement out.")
+        .at(name.position))
+}
+
 /// `CLOSE ALL`.
 pub(super) fn from_close(cursor: &ast::CloseCursor) -> Result<Forget> {
     match cursor {

@@ -560,7 +560,7 @@ pub struct Setting {
     pub is_local: bool,
 }
 
-/// What a session forgets.
+/// What a session forgets, or has anyway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Forget {
     /// `DISCARD ALL`: everything it has.
@@ -575,6 +575,8 @@ pub enum Forget {
     Statements,
     /// `DEALLOCATE name`: one of them.
     Statement(Name),
+    /// `CREATE EXTENSION vector`: it is there.
+    Extension,
 }
 
 /// What SHOW shows.

@@ -26,5 +26,5 @@ mod relation;
 mod rule;
 mod source;
 
-pub use relation::{Relation, find, implied};
+pub use relation::{OWN_NUMBER, Relation, find, implied};
 pub use source::{SystemSource, fill, reads_moment};

@@ -1,15 +1,17 @@
 //! Which relations are there, and which columns do they have?
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use pieskieo_shards::catalog::Catalog;
 use pieskieo_shards::value::{ColumnBuilder, ColumnType, Value};
 
 use super::{information, information_constraint, live, own, postgres};
 use crate::coordinator::ColumnListing;
 use crate::error::{Error, Result, code};
+use crate::postgres::NUMBER_KEY;
 use crate::suggest;
 use crate::syntax::Name;
 
@@ -21,6 +23,9 @@ pub(super) const INFORMATION: &str = "information_schema";
 pub(super) const OWN: &str = "pieskieo";
 /// The schema of PostgreSQL's own catalog, whose relations need no schema before their names.
 pub(super) const CATALOG: &str = "pg_catalog";
+
+/// The hidden column that tells rows of different relations apart.
+pub const OWN_NUMBER: &str = "tableoid";
 
 /// A relation that no table stands behind.
 #[derive(Debug)]
@@ -140,23 +145,36 @@ impl Relation {
         listed.collect()
     }
 
+    /// Returns whether it has the column [`OWN_NUMBER`], which no `*` shows.
+    pub fn has_own_number(&self) -> bool {
+        self.number != 0
+    }
+
     /// Returns the Arrow schema of its rows.
     pub fn arrow(&self) -> SchemaRef {
         let fields = self.columns.iter().map(|column| {
             // Every column may be unknown for some row.
-            Field::new(column.name, column.ty().arrow(), true)
+            let field = Field::new(column.name, column.ty().arrow(), true);
+            match column.number {
+                0 => field,
+                number => field.with_metadata(of_number(number)),
+            }
         });
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        let own = Field::new(OWN_NUMBER, DataType::Int64, true).with_metadata(of_number(OID));
+        let own = self.has_own_number().then_some(own);
+        Arc::new(Schema::new(fields.chain(own).collect::<Vec<_>>()))
     }
 }
 
 impl Rows {
     /// Begins without rows, for the columns at these positions; `None` = for all.
     pub(super) fn new(relation: &'static Relation, wanted: Option<&[usize]>) -> Self {
-        let all: Vec<usize> = (0..relation.columns.len()).collect();
-        let builder = |at: &usize| (*at, ColumnBuilder::new(&relation.columns[*at].ty(), 0));
+        let width = relation.columns.len() + usize::from(relation.has_own_number());
+        let all: Vec<usize> = (0..width).collect();
+        let ty = |at: usize| relation.columns.get(at).map_or(ColumnType::BigInt, Column::ty);
+        let builder = |at: &usize| (*at, ColumnBuilder::new(&ty(*at), 0));
         let columns = wanted.unwrap_or(&all).iter().map(builder).collect();
-        let row = vec![Value::Null; relation.columns.len()];
+        let row = vec![Value::Null; width];
         Self { relation, columns, row, count: 0, misfit: None }
     }
 
@@ -168,6 +186,9 @@ impl Rows {
     /// As [`Rows::push`].
     pub(super) fn push_all<'v>(&mut self, values: impl Iterator<Item = (&'v str, Value)>) {
         self.row.fill(Value::Null);
+        if let Some(number) = self.row.get_mut(self.relation.columns.len()) {
+            *number = Value::BigInt(i64::from(self.relation.number));
+        }
         for (name, value) in values {
             let at = self.relation.columns.iter().position(|column| column.name == name);
             debug_assert!(at.is_some(), "{} has no column {name}", self.relation.name);
@@ -201,6 +222,14 @@ impl Rows {
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
     }
+}
+
+/// PostgreSQL's number for numbers of objects.
+const OID: u32 = 26;
+
+/// What a field says of a type that PostgreSQL has and we have not.
+fn of_number(number: u32) -> HashMap<String, String> {
+    HashMap::from([(NUMBER_KEY.to_owned(), number.to_string())])
 }
 
 /// A column of texts.
@@ -287,7 +316,7 @@ mod tests {
                     out.finish().unwrap()
                 };
                 let (all, none) = (gathered(None), gathered(Some(&[])));
-                assert_eq!(all.num_columns(), relation.columns.len());
+                assert_eq!(all.num_columns(), relation.arrow().fields().len());
                 assert_eq!((none.num_columns(), none.num_rows()), (0, all.num_rows()));
             }
         }

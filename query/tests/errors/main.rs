@@ -286,7 +286,7 @@ fn statements_that_are_not_offered_name_the_nearest_way() {
     let catalog = catalog();
     for (text, message, hint) in [
         ("CREATE TYPE mood AS ENUM ('sad', 'ok')", "CREATE TYPE is not supported", "CHECK"),
-        ("CREATE EXTENSION vector", "CREATE EXTENSION", "built in"),
+        ("CREATE EXTENSION hstore", "extension", "built in"),
         ("COPY person FROM STDIN", "COPY", "POST /v1/copy"),
         ("COMMIT AND CHAIN", "AND CHAIN", "Send BEGIN"),
         ("GRANT SELECT ON person TO x", "GRANT", "no users"),
