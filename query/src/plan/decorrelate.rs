@@ -171,6 +171,11 @@ fn is_known_elsewhere(subquery: &Subquery, expr: &Expr, outside: &Outside<'_>) -
     if subquery.outer_ref_columns.is_empty() {
         return Ok(true);
     }
+    // Its rules would move a condition out of the first step of a recursion.
+    let recurses = |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::RecursiveQuery(_)));
+    if subquery.subquery.exists(recurses)? {
+        return Ok(false);
+    }
     if check_subquery_expr(&outside.plan(), &subquery.subquery, expr).is_err() {
         return Ok(false);
     }

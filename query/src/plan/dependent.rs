@@ -9,15 +9,17 @@
 
 use std::sync::Arc;
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Schema};
+use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, JoinType, NullEquality, Result, ScalarValue, TableReference};
+use datafusion::datasource::provider_as_source;
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Operator,
-    Projection, SortExpr, SubqueryAlias, Union, Window, WindowFrame, WindowFunctionDefinition,
-    binary_expr, cast, lit,
+    Projection, RecursiveQuery, SortExpr, SubqueryAlias, TableScan, TableSource, Union, Window,
+    WindowFrame, WindowFunctionDefinition, binary_expr, cast, lit,
 };
 
 /// The values that a query depends on.
@@ -28,6 +30,19 @@ pub(super) struct Domain {
     outer: Vec<Column>,
     /// Number of domains made so far, this one too.
     number: usize,
+    /// That number when it was made: the names of its columns are its own, because a query inside
+    /// has a domain too.
+    first: usize,
+    /// The tables of recursive queries around the current place that have columns of the domain.
+    works: Vec<Work>,
+}
+
+/// What the last step of a recursive query gave, with columns of the domain.
+struct Work {
+    name: String,
+    table: Arc<dyn TableSource>,
+    /// Names of the columns of the domain.
+    keys: Vec<String>,
 }
 
 /// A query that has been joined with its domain.
@@ -45,12 +60,12 @@ impl Domain {
     pub fn new(rows: &LogicalPlan, outer: Vec<Column>, number: usize) -> Result<Self> {
         let columns = outer.iter().enumerate();
         let columns =
-            columns.map(|(at, column)| Expr::Column(column.clone()).alias(format!("__key{at}")));
+            columns.map(|(at, column)| Expr::Column(column.clone()).alias(key_name(number, at)));
         let plan = LogicalPlanBuilder::from(rows.clone())
             .project(columns.collect::<Vec<_>>())?
             .distinct()?
             .build()?;
-        Ok(Self { plan, outer, number })
+        Ok(Self { plan, outer, number, first: number, works: Vec::new() })
     }
 
     /// The columns of the rows around the query.
@@ -63,7 +78,7 @@ impl Domain {
         self.number += 1;
         let name = format!("__domain{}", self.number);
         let plan = LogicalPlanBuilder::from(self.plan.clone()).alias(name.clone())?.build()?;
-        let key = |at| Column::new(Some(name.clone()), format!("__key{at}"));
+        let key = |at| Column::new(Some(name.clone()), key_name(self.first, at));
         Ok(Independent { plan, keys: (0..self.outer.len()).map(key).collect() })
     }
 
@@ -76,7 +91,7 @@ impl Domain {
     ///
     /// **Errors**: none in practice.
     pub fn join(&mut self, plan: &LogicalPlan) -> Result<Option<Independent>> {
-        if !is_dependent(plan)? {
+        if !self.depends(plan)? {
             let Independent { plan: domain, keys } = self.again()?;
             let plan = LogicalPlanBuilder::from(plan.clone()).cross_join(domain)?.build()?;
             return Ok(Some(Independent { plan, keys }));
@@ -139,8 +154,61 @@ impl Domain {
                 Ok(Some(Independent { plan, keys: input.keys }))
             }
             LogicalPlan::Subquery(subquery) => self.join(&subquery.subquery),
+            LogicalPlan::RecursiveQuery(recursive) => self.join_recursive(recursive),
+            LogicalPlan::TableScan(scan) => {
+                let Some(work) = self.work_of(scan) else { return Ok(None) };
+                let name = scan.table_name.clone();
+                let keys = work.keys.iter().map(|key| Column::new(Some(name.clone()), key));
+                let keys = keys.collect();
+                let plan = LogicalPlanBuilder::scan(name, work.table.clone(), None)?.build()?;
+                Ok(Some(Independent { plan, keys }))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// A recursive query goes on for each value of the domain alone: its steps keep the columns.
+    fn join_recursive(&mut self, recursive: &RecursiveQuery) -> Result<Option<Independent>> {
+        let Some(first) = self.join(&recursive.static_term)? else { return Ok(None) };
+        self.number += 1;
+        let name = |at| format!("__step{}_key{at}", self.number);
+        let names: Vec<String> = (0..first.keys.len()).map(name).collect();
+        let named = |of: &LogicalPlan, plan: Independent| {
+            let columns = of.schema().columns().into_iter().map(Expr::Column);
+            let keys = plan.keys.iter().zip(&names);
+            let keys = keys.map(|(key, name)| Expr::Column(key.clone()).alias(name));
+            LogicalPlanBuilder::from(plan.plan).project(columns.chain(keys))?.build()
+        };
+        let first = named(&recursive.static_term, first)?;
+        let fields = first.schema().fields().iter().cloned().collect::<Vec<_>>();
+        let table = CteWorkTable::new(&recursive.name, Arc::new(Schema::new(fields)));
+        let table = provider_as_source(Arc::new(table));
+        let work = Work { name: recursive.name.clone(), table, keys: names.clone() };
+        self.works.push(work);
+        let step = self.join(&recursive.recursive_term);
+        self.works.pop();
+        let Some(step) = step? else { return Ok(None) };
+        let step = named(&recursive.recursive_term, step)?;
+        let plan = LogicalPlan::RecursiveQuery(RecursiveQuery {
+            static_term: Arc::new(first),
+            recursive_term: Arc::new(step),
+            ..recursive.clone()
+        });
+        let keys = names.into_iter().map(Column::new_unqualified).collect();
+        Ok(Some(Independent { plan, keys }))
+    }
+
+    /// The table of a recursive query that a scan reads.
+    fn work_of(&self, scan: &TableScan) -> Option<&Work> {
+        self.works.iter().rev().find(|work| scan.table_name.table() == work.name)
+    }
+
+    /// Whether a plan refers to the rows around the query, or reads what depends on them.
+    fn depends(&self, plan: &LogicalPlan) -> Result<bool> {
+        let reads = plan.exists(|node| {
+            Ok(matches!(node, LogicalPlan::TableScan(scan) if self.work_of(scan).is_some()))
+        })?;
+        Ok(reads || is_dependent(plan)?)
     }
 
     fn join_projection(
@@ -239,8 +307,8 @@ impl Domain {
         if !keeps_left && join.join_type != JoinType::Inner {
             return Ok(None);
         }
-        let right_alone = !is_dependent(&join.right)?;
-        let left_alone = join.join_type == JoinType::Inner && !is_dependent(&join.left)?;
+        let right_alone = !self.depends(&join.right)?;
+        let left_alone = join.join_type == JoinType::Inner && !self.depends(&join.left)?;
         let left = match left_alone {
             true => None,
             false => Some(self.join(&join.left)?),
@@ -424,6 +492,11 @@ impl Domain {
     fn bind_all(&self, exprs: &[Expr], keys: &[Column]) -> Result<Option<Vec<Expr>>> {
         exprs.iter().map(|expr| self.bind(expr, keys)).collect()
     }
+}
+
+/// The name of a column of the domain made as this one.
+fn key_name(domain: usize, at: usize) -> String {
+    format!("__domain{domain}_key{at}")
 }
 
 /// An expression under the name it had before columns of the domain came in.
