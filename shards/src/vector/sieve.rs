@@ -61,7 +61,7 @@ impl<'a> Sieve<'a> {
         mut found: impl FnMut(Candidate),
     ) {
         let limit = self.uppers.limit();
-        self.doubtful.retain(|doubtful| !(doubtful.distance() > limit));
+        self.doubtful.retain(|doubtful| limit.is_nan() || doubtful.distance() <= limit);
         self.doubtful.sort_unstable();
         let mut nearest = Nearest::new(k);
         let mut slots = Vec::with_capacity(COMPARED_TOGETHER);

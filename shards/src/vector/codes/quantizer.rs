@@ -171,7 +171,7 @@ impl Quantizer {
         self.project(row, projection);
         code.fill(0);
         let tail = code.len() - TAIL_BYTES;
-        if !(projection.squared <= SQUARED_MAX) {
+        if projection.squared.is_nan() || projection.squared > SQUARED_MAX {
             code[..self.count].fill(ZERO as u8);
             set_tail(&mut code[tail..], SQUARED_MAX, f32::INFINITY, f32::INFINITY);
             return 0.0;

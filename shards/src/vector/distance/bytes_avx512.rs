@@ -40,7 +40,7 @@ fn many(query: &[i8], rows: ByteRows<'_>, slots: &[u32], out: &mut [i32]) {
 }
 
 /// Returns the dot product with each of `N` rows, none of them shorter than the query.
-#[expect(clippy::needless_range_loop, reason = "closures would not be compiled for the features")]
+/// Loops, not closures: those would not be compiled for the features.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn dot<const N: usize>(query: &[[i8; LINE_BYTES]], rows: [&[u8]; N]) -> [i32; N] {
