@@ -78,10 +78,7 @@ impl Maker {
 
     fn int(&mut self, depth: usize) -> String {
         let a = self.expression(Kind::Int, depth);
-        match self.dice.below(17) {
-            14 => format!("width_bucket({a}, 0, 50, {})", 1 + self.dice.below(7)),
-            15 => format!("regexp_count({}, '[ab]')", self.expression(Kind::Text, depth)),
-            16 => format!("num_nulls({a}, {})", self.leaf(Kind::Text)),
+        match self.dice.below(14) {
             0..=2 => format!("({a} + {})", self.expression(Kind::Int, depth)),
             3 | 4 => format!("({a} - {})", self.expression(Kind::Int, depth)),
             5 => format!("({} * {})", self.leaf(Kind::Int), self.leaf(Kind::Int)),
@@ -134,17 +131,7 @@ impl Maker {
 
     fn text(&mut self, depth: usize) -> String {
         let a = self.expression(Kind::Text, depth);
-        match self.dice.below(22) {
-            15 => format!(
-                "to_char({}, {})",
-                self.expression(Kind::Time, depth),
-                self.moment_template()
-            ),
-            16 => format!("to_char({}, {})", self.leaf(Kind::Numeric), self.number_template()),
-            17 => format!("format('%s-%10s-%I-%L', {a}, {}, 'x Y', {a})", self.leaf(Kind::Text)),
-            18 => format!("regexp_replace({a}, '[ab](.)', '<\\1>', 'g')"),
-            19 => format!("quote_nullable({a})"),
-            20 => format!("array_to_string(regexp_split_to_array({a}, 'b'), '/')"),
+        match self.dice.below(16) {
             0 | 1 => format!("({a} || {})", self.expression(Kind::Text, depth)),
             2 => format!("upper({a})"),
             3 => format!("lower({a})"),
@@ -163,19 +150,6 @@ impl Maker {
         }
     }
 
-    fn moment_template(&mut self) -> &'static str {
-        *self.dice.pick(&[
-            "'YYYY-MM-DD HH24:MI:SS.US'",
-            "'FMDay, DDth Mon YYYY'",
-            "'Q WW IW IYYY DDD ID CC J'",
-            "'HH12:MI AM MONTH RM'",
-        ])
-    }
-
-    fn number_template(&mut self) -> &'static str {
-        *self.dice.pick(&["'9999.99'", "'FM999,990.09'", "'S0999.9'", "'999PR'", "'9.99EEEE'"])
-    }
-
     fn date(&mut self, depth: usize) -> String {
         let a = self.expression(Kind::Date, depth);
         match self.dice.below(4) {
@@ -188,8 +162,7 @@ impl Maker {
 
     fn time(&mut self, depth: usize) -> String {
         let a = self.expression(Kind::Time, depth);
-        match self.dice.below(6) {
-            3 => format!("date_bin('3 hours', {a}, TIMESTAMP '2001-01-01 00:30:00')"),
+        match self.dice.below(5) {
             0 => {
                 let part = *self.dice.pick(&["day", "month", "hour", "year", "minute"]);
                 format!("date_trunc('{part}', {a})")
