@@ -311,16 +311,17 @@ fn executors_start_while_all_processors_are_busy() {
     let busy = Arc::new(AtomicBool::new(true));
     for _ in 0..12 {
         let busy = busy.clone();
-        std::thread::spawn(move || while busy.load(Ordering::Relaxed) {});
+        rt::thread("busy", move || while busy.load(Ordering::Relaxed) {}).unwrap();
     }
     let (ended, ends) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    rt::thread("starter", move || {
         for _ in 0..30 {
             let options = RuntimeOptions { pin: false, ..RuntimeOptions::cores(8) };
             let running = rt::start(options, |core| async move { core }).unwrap();
             ended.send(running.join().map(|cores| cores.len())).unwrap();
         }
-    });
+    })
+    .unwrap();
     for start in 0..30 {
         let cores = ends.recv_timeout(Duration::from_secs(60));
         assert_eq!(cores.unwrap_or_else(|_| panic!("start {start} never ended")).unwrap(), 8);
