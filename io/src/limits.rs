@@ -11,8 +11,9 @@ pub const OPERATION_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a metadata file read or written whole.
 pub const SMALL_FILE_BYTES_MAX: usize = 16 << 20;
 
-/// How long a core runs before it looks at its other queues.
-pub const PREEMPT: Duration = Duration::from_millis(1);
+/// How long a core runs before it looks at its other queues, while none of ours has work: at its
+/// start. Long, for the reason that `rt/pulse.rs` tells.
+pub const FIRST_PREEMPT: Duration = Duration::from_secs(1);
 
 /// Depth of each core's rings.
 pub const RING_DEPTH: usize = 256;

@@ -76,10 +76,17 @@ pub fn run(flags: &Flags<'_>) -> Result<(), String> {
         let search = move |query: &[f32], ef| theirs.search(&prepared(metric, query), K, ef);
         engines.push(("hnswlib", Box::new(search)));
     }
-    for ef in BEAMS {
-        compare(&engines, *ef, rounds, (&train, &queries, &truth), metric);
+    for ef in beams(flags)? {
+        compare(&engines, ef, rounds, (&train, &queries, &truth), metric);
     }
     Ok(())
+}
+
+/// Returns the beam widths to measure.
+fn beams(flags: &Flags<'_>) -> Result<Vec<usize>, String> {
+    let Some(text) = flags.text("--beams") else { return Ok(BEAMS.to_vec()) };
+    let number = |part: &str| part.parse().map_err(|_| format!("--beams {text} is no list"));
+    text.split(',').map(number).collect()
 }
 
 /// Searches all queries with every engine in turn and prints the best round of each.

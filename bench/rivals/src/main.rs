@@ -12,6 +12,7 @@ use std::io::Write;
 const USAGE: &str = "\
 usage: pieskieo-rivals ann --train A.npy --queries B.npy [--truth C.npy] [--metric l2|cosine]
                            [--m 16] [--ef-construction 200] [--rounds 3] [--rivals yes|no]
+                           [--beams 16,32,64,128,256]
                            [--labels D.npy --query-labels E.npy]  instead: \"label is X\"
        pieskieo-rivals kernels [--dim 784] [--rows 60000]
        Pin it to one core: taskset -c 1 pieskieo-rivals ...";

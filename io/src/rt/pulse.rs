@@ -14,8 +14,12 @@
 //!
 //! That timer's task can itself be the one that is ready while the core sleeps, and then no timer
 //! is left (one start in seventy under load never came to its end). So a thread outside of all
-//! cores wakes that task on each of them from time to time: a wake from another thread ends a
+//! cores wakes the first task of each of them from time to time: a wake from another thread ends a
 //! core's sleep, and repeats until the core has seen it.
+//!
+//! The first task can be the one that is ready as well, when a core is off its CPU for longer than
+//! the preemption timer between its first look at the rings and its first at the queues; nobody
+//! knows how to wake it then. So the timer is a second long until queues of our own have work.
 //!
 //! The same task is the alarm of every pause on its core. The executor has timers too, but looks at
 //! all of them each time it looks for work (glommio-ng 0.12.0, `process_timers`): with one for the
@@ -139,16 +143,15 @@ impl Alarm {
     }
 }
 
-/// Starts the timer of this core. Called inside the executor; ends with it.
-pub(super) fn start(outside: &Outside) -> Rc<Alarm> {
-    let outside = outside.0.clone();
+/// Starts the timer of this core. Called by the executor's first task before it waits for
+/// anything; ends with the executor.
+pub(super) async fn start(outside: &Outside) -> Rc<Alarm> {
+    let first = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    // The thread lives as long as any core.
+    outside.0.send(first).ok();
     let alarm = Rc::new(Alarm::new());
     let own = alarm.clone();
     let pulse = async move {
-        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        // The thread lives as long as any core.
-        outside.send(waker).ok();
-        drop(outside);
         let mut period = PERIOD_MIN;
         loop {
             let before = BEATS.get();

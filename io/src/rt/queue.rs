@@ -47,13 +47,12 @@ impl Queue {
         }
     }
 
-    /// Returns how long its tasks may have to wait while others run; `None` = as long as it takes.
-    pub(crate) fn latency(self) -> Option<Duration> {
+    /// Returns how long its tasks may have to wait while others run.
+    pub(crate) fn latency(self) -> Duration {
         match self {
-            Self::Net => Some(Duration::from_millis(1)),
-            Self::Lanes | Self::Commit => Some(Duration::from_micros(500)),
-            Self::Query => Some(Duration::from_millis(5)),
-            Self::Scan | Self::Maintenance => None,
+            Self::Net | Self::Scan | Self::Maintenance => Duration::from_millis(1),
+            Self::Lanes | Self::Commit => Duration::from_micros(500),
+            Self::Query => Duration::from_millis(5),
         }
     }
 }

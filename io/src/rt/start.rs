@@ -135,7 +135,7 @@ where
     report.send(Ok(())).ok();
     gate.recv().map_err(|_| Error::Stopped)?;
     executor.run(async move {
-        let alarm = pulse::start(&shared.outside);
+        let alarm = pulse::start(&shared.outside).await;
         let random = seeded_by_system();
         let back = Back::Uring(Uring { queues: Queues::create(), alarm });
         let core = Core::new(id, back, shared.stop.clone(), random);

@@ -20,7 +20,7 @@ impl Queues {
     /// Creates the queues. Called inside the executor.
     pub(crate) fn create() -> Self {
         Self(Queue::ALL.map(|queue| {
-            let latency = queue.latency().map_or(Latency::NotImportant, Latency::Matters);
+            let latency = Latency::Matters(queue.latency());
             executor().create_task_queue(Shares::Static(queue.shares()), latency, queue.name())
         }))
     }
@@ -37,7 +37,7 @@ pub(crate) fn executor_for(options: &RuntimeOptions, index: u16) -> Result<Local
     let placement = placement(options, usize::from(index));
     LocalExecutorBuilder::new(placement)
         .name(options.thread_name)
-        .preempt_timer(limits::PREEMPT)
+        .preempt_timer(limits::FIRST_PREEMPT)
         .ring_depth(limits::RING_DEPTH)
         .io_memory(io_memory_bytes(options) as usize)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1))

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use pieskieo_io::rt::{self, Pool, Queue, RuntimeOptions};
@@ -303,4 +303,28 @@ fn executors_start_and_stop_many_times() {
         });
         assert_eq!(running.unwrap().join().unwrap().len(), 2);
     }
+}
+
+/// A core that is off its CPU at the wrong moment of its start must not sleep for ever.
+#[test]
+fn executors_start_while_all_processors_are_busy() {
+    let busy = Arc::new(AtomicBool::new(true));
+    for _ in 0..12 {
+        let busy = busy.clone();
+        rt::thread("busy", move || while busy.load(Ordering::Relaxed) {}).unwrap();
+    }
+    let (ended, ends) = std::sync::mpsc::channel();
+    rt::thread("starter", move || {
+        for _ in 0..30 {
+            let options = RuntimeOptions { pin: false, ..RuntimeOptions::cores(8) };
+            let running = rt::start(options, |core| async move { core }).unwrap();
+            ended.send(running.join().map(|cores| cores.len())).unwrap();
+        }
+    })
+    .unwrap();
+    for start in 0..30 {
+        let cores = ends.recv_timeout(Duration::from_secs(60));
+        assert_eq!(cores.unwrap_or_else(|_| panic!("start {start} never ended")).unwrap(), 8);
+    }
+    busy.store(false, Ordering::Relaxed);
 }

@@ -104,6 +104,8 @@ pub const UNSAFE: &[(&str, &str)] = &[
     ("io/src/file/space.rs", "asks the kernel how much room the disk has"),
     ("shards/src/vector/distance/avx2.rs", "SIMD distance"),
     ("shards/src/vector/distance/avx512.rs", "SIMD distance"),
+    ("shards/src/vector/distance/bytes_avx2.rs", "SIMD distance"),
+    ("shards/src/vector/distance/bytes_avx512.rs", "SIMD distance"),
     ("shards/src/vector/distance/prefetch.rs", "prefetch hints for the SIMD distance"),
 ];
 

@@ -5,18 +5,20 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryBuilder, BinaryViewBuilder, StringBuilder};
+use arrow_array::builder::BinaryViewBuilder;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
     Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
-use arrow_array::{ArrayRef, BooleanArray, FixedSizeBinaryArray, PrimitiveArray};
-use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder};
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray,
+};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer};
 
 use super::array::Elements;
 use super::layout::RowLayout;
 use super::page::Page;
-use super::view::{RowView, corrupt, exact, span, text};
+use super::view::{RowView, corrupt, exact, span};
 use crate::error::Error;
 use crate::value::{ColumnType, carried, list_array, vector_array};
 
@@ -40,6 +42,13 @@ pub enum Stretch<'a> {
         /// Behind the last.
         to: usize,
     },
+    /// Some of the neighbours in pages.
+    Picked {
+        /// Their columns.
+        pages: &'a dyn Pages,
+        /// Which, in order.
+        rows: &'a [u32],
+    },
 }
 
 impl Stretch<'_> {
@@ -47,6 +56,7 @@ impl Stretch<'_> {
         match self {
             Self::Row(_) => 1,
             Self::Packed { from, to, .. } => to - from,
+            Self::Picked { rows, .. } => rows.len(),
         }
     }
 }
@@ -104,26 +114,36 @@ struct Source<'a> {
     count: usize,
 }
 
-impl Source<'_> {
-    fn page<'p>(&'p self, pages: &'p dyn Pages) -> Page<'p> {
+impl<'a> Source<'a> {
+    fn page(&self, pages: &'a dyn Pages) -> Page<'a> {
         pages.page(self.column).unwrap_or_else(|| Page::missing(self.layout, self.column))
     }
 
     /// Visits the field of each row, `None` for a null.
-    fn each(&self, mut visit: impl FnMut(Option<&[u8]>) -> Result<(), Error>) -> Result<(), Error> {
-        for stretch in self.rows {
-            match stretch {
-                Stretch::Row(row) if row.is_null(self.column) => visit(None)?,
-                Stretch::Row(row) => visit(Some(row.raw(self.layout, self.column)?))?,
-                Stretch::Packed { pages, from, to } => {
-                    let page = self.page(*pages);
-                    for row in *from..*to {
-                        visit(page.cell(row))?;
-                    }
-                }
+    fn each(
+        &self,
+        mut visit: impl FnMut(Option<&'a [u8]>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.rows.iter().try_for_each(|stretch| self.each_of(stretch, &mut visit))
+    }
+
+    fn each_of(
+        &self,
+        stretch: &Stretch<'a>,
+        visit: &mut impl FnMut(Option<&'a [u8]>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match stretch {
+            Stretch::Row(row) if row.is_null(self.column) => visit(None),
+            Stretch::Row(row) => visit(Some(row.raw(self.layout, self.column)?)),
+            Stretch::Packed { pages, from, to } => {
+                let page = self.page(*pages);
+                (*from..*to).try_for_each(|row| visit(page.cell(row)))
+            }
+            Stretch::Picked { pages, rows } => {
+                let page = self.page(*pages);
+                rows.iter().try_for_each(|row| visit(page.cell(*row as usize)))
             }
         }
-        Ok(())
     }
 
     fn numbers<T, const N: usize>(
@@ -162,6 +182,20 @@ impl Source<'_> {
                         }
                     }
                 },
+                Stretch::Picked { pages, rows } => match self.page(*pages) {
+                    Page::Fixed { width, nulls: None, fields } if width == N => {
+                        let (fields, _) = fields.as_chunks::<N>();
+                        values.extend(rows.iter().map(|row| read(fields[*row as usize])));
+                        nulls.append_n_non_nulls(rows.len());
+                    }
+                    page => {
+                        for row in *rows {
+                            let field = page.cell(*row as usize).map(exact::<N>).transpose()?;
+                            nulls.append(field.is_some());
+                            values.push(field.map_or(zero, &read));
+                        }
+                    }
+                },
             }
         }
         Ok(PrimitiveArray::new(values.into(), nulls.finish()))
@@ -193,24 +227,47 @@ impl Source<'_> {
     }
 
     fn texts(&self) -> Result<ArrayRef, Error> {
-        let mut builder = StringBuilder::with_capacity(self.count, self.variable_bytes()?);
-        self.each(|field| {
-            match field {
-                Some(field) => builder.append_value(text(field)?),
-                None => builder.append_null(),
-            }
-            Ok(())
-        })?;
-        Ok(Arc::new(builder.finish()))
+        let (ends, bytes, nulls) = self.strings()?;
+        // Looks at all bytes at once, and whether each text ends where a character does.
+        let texts = StringArray::try_new(ends, bytes, nulls);
+        Ok(Arc::new(texts.map_err(|_| corrupt("a text that is not UTF-8"))?))
     }
 
     fn byte_strings(&self) -> Result<ArrayRef, Error> {
-        let mut builder = BinaryBuilder::with_capacity(self.count, self.variable_bytes()?);
-        self.each(|field| {
-            builder.append_option(field);
-            Ok(())
-        })?;
-        Ok(Arc::new(builder.finish()))
+        let (ends, bytes, nulls) = self.strings()?;
+        let strings = BinaryArray::try_new(ends, bytes, nulls);
+        Ok(Arc::new(strings.map_err(|error| Error::Internal(format!("build array: {error}")))?))
+    }
+
+    /// The bytes of all rows, where each row's end, and which are null.
+    fn strings(&self) -> Result<(OffsetBuffer<i32>, Buffer, Option<NullBuffer>), Error> {
+        let mut bytes = Vec::with_capacity(self.variable_bytes()?);
+        let mut ends = Vec::with_capacity(self.count + 1);
+        ends.push(0_i32);
+        let mut nulls = NullBufferBuilder::new(self.count);
+        for stretch in self.rows {
+            let page = match stretch {
+                Stretch::Packed { pages, .. } => self.page(*pages),
+                _ => Page::Null,
+            };
+            if let Stretch::Packed { from, to, .. } = stretch
+                && let Some((piece, piece_ends)) = page.piece(*from, *to)
+            {
+                let before = bytes.len();
+                bytes.extend_from_slice(piece);
+                // `variable_bytes` has seen that all of them fit.
+                ends.extend(piece_ends.map(|end| (before + end) as i32));
+                nulls.append_n_non_nulls(to - from);
+                continue;
+            }
+            self.each_of(stretch, &mut |field| {
+                nulls.append(field.is_some());
+                bytes.extend_from_slice(field.unwrap_or_default());
+                ends.push(bytes.len() as i32);
+                Ok(())
+            })?;
+        }
+        Ok((OffsetBuffer::new(ends.into()), Buffer::from_vec(bytes), nulls.finish()))
     }
 
     fn documents(&self) -> Result<ArrayRef, Error> {
@@ -245,32 +302,18 @@ impl Source<'_> {
         let mut ends = vec![0_i32];
         let mut total = 0;
         let mut pages = Vec::with_capacity(self.count);
-        for stretch in self.rows {
-            let packed = match stretch {
-                Stretch::Packed { pages, .. } => self.page(*pages),
-                Stretch::Row(_) => Page::Null,
-            };
-            let (from, to) = match stretch {
-                Stretch::Packed { from, to, .. } => (*from, *to),
-                Stretch::Row(_) => (0, 1),
-            };
-            for row in from..to {
-                let field = match stretch {
-                    Stretch::Row(row) if row.is_null(self.column) => None,
-                    Stretch::Row(row) => Some(row.raw(self.layout, self.column)?),
-                    Stretch::Packed { .. } => packed.cell(row),
-                };
-                nulls.append(field.is_some());
-                if let Some(field) = field {
-                    let elements = Elements::read(field, element)?;
-                    total += elements.count;
-                    pages.push(elements);
-                }
-                ends.push(i32::try_from(total).map_err(|_| {
-                    Error::TooLarge("a batch of rows holds more than 2^31 elements".into())
-                })?);
+        self.each(|field| {
+            nulls.append(field.is_some());
+            if let Some(field) = field {
+                let elements = Elements::read(field, element)?;
+                total += elements.count;
+                pages.push(elements);
             }
-        }
+            ends.push(i32::try_from(total).map_err(|_| {
+                Error::TooLarge("a batch of rows holds more than 2^31 elements".into())
+            })?);
+            Ok(())
+        })?;
         let layout = RowLayout::of_types(std::iter::once(element));
         let stretches: Vec<Stretch<'_>> =
             pages.iter().map(|pages| Stretch::Packed { pages, from: 0, to: pages.count }).collect();

@@ -52,6 +52,21 @@ impl<'a> Page<'a> {
             }),
         }
     }
+
+    /// Returns the bytes of neighbours in one piece, and where in it each of them ends; `None` when
+    /// there are nulls or bytes of one width.
+    pub fn piece(
+        &self,
+        from: usize,
+        to: usize,
+    ) -> Option<(&'a [u8], impl Iterator<Item = usize> + use<'a>)> {
+        let Page::Variable { nulls: None, ends, bytes } = *self else { return None };
+        let start = if from == 0 { 0 } else { end_at(ends, from - 1) };
+        let end = if to == from { start } else { end_at(ends, to - 1) };
+        let (ends, _) = ends[from * 4..to * 4].as_chunks::<4>();
+        let ends = ends.iter().map(move |end| u32::from_le_bytes(*end) as usize - start);
+        Some((&bytes[start..end], ends))
+    }
 }
 
 /// Returns a row with these fields, as `encode` lays it out.

@@ -41,10 +41,11 @@ pub(super) struct Rows {
     keys: Vec<u8>,
 }
 
-/// One row, or neighbours in a group.
+/// One row, neighbours in a group, or some of the rows of a group.
 enum Piece {
     One { key: Range<usize>, version: Timestamp, row: Held, measure: f64 },
     Span { group: Rc<Group>, from: usize, to: usize },
+    Picked { group: Rc<Group>, rows: Vec<u32> },
 }
 
 impl Piece {
@@ -52,7 +53,40 @@ impl Piece {
         match self {
             Self::One { .. } => 1,
             Self::Span { from, to, .. } => to - from,
+            Self::Picked { rows, .. } => rows.len(),
         }
+    }
+
+    /// The group of several rows, and which they are.
+    fn several(&self) -> Option<(&Group, impl DoubleEndedIterator<Item = usize> + '_)> {
+        let (group, span, picked): (_, _, &[u32]) = match self {
+            Self::One { .. } => return None,
+            Self::Span { group, from, to } => (group, *from..*to, &[]),
+            Self::Picked { group, rows } => (group, 0..0, rows),
+        };
+        Some((group, span.chain(picked.iter().map(|row| *row as usize))))
+    }
+
+    /// What is left when only the rows that pass stay. Copies no row.
+    fn kept(self, passes: &[bool]) -> Option<Self> {
+        if passes.iter().all(|passes| *passes) {
+            return Some(self);
+        }
+        let passing = passes.iter().enumerate().filter(|(_, passes)| **passes).map(|(at, _)| at);
+        // Neighbours are read faster as such; others are told one by one, by group and not by run:
+        // a condition that lets every seventh row through leaves runs of one.
+        let (group, rows): (_, Vec<u32>) = match self {
+            Self::One { .. } => return None,
+            Self::Span { group, from, .. } => {
+                (group, passing.map(|at| (from + at) as u32).collect())
+            }
+            Self::Picked { group, rows } => (group, passing.map(|at| rows[at]).collect()),
+        };
+        let (first, last) = (*rows.first()? as usize, *rows.last()? as usize);
+        if last - first + 1 == rows.len() {
+            return Some(Self::Span { group, from: first, to: last + 1 });
+        }
+        Some(Self::Picked { group, rows })
     }
 
     fn stretch<'a>(&'a self, layout: &'a RowLayout) -> Result<Stretch<'a>, Error> {
@@ -64,6 +98,7 @@ impl Piece {
             Self::Span { group, from, to } => {
                 Stretch::Packed { pages: &**group, from: *from, to: *to }
             }
+            Self::Picked { group, rows } => Stretch::Picked { pages: &**group, rows },
         })
     }
 }
@@ -80,8 +115,10 @@ impl Rows {
     pub fn truncate(&mut self, count: usize) {
         let mut left = count;
         self.pieces.retain_mut(|piece| {
-            if let Piece::Span { from, to, .. } = piece {
-                *to = (*to).min(from.saturating_add(left));
+            match piece {
+                Piece::One { .. } => {}
+                Piece::Span { from, to, .. } => *to = (*to).min(from.saturating_add(left)),
+                Piece::Picked { rows, .. } => rows.truncate(left),
             }
             let kept = piece.len().min(left);
             left -= kept;
@@ -113,7 +150,13 @@ impl Rows {
                 out.clear();
                 out.extend_from_slice(&self.keys[key.clone()]);
             }
-            Some(Piece::Span { group, to, .. }) => group.key_into(to - 1, out),
+            Some(piece) => {
+                if let Some((group, rows)) = piece.several()
+                    && let Some(last) = { rows }.next_back()
+                {
+                    group.key_into(last, out);
+                }
+            }
             None => {}
         }
     }
@@ -155,11 +198,10 @@ impl Rows {
             ScanColumn::Version => {
                 let mut versions = Vec::with_capacity(self.count);
                 for piece in &self.pieces {
-                    match piece {
-                        Piece::One { version, .. } => versions.push(version.0),
-                        Piece::Span { group, from, to } => {
-                            versions.extend((*from..*to).map(|row| group.begin(row).0));
-                        }
+                    if let Piece::One { version, .. } = piece {
+                        versions.push(version.0);
+                    } else if let Some((group, rows)) = piece.several() {
+                        versions.extend(rows.map(|row| group.begin(row).0));
                     }
                 }
                 Arc::new(UInt64Array::from(versions))
@@ -172,13 +214,12 @@ impl Rows {
     fn each_key(&self, mut visit: impl FnMut(&[u8])) {
         let mut whole = Vec::new();
         for piece in &self.pieces {
-            match piece {
-                Piece::One { key, .. } => visit(&self.keys[key.clone()]),
-                Piece::Span { group, from, to } => {
-                    for row in *from..*to {
-                        group.key_into(row, &mut whole);
-                        visit(&whole);
-                    }
+            if let Piece::One { key, .. } = piece {
+                visit(&self.keys[key.clone()]);
+            } else if let Some((group, rows)) = piece.several() {
+                for row in rows {
+                    group.key_into(row, &mut whole);
+                    visit(&whole);
                 }
             }
         }
@@ -190,7 +231,7 @@ impl Rows {
         }
         let measure = |piece: &Piece| match piece {
             Piece::One { measure, .. } => std::iter::repeat_n(*measure, 1),
-            Piece::Span { from, to, .. } => std::iter::repeat_n(0.0, to - from),
+            several => std::iter::repeat_n(0.0, several.len()),
         };
         Arc::new(self.pieces.iter().flat_map(measure).map(Some).collect::<Float64Array>())
     }
@@ -201,20 +242,7 @@ impl Rows {
         for piece in self.pieces.drain(..) {
             let mine = &passes[position..position + piece.len()];
             position += piece.len();
-            match piece {
-                Piece::One { .. } if mine[0] => kept.push(piece),
-                Piece::One { .. } => {}
-                Piece::Span { group, from, .. } => {
-                    let mut start = 0;
-                    for run in mine.chunk_by(|a, b| a == b) {
-                        if run[0] {
-                            let (from, to) = (from + start, from + start + run.len());
-                            kept.push(Piece::Span { group: group.clone(), from, to });
-                        }
-                        start += run.len();
-                    }
-                }
-            }
+            kept.extend(piece.kept(mine));
         }
         self.pieces = kept;
         self.count = passes.iter().filter(|passes| **passes).count();

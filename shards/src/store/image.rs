@@ -29,9 +29,9 @@ pub(crate) enum Writing {
 
 /// An image being read.
 pub(crate) enum Reading {
-    Vector(vector::Revival),
-    Text(text::Revival),
-    Edges(graph::Revival),
+    Vector(Box<vector::Revival>),
+    Text(Box<text::Revival>),
+    Edges(Box<graph::Revival>),
 }
 
 /// What a checkpoint lists of an index.
@@ -128,13 +128,15 @@ impl Store {
         let table = self.tables.get(&name.table).ok_or_else(gone)?;
         let Some(index) = name.index else {
             table.indexes.edges.as_ref().ok_or_else(gone)?;
-            return Ok(Reading::Edges(graph::Revival::begin(head)?));
+            return Ok(Reading::Edges(Box::new(graph::Revival::begin(head)?)));
         };
         if let Some(column) = table.indexes.vector.get(&index) {
-            return Ok(Reading::Vector(vector::Revival::begin(*column.index.options(), head)?));
+            let revival = vector::Revival::begin(*column.index.options(), head)?;
+            return Ok(Reading::Vector(Box::new(revival)));
         }
         let columns = table.indexes.text.get(&index).ok_or_else(gone)?;
-        Ok(Reading::Text(text::Revival::begin(columns.index.options().clone(), head)?))
+        let revival = text::Revival::begin(columns.index.options().clone(), head)?;
+        Ok(Reading::Text(Box::new(revival)))
     }
 
     /// Takes a block of an image in, without the entries of `changed`.

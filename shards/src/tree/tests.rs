@@ -417,6 +417,7 @@ proptest! {
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
         cut in any::<prop::sample::Index>(),
+        step in 1_usize..4,
     ) {
         let layout = layout();
         let mut writer = super::encode::GroupWriter::new(&layout, 1 << 20);
@@ -430,6 +431,7 @@ proptest! {
         for (number, value) in values.iter().enumerate() {
             prop_assert_eq!(group.row(&layout, number), row(*value));
         }
+        columns_are_alike(&group, &layout, step)?;
         let mut damaged = whole;
         let index = at.index(damaged.len());
         damaged[index] = byte;
@@ -443,6 +445,30 @@ proptest! {
             }
         }
     }
+}
+
+/// Every `step`th row of a group as neighbours, one by one and as rows of their own.
+fn columns_are_alike(group: &Group, layout: &RowLayout, step: usize) -> Result<(), TestCaseError> {
+    use crate::row::{RowView, Stretch, column_array};
+    let numbers: Vec<u32> = (0..group.rows() as u32).step_by(step).collect();
+    let rows: Vec<_> = numbers.iter().map(|row| group.row(layout, *row as usize)).collect();
+    let single: Vec<_> =
+        rows.iter().map(|row| Stretch::Row(RowView::new(row, layout).expect("a row"))).collect();
+    let near: Vec<_> = numbers
+        .iter()
+        .map(|row| Stretch::Packed { pages: group, from: *row as usize, to: *row as usize + 1 })
+        .collect();
+    let whole = [Stretch::Packed { pages: group, from: 0, to: group.rows() }];
+    for column in 0..layout.column_count() {
+        let array = |rows: &[Stretch<'_>]| column_array(rows, layout, column).expect("an array");
+        let picked = array(&[Stretch::Picked { pages: group, rows: &numbers }]);
+        prop_assert_eq!(&picked, &array(&single));
+        prop_assert_eq!(&picked, &array(&near));
+        if step == 1 {
+            prop_assert_eq!(&picked, &array(&whole));
+        }
+    }
+    Ok(())
 }
 
 /// Rows of a group that was written before a column, and the same rows written again.

@@ -2,17 +2,20 @@
 //!
 //! An insertion costs one copy: the vector joins the delta, which every search scans. A
 //! background task calls [`VectorIndex::fold`], which links delta entries into the graph one by
-//! one, and [`VectorIndex::collect`] once no snapshot needs what has ended; when a fifth of the
+//! one, gives nodes codes, and [`VectorIndex::collect`] once no snapshot needs what has ended; when a fifth of the
 //! graph is forgotten, `fold` also repairs it, again in small steps.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
 
+use super::codes::{CodedQuery, Codes};
+use super::coding::{Coding, NODES_MIN};
 use super::distance::Kernels;
 use super::encode::{encode, stride};
 use super::entries::{Entries, Place};
 use super::graph_index::{Descent, Graph, Heal, Walk};
 use super::options::VectorOptions;
+use super::space::Space;
 use super::vectors::Vectors;
 use crate::ids::{RecordId, Timestamp};
 
@@ -28,6 +31,12 @@ pub struct VectorIndex {
     pub(super) entries: Entries,
     pub(super) vectors: Vectors,
     pub(super) graph: Graph,
+    /// Codes of the nodes, once there are enough.
+    pub(super) codes: Option<Box<Codes>>,
+    /// Codes in the making.
+    pub(super) coding: Option<Coding>,
+    /// Linked entries at which codes are made next.
+    pub(super) coded_next: usize,
     /// Slots waiting to be linked, oldest first.
     pub(super) delta: VecDeque<u32>,
     /// Slots that no graph may hold.
@@ -52,6 +61,7 @@ pub(super) struct SearchScratch {
     pub(super) walk: Walk,
     pub(super) descent: Descent,
     pub(super) row: Vec<f32>,
+    pub(super) query: CodedQuery,
 }
 
 impl VectorIndex {
@@ -65,6 +75,9 @@ impl VectorIndex {
             entries: Entries::default(),
             vectors: Vectors::open(stride(options.dim), options.metric, Kernels::best()),
             graph: Graph::open(&options),
+            codes: None,
+            coding: None,
+            coded_next: NODES_MIN,
             delta: VecDeque::new(),
             strays: Vec::new(),
             linked_count: 0,
@@ -114,9 +127,13 @@ impl VectorIndex {
         if self.is_held {
             return false;
         }
-        while !self.delta.is_empty() || self.heal_is_due() {
+        while !self.delta.is_empty() || self.heal_is_due() || self.coding_is_due() {
             if !budget() {
                 return true;
+            }
+            if self.coding_is_due() {
+                self.coding_step();
+                continue;
             }
             if let Some(slot) = self.delta.pop_front() {
                 self.link(slot);
@@ -129,9 +146,13 @@ impl VectorIndex {
     }
 
     fn link(&mut self, slot: u32) {
+        if let Some(codes) = &mut self.codes {
+            codes.put(slot, self.vectors.row(slot));
+        }
         let (entries, whole) = (&self.entries, self.dead.is_empty());
         let alive = |node| whole || entries.get(node).place == Place::Linked;
-        self.graph.insert(&self.vectors, slot, alive);
+        let space = Space { vectors: &self.vectors, codes: self.codes.as_deref() };
+        self.graph.insert(space, slot, alive);
         self.entries.set_place(slot, Place::Linked);
         self.linked_count += 1;
     }
@@ -145,7 +166,8 @@ impl VectorIndex {
         let mut heal = self.heal.take().unwrap_or_else(|| Heal::begin(self.dead.clone()));
         let entries = &self.entries;
         let alive = |node| entries.get(node).place == Place::Linked;
-        match heal.step(&mut self.graph, &self.vectors, HEAL_STEP_NODES, alive) {
+        let space = Space { vectors: &self.vectors, codes: self.codes.as_deref() };
+        match heal.step(&mut self.graph, space, HEAL_STEP_NODES, alive) {
             None => self.heal = Some(heal),
             Some(freed) => {
                 // Slots forgotten since the pass began were appended behind these.
@@ -202,6 +224,7 @@ impl VectorIndex {
         let waiting = self.delta.len() + self.strays.len() + self.dead.len();
         self.vectors.memory_bytes()
             + self.graph.memory_bytes()
+            + self.codes.as_ref().map_or(0, |codes| codes.memory_bytes())
             + self.entries.memory_bytes()
             + waiting * size_of::<u32>()
     }

@@ -70,6 +70,16 @@ impl Nearest {
         }
     }
 
+    /// Returns the distance beyond which nothing more is kept: infinity while there is room, NaN
+    /// when what is kept is none itself.
+    #[inline]
+    pub fn limit(&self) -> f32 {
+        match self.heap.peek() {
+            Some(farthest) if self.heap.len() >= self.count_max => farthest.distance(),
+            _ => f32::INFINITY,
+        }
+    }
+
     /// Returns how many are kept.
     pub fn len(&self) -> usize {
         self.heap.len()

@@ -60,6 +60,10 @@ pub struct Entries {
     ended: BinaryHeap<Reverse<(Timestamp, u32)>>,
     /// Entries without an end.
     current_count: usize,
+    /// The latest begin of any entry ever made.
+    latest: Timestamp,
+    /// Whether some slot was ever forgotten or restored as one nobody sees.
+    has_unseen: bool,
 }
 
 impl Entries {
@@ -75,7 +79,13 @@ impl Entries {
             self.slots[slot as usize] = entry;
         }
         self.current_count += 1;
+        self.latest = self.latest.max(begin);
         slot
+    }
+
+    /// Returns whether `snapshot` sees every slot, as far as that is known at once.
+    pub fn all_visible(&self, snapshot: Timestamp) -> bool {
+        self.latest <= snapshot && !self.has_unseen && self.ended.is_empty()
     }
 
     /// Makes the next slot as an image has it: an entry that every snapshot sees, or none.
@@ -89,6 +99,7 @@ impl Entries {
             self.newest.insert(record, slot);
             self.current_count += 1;
         }
+        self.has_unseen |= record.is_none();
         let record = record.unwrap_or_default();
         self.slots.push(Entry { begin, end, record, older: NONE, place });
         if place == Place::Free {
@@ -132,6 +143,7 @@ impl Entries {
         }
         self.ended.pop();
         self.unchain(slot);
+        self.has_unseen = true;
         let entry = &mut self.slots[slot as usize];
         (entry.begin, entry.end) = (Timestamp::MAX, Timestamp(0));
         Some(slot)

@@ -47,7 +47,7 @@ impl VectorIndex {
         self.begin_walk(search, scratch, true);
         loop {
             self.advance_walk(search, scratch, ef);
-            scratch.walk.beam_into(&mut beam);
+            self.beam_into(search, &scratch.walk, &mut beam);
             let nearer = trusted(&beam, &delta, scratch.walk.exhausted());
             let passing = self.judge(&nearer, search.k, &mut filter, &mut verdicts)?;
             if passing.len() >= search.k {

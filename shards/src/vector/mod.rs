@@ -24,8 +24,12 @@
 //! | `candidate` | How are entries ordered by distance? |
 //! | `entries` | Which record does each slot hold, and when is it visible? |
 //! | `vectors` | Where do vectors lie, and how far are they from a query? |
+//! | `codes/` | How are vectors compared by a few bytes each, and how wrong can that be? |
+//! | `coding` | When do nodes get codes, and who may be compared by them? |
+//! | `space` | How far apart are nodes while the graph is built and walked? |
 //! | `build` | How do vectors come in, move into the graph and leave? |
 //! | `search` | Which visible records are nearest? |
+//! | `sieve` | Which vectors need not be compared, as their codes show? |
 //! | `filtered` | And which of those that pass a filter? |
 //! | `image` | Which bytes hold an index while the process is away, and how do they become one again? |
 //! | `verify` | Does the index hold exactly the given records? |
@@ -34,6 +38,10 @@
 
 mod build;
 mod candidate;
+#[cfg(test)]
+mod coded_tests;
+mod codes;
+mod coding;
 pub mod distance;
 mod encode;
 mod entries;
@@ -42,6 +50,8 @@ mod graph_index;
 mod image;
 mod options;
 mod search;
+mod sieve;
+mod space;
 #[cfg(test)]
 mod tests;
 mod vectors;

@@ -7,9 +7,12 @@
 
 use super::build::{SearchScratch, VectorIndex};
 use super::candidate::{Candidate, Nearest};
+use super::coding::is_node;
 use super::encode::encode;
-use super::graph_index::{Terrain, descend};
+use super::graph_index::{Terrain, Walk, descend};
 use super::options::Metric;
+use super::sieve::Sieve;
+use super::space::Origin;
 use crate::Error;
 use crate::ids::{RecordId, Timestamp};
 
@@ -23,6 +26,43 @@ pub(super) const WALK_DISTANCES: usize = 8;
 /// A walk gives up for a scan when it has seen this many times its beam and more than an eighth
 /// of the graph: most of what it meets is invisible.
 const VISIT_FACTOR: usize = 64;
+
+/// Nodes beside the beam that a walk by codes compares: what the codes put out of a narrow beam by
+/// mistake is among them.
+const SURPLUS: usize = 16;
+/// Vectors compared between two looks at whether the rest is worth it.
+const COMPARED_TOGETHER: usize = 8;
+/// So many standard deviations from the mean, an error of the codes is unlikely.
+const ERROR_DEVIATIONS: f64 = 4.0;
+/// Fewest errors that say anything about others.
+const ERRORS_MIN: f64 = 24.0;
+
+/// What codes were wrong by so far.
+#[derive(Default)]
+struct Errors {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Errors {
+    fn add(&mut self, error: f32) {
+        let error = f64::from(error);
+        self.count += 1.0;
+        self.sum += error;
+        self.squares += error * error;
+    }
+
+    /// Returns what a distance is lower by than its estimate at most, likely.
+    fn lowest(&self) -> f32 {
+        if self.count < ERRORS_MIN {
+            return f32::NEG_INFINITY;
+        }
+        let mean = self.sum / self.count;
+        let variance = (self.squares / self.count - mean * mean).max(0.0);
+        (mean - ERROR_DEVIATIONS * variance.sqrt()) as f32
+    }
+}
 
 /// One search.
 pub(super) struct Search<'a> {
@@ -114,13 +154,17 @@ impl VectorIndex {
         search: &Search<'_>,
         scratch: &mut SearchScratch,
     ) -> Result<Vec<Candidate>, Error> {
-        self.begin_walk(search, scratch, false);
+        let is_coded = self.codes.is_some();
+        self.begin_walk(search, scratch, is_coded);
         self.advance_walk(search, scratch, search.ef);
         let mut beam = Vec::new();
-        scratch.walk.beam_into(&mut beam);
         let mut nearest = Nearest::new(search.k);
-        for found in &beam {
-            nearest.offer(self.report(*found));
+        if is_coded {
+            scratch.walk.beam_and_more_into(SURPLUS, &mut beam);
+            self.compare(search, &beam, &mut nearest);
+        } else {
+            scratch.walk.beam_into(&mut beam);
+            beam.iter().for_each(|found| nearest.offer(self.report(*found)));
         }
         self.offer_visible(search, self.delta.iter().copied(), &mut nearest);
         // Under cosine every stray is at distance NaN, of use only if nothing else is left.
@@ -133,6 +177,28 @@ impl VectorIndex {
         Ok(nearest.into_sorted())
     }
 
+    /// Compares what a walk by codes found with the query itself, nearest first, until the rest is
+    /// unlikely to be among the nearest.
+    fn compare(&self, search: &Search<'_>, beam: &[Candidate], nearest: &mut Nearest) {
+        let (mut slots, mut distances) = (Vec::with_capacity(COMPARED_TOGETHER), Vec::new());
+        let mut best = Nearest::new(search.k);
+        let mut errors = Errors::default();
+        for group in beam.chunks(COMPARED_TOGETHER) {
+            if group[0].distance() + errors.lowest() > best.limit() {
+                break;
+            }
+            slots.clear();
+            slots.extend(group.iter().map(|found| found.number()));
+            self.vectors.distances(search.query, &slots, &mut distances);
+            for (found, distance) in group.iter().zip(&distances) {
+                errors.add(distance - found.distance());
+                let found = Candidate::new(*distance, found.number());
+                best.offer(found);
+                nearest.offer(self.report(found));
+            }
+        }
+    }
+
     /// Puts the walk at the nearest node found on the upper levels.
     pub(super) fn begin_walk(
         &self,
@@ -140,22 +206,45 @@ impl VectorIndex {
         scratch: &mut SearchScratch,
         resumable: bool,
     ) {
-        let on = self.terrain(search);
+        let SearchScratch { walk, descent, query, .. } = scratch;
+        let query = self.space().origin(search.query, query);
+        let on = Terrain { graph: &self.graph, space: self.space(), query };
         let Some(entry) = self.graph.entry() else { return };
-        let start = descend(on, entry, 0, &mut scratch.descent);
+        let start = descend(on, entry, 0, descent);
         let admits = |slot| self.entries.get(slot).visible(search.snapshot);
-        scratch.walk.begin(on, &[start], resumable, admits);
+        walk.begin(on, &[start], resumable, admits);
     }
 
     /// Walks until the beam holds the nearest `ef` visible nodes.
     pub(super) fn advance_walk(&self, search: &Search<'_>, scratch: &mut SearchScratch, ef: usize) {
-        let admits = |slot| self.entries.get(slot).visible(search.snapshot);
+        let SearchScratch { walk, query, .. } = scratch;
+        let query = match self.codes {
+            Some(_) => Origin::Code(query),
+            None => Origin::Row(search.query),
+        };
+        let on = Terrain { graph: &self.graph, space: self.space(), query };
         let visit_max = (ef * VISIT_FACTOR).max(self.graph.slot_count() / 8);
-        scratch.walk.advance(self.terrain(search), 0, ef, visit_max, admits);
+        if self.entries.all_visible(search.snapshot) {
+            walk.advance(on, 0, ef, visit_max, |_| true);
+        } else {
+            let admits = |slot| self.entries.get(slot).visible(search.snapshot);
+            walk.advance(on, 0, ef, visit_max, admits);
+        }
     }
 
-    fn terrain<'a>(&'a self, search: &Search<'a>) -> Terrain<'a> {
-        Terrain { graph: &self.graph, vectors: &self.vectors, query: search.query }
+    /// Writes the beam over `found`, nearest first, by the distances of the vectors themselves.
+    pub(super) fn beam_into(&self, search: &Search<'_>, walk: &Walk, found: &mut Vec<Candidate>) {
+        walk.beam_into(found);
+        if self.codes.is_none() {
+            return;
+        }
+        let slots: Vec<u32> = found.iter().map(|found| found.number()).collect();
+        let mut distances = Vec::new();
+        self.vectors.distances(search.query, &slots, &mut distances);
+        let pairs = slots.iter().zip(&distances);
+        found.clear();
+        found.extend(pairs.map(|(slot, distance)| Candidate::new(*distance, *slot)));
+        found.sort_unstable();
     }
 
     /// Turns a slot at a comparing distance into its record at the distance users know.
@@ -181,22 +270,32 @@ impl VectorIndex {
         }
     }
 
-    /// Compares every visible entry that passes.
+    /// Finds the nearest of all visible entries that pass, by comparing those that may be.
     pub(super) fn scan(
         &self,
         search: &Search<'_>,
         mut filter: Option<Filter<'_>>,
     ) -> Result<Vec<Candidate>, Error> {
         let mut nearest = Nearest::new(search.k);
+        let codes = self.codes.as_deref();
+        let mut sieve = codes.and_then(|codes| Sieve::open(codes, search.query, search.k));
         let visible: Vec<u32> = self.entries.visible(search.snapshot).collect();
         for batch in visible.chunks(SCAN_BATCH) {
-            match &mut filter {
-                None => self.offer_visible(search, batch.iter().copied(), &mut nearest),
-                Some(filter) => {
-                    let passing = self.passing(batch, filter)?;
-                    self.offer_visible(search, passing.into_iter(), &mut nearest);
-                }
+            let mut passing = match &mut filter {
+                None => batch.to_vec(),
+                Some(filter) => self.passing(batch, filter)?,
+            };
+            if let Some(sieve) = &mut sieve {
+                let (nodes, others): (Vec<u32>, Vec<u32>) =
+                    passing.into_iter().partition(|slot| is_node(&self.entries, *slot));
+                sieve.offer(&nodes);
+                passing = others;
             }
+            self.offer_visible(search, passing.into_iter(), &mut nearest);
+        }
+        if let Some(sieve) = sieve {
+            let offer = |found| nearest.offer(self.report(found));
+            sieve.finish(search.k, &self.vectors, search.query, offer);
         }
         Ok(nearest.into_sorted())
     }

@@ -33,7 +33,7 @@ impl Random {
 }
 
 /// `count` vectors around forty centres, which depend on nothing but `dim`.
-fn clustered(count: usize, dim: usize, seed: u64) -> Vec<Vec<f32>> {
+pub(super) fn clustered(count: usize, dim: usize, seed: u64) -> Vec<Vec<f32>> {
     let mut random = Random(0);
     let centres: Vec<Vec<f32>> =
         (0..40).map(|_| (0..dim).map(|_| random.normal()).collect()).collect();
@@ -64,7 +64,7 @@ struct Version {
 
 /// What the index must answer, the slow way.
 #[derive(Default)]
-struct Model(Vec<Version>);
+pub(super) struct Model(Vec<Version>);
 
 impl Model {
     fn nearest(&self, metric: Metric, query: &[f32], snapshot: u64) -> Vec<(u32, f64)> {
@@ -80,12 +80,12 @@ impl Model {
     }
 }
 
-fn fold_all(index: &mut VectorIndex) {
+pub(super) fn fold_all(index: &mut VectorIndex) {
     assert!(!index.fold(&mut || true));
     assert_eq!(index.pending(), 0);
 }
 
-fn filled(options: VectorOptions, vectors: &[Vec<f32>]) -> VectorIndex {
+pub(super) fn filled(options: VectorOptions, vectors: &[Vec<f32>]) -> VectorIndex {
     let mut index = VectorIndex::open(options);
     for (record, vector) in vectors.iter().enumerate() {
         index.insert(RecordId(record as u32), vector, Timestamp(1));
@@ -94,7 +94,7 @@ fn filled(options: VectorOptions, vectors: &[Vec<f32>]) -> VectorIndex {
 }
 
 /// Returns the share of the true `k` nearest found, with ties counted as found.
-fn recall(index: &VectorIndex, model: &Model, queries: &[Vec<f32>], k: usize) -> f64 {
+pub(super) fn recall(index: &VectorIndex, model: &Model, queries: &[Vec<f32>], k: usize) -> f64 {
     let metric = index.options().metric;
     let mut hits = 0;
     for query in queries {
@@ -107,7 +107,7 @@ fn recall(index: &VectorIndex, model: &Model, queries: &[Vec<f32>], k: usize) ->
     hits as f64 / (queries.len() * k) as f64
 }
 
-fn model_of(vectors: &[Vec<f32>]) -> Model {
+pub(super) fn model_of(vectors: &[Vec<f32>]) -> Model {
     let versions = vectors.iter().enumerate().map(|(record, vector)| Version {
         record: record as u32,
         vector: vector.clone(),

@@ -63,15 +63,6 @@ impl Vectors {
         }
     }
 
-    /// Returns the distance from `query` to `slot`.
-    #[inline]
-    pub fn distance(&self, query: &[f32], slot: u32) -> f32 {
-        match self.metric {
-            Metric::L2 => (self.kernels.l2sq)(query, self.row(slot)),
-            Metric::Cosine | Metric::InnerProduct => -(self.kernels.dot)(query, self.row(slot)),
-        }
-    }
-
     /// Returns the distance as users know it, from the one used for comparing.
     pub fn reported(&self, distance: f32) -> f32 {
         match self.metric {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Kernels, Rows};
+use super::{ByteKernel, ByteRows, Kernels, LINE_BYTES, Rows};
 
 fn exact(a: &[f32], b: &[f32]) -> (f64, f64) {
     let pairs = || a.iter().zip(b).map(|(x, y)| (f64::from(*x), f64::from(*y)));
@@ -48,6 +48,50 @@ proptest! {
                 prop_assert_eq!(l2[place].to_bits(), (kernels.l2sq)(&query, row).to_bits());
                 prop_assert_eq!(dot[place].to_bits(), (kernels.dot)(&query, row).to_bits());
             }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn byte_kernels_agree_with_integers(
+        lines in 0_usize..5,
+        count in 0_usize..11,
+        seed in any::<u64>(),
+    ) {
+        let stride = lines * LINE_BYTES;
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        };
+        let query: Vec<i8> = (0..stride).map(|_| next().cast_signed()).collect();
+        let data: Vec<u8> = (0..stride * count).map(|_| next()).collect();
+        let rows = ByteRows { data: &data, stride };
+        let slots: Vec<u32> = (0..count as u32).rev().collect();
+        let expected: Vec<i64> = slots.iter().map(|slot| {
+            let pairs = rows.row(*slot).iter().zip(&query);
+            pairs.map(|(x, y)| i64::from(*x) * i64::from(*y)).sum()
+        }).collect();
+        for kernel in ByteKernel::available() {
+            let mut found = vec![0; count];
+            (kernel.dot_many)(&query, rows, &slots, &mut found);
+            let found: Vec<i64> = found.into_iter().map(i64::from).collect();
+            prop_assert_eq!(&found, &expected, "{}", kernel.name);
+        }
+    }
+}
+
+#[test]
+fn bytes_of_the_greatest_products_do_not_overflow() {
+    let stride = 16_384 + LINE_BYTES;
+    let data = vec![255_u8; stride];
+    for (query, expected) in [(127_i8, 255 * 127), (-128, -255 * 128)] {
+        let query = vec![query; stride];
+        for kernel in ByteKernel::available() {
+            let mut found = [0];
+            (kernel.dot_many)(&query, ByteRows { data: &data, stride }, &[0], &mut found);
+            assert_eq!(found, [expected * stride as i32], "{}", kernel.name);
         }
     }
 }

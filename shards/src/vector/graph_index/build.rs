@@ -3,15 +3,16 @@
 use super::links::Links;
 use super::search::{Descent, Terrain, Walk, descend};
 use crate::vector::candidate::Candidate;
+use crate::vector::codes::CodedQuery;
 use crate::vector::options::VectorOptions;
-use crate::vector::vectors::Vectors;
+use crate::vector::space::Space;
 
 /// Highest level a node can have; with m = 2 one node in 65,536 reaches it.
 const LEVEL_MAX: usize = 16;
 /// Selected neighbours compared with a candidate before the first chance to reject it.
 const COMPARED_TOGETHER: usize = 4;
 
-/// A graph over slots. The vectors are the index's and passed to every call.
+/// A graph over slots. Where these lie is the index's to know and passed to every call.
 pub struct Graph {
     links: Links,
     /// A node of the highest level, where every walk begins.
@@ -34,6 +35,9 @@ pub(super) struct Scratch {
     pub(super) chosen: Vec<Candidate>,
     chosen_slots: Vec<u32>,
     distances: Vec<f32>,
+    /// The node that is linked, and nodes compared with others.
+    pub(super) query: CodedQuery,
+    other: CodedQuery,
     /// Neighbours of a full node and their distances to it.
     slots: Vec<u32>,
     rivals: Vec<Candidate>,
@@ -124,14 +128,14 @@ impl Graph {
     ///
     /// **Cost**: about `10 * ef_construction` distances.
     /// **Source**: Malkov and Yashunin 2018, algorithm 1.
-    pub fn insert(&mut self, vectors: &Vectors, slot: u32, alive: impl Fn(u32) -> bool + Copy) {
+    pub fn insert(&mut self, space: Space<'_>, slot: u32, alive: impl Fn(u32) -> bool + Copy) {
         let level = self.draw_level();
         self.slot_count = self.slot_count.max(slot as usize + 1);
         self.links.place(slot, level);
-        if !self.insert_below(vectors, (level, slot), alive) {
+        if !self.insert_below(space, (level, slot), alive) {
             // Every node within reach of the entry is forgotten: begin at a live one.
             self.enter_at_highest(|node| node != slot && alive(node));
-            self.insert_below(vectors, (level, slot), alive);
+            self.insert_below(space, (level, slot), alive);
         }
         if self.entry.is_none_or(|entry| self.links.level(entry) < level) {
             self.entry = Some(slot);
@@ -142,20 +146,21 @@ impl Graph {
     /// none to begin at.
     fn insert_below(
         &mut self,
-        vectors: &Vectors,
+        space: Space<'_>,
         (level, slot): (usize, u32),
         alive: impl Fn(u32) -> bool + Copy,
     ) -> bool {
         let Some(entry) = self.entry else { return true };
         let top = self.links.level(entry);
         let mut scratch = std::mem::take(&mut self.scratch);
-        let on = Terrain { graph: self, vectors, query: vectors.row(slot) };
+        let query = space.origin_at(slot, &mut scratch.query);
+        let on = Terrain { graph: self, space, query };
         let start = descend(on, entry, level, &mut scratch.descent);
         scratch.found.clear();
         scratch.found.push(start);
         let mut linked = false;
         for level in (0..=level.min(top)).rev() {
-            linked = self.link_level(vectors, (level, slot), alive, &mut scratch);
+            linked = self.link_level(space, (level, slot), alive, &mut scratch);
         }
         self.scratch = scratch;
         linked
@@ -174,13 +179,14 @@ impl Graph {
     /// it as it was and returns `false`.
     pub(super) fn link_level(
         &mut self,
-        vectors: &Vectors,
+        space: Space<'_>,
         (level, slot): (usize, u32),
         alive: impl Fn(u32) -> bool + Copy,
         scratch: &mut Scratch,
     ) -> bool {
         let admits = |node| node != slot && alive(node);
-        let on = Terrain { graph: self, vectors, query: vectors.row(slot) };
+        let query = space.origin_at(slot, &mut scratch.query);
+        let on = Terrain { graph: self, space, query };
         scratch.walk.begin(on, &scratch.found, false, admits);
         scratch.walk.advance(on, level, self.ef_construction, usize::MAX, admits);
         scratch.walk.beam_into(&mut scratch.rivals);
@@ -188,16 +194,16 @@ impl Graph {
             return false;
         }
         std::mem::swap(&mut scratch.found, &mut scratch.rivals);
-        select(vectors, self.m, scratch);
+        select(space, self.m, scratch);
         self.links.set(level, slot, scratch.chosen.iter().map(|chosen| chosen.number()));
-        self.link_back(vectors, (level, slot), alive, scratch);
+        self.link_back(space, (level, slot), alive, scratch);
         true
     }
 
     /// Links every node in `scratch.chosen` to `slot`, thinning lists that are full.
     pub(super) fn link_back(
         &mut self,
-        vectors: &Vectors,
+        space: Space<'_>,
         (level, slot): (usize, u32),
         alive: impl Fn(u32) -> bool + Copy,
         scratch: &mut Scratch,
@@ -213,13 +219,14 @@ impl Graph {
             }
             scratch.slots.clear();
             scratch.slots.extend(self.links.of(level, node).filter(|known| alive(*known)));
-            vectors.distances(vectors.row(node), &scratch.slots, &mut scratch.distances);
+            let from = space.origin_at(node, &mut scratch.other);
+            space.distances(from, &scratch.slots, &mut scratch.distances);
             scratch.found.clear();
             scratch.found.push(Candidate::new(neighbor.distance(), slot));
             let known = scratch.slots.iter().zip(&scratch.distances);
             scratch.found.extend(known.map(|(slot, distance)| Candidate::new(*distance, *slot)));
             scratch.found.sort_unstable();
-            select(vectors, self.links.capacity(level), scratch);
+            select(space, self.links.capacity(level), scratch);
             self.links.set(level, node, scratch.chosen.iter().map(|kept| kept.number()));
         }
         scratch.chosen = chosen;
@@ -244,18 +251,18 @@ impl Graph {
 /// into different directions.
 ///
 /// **Source**: Malkov and Yashunin 2018, algorithm 4, without its optional extensions.
-pub(super) fn select(vectors: &Vectors, count_max: usize, scratch: &mut Scratch) {
+pub(super) fn select(space: Space<'_>, count_max: usize, scratch: &mut Scratch) {
     scratch.chosen.clear();
     scratch.chosen_slots.clear();
     for candidate in &scratch.found {
         if scratch.chosen.len() == count_max {
             break;
         }
-        let row = vectors.row(candidate.number());
+        let from = space.origin_at(candidate.number(), &mut scratch.other);
         let limit = candidate.distance();
         let mut groups = scratch.chosen_slots.chunks(COMPARED_TOGETHER);
         let redundant = groups.any(|group| {
-            vectors.distances(row, group, &mut scratch.distances);
+            space.distances(from, group, &mut scratch.distances);
             scratch.distances.iter().any(|distance| *distance < limit)
         });
         if !redundant {

@@ -13,7 +13,7 @@
 use super::build::{Graph, select};
 use super::search::{Terrain, descend};
 use crate::vector::candidate::Candidate;
-use crate::vector::vectors::Vectors;
+use crate::vector::space::Space;
 
 /// A pass over the graph.
 pub struct Heal {
@@ -37,7 +37,7 @@ impl Heal {
     pub fn step(
         &mut self,
         graph: &mut Graph,
-        vectors: &Vectors,
+        space: Space<'_>,
         node_count: usize,
         alive: impl Fn(u32) -> bool + Copy,
     ) -> Option<Vec<u32>> {
@@ -45,7 +45,7 @@ impl Heal {
         for slot in self.cursor..end {
             for level in 0..=graph.links().level(slot) {
                 if alive(slot) {
-                    graph.heal_node(vectors, (level, slot), alive);
+                    graph.heal_node(space, (level, slot), alive);
                 } else if self.doomed.binary_search(&slot).is_err() {
                     graph.links_mut().retain(level, slot, alive);
                 }
@@ -67,7 +67,7 @@ impl Graph {
     /// Chooses the neighbours of a live node again if some of them are forgotten.
     fn heal_node(
         &mut self,
-        vectors: &Vectors,
+        space: Space<'_>,
         (level, slot): (usize, u32),
         alive: impl Fn(u32) -> bool + Copy,
     ) {
@@ -86,20 +86,21 @@ impl Graph {
         }
         pool.sort_unstable();
         pool.dedup();
-        let (row, capacity) = (vectors.row(slot), self.links().capacity(level));
+        let capacity = self.links().capacity(level);
         if pool.len() < capacity / 2 {
-            self.relink(vectors, (level, slot), alive, &mut scratch, &pool);
+            self.relink(space, (level, slot), alive, &mut scratch, &pool);
         } else {
             let mut distances = Vec::new();
-            vectors.distances(row, &pool, &mut distances);
+            let from = space.origin_at(slot, &mut scratch.query);
+            space.distances(from, &pool, &mut distances);
             scratch.found.clear();
             let pairs = pool.iter().zip(&distances);
             scratch.found.extend(pairs.map(|(node, distance)| Candidate::new(*distance, *node)));
             scratch.found.sort_unstable();
-            select(vectors, capacity, &mut scratch);
+            select(space, capacity, &mut scratch);
             let chosen = scratch.chosen.iter().map(|chosen| chosen.number());
             self.links_mut().set(level, slot, chosen);
-            self.link_back(vectors, (level, slot), alive, &mut scratch);
+            self.link_back(space, (level, slot), alive, &mut scratch);
         }
         self.scratch = scratch;
     }
@@ -108,19 +109,20 @@ impl Graph {
     /// node can be reached from keeps `pool`.
     fn relink(
         &mut self,
-        vectors: &Vectors,
+        space: Space<'_>,
         (level, slot): (usize, u32),
         alive: impl Fn(u32) -> bool + Copy,
         scratch: &mut super::build::Scratch,
         pool: &[u32],
     ) {
         let Some(entry) = self.entry() else { return };
-        let on = Terrain { graph: self, vectors, query: vectors.row(slot) };
+        let query = space.origin_at(slot, &mut scratch.query);
+        let on = Terrain { graph: self, space, query };
         let start = descend(on, entry, level, &mut scratch.descent);
         scratch.found.clear();
         scratch.found.push(start);
         if self.links().level(start.number()) < level
-            || !self.link_level(vectors, (level, slot), alive, scratch)
+            || !self.link_level(space, (level, slot), alive, scratch)
         {
             self.links_mut().set(level, slot, pool.iter().copied());
         }

@@ -10,7 +10,11 @@ use std::collections::BinaryHeap;
 use super::build::Graph;
 use super::visited::Visited;
 use crate::vector::candidate::Candidate;
-use crate::vector::vectors::Vectors;
+use crate::vector::space::{Origin, Space};
+
+/// Nodes expanded at a time when distances come from codes: codes are so short that waiting for
+/// them takes longer than adding them up, and two nodes' are waited for at once.
+const EXPANDED_TOGETHER: usize = 2;
 
 /// The state of one walk; reused between walks to save its allocations.
 #[derive(Default)]
@@ -30,6 +34,8 @@ pub struct Walk {
     fresh: Vec<u32>,
     distances: Vec<f32>,
     visited_count: usize,
+    /// Whether a node was expanded in this round.
+    is_moving: bool,
 }
 
 /// What a walk moves over.
@@ -37,10 +43,10 @@ pub struct Walk {
 pub struct Terrain<'a> {
     /// The graph.
     pub graph: &'a Graph,
-    /// The vectors of its nodes.
-    pub vectors: &'a Vectors,
-    /// The encoded query.
-    pub query: &'a [f32],
+    /// Where its nodes lie.
+    pub space: Space<'a>,
+    /// What is approached.
+    pub query: Origin<'a>,
 }
 
 impl Walk {
@@ -80,31 +86,44 @@ impl Walk {
         visit_max: usize,
         admits: impl Fn(u32) -> bool,
     ) {
-        while let Some(Reverse(next)) = self.candidates.peek().copied() {
-            let full = self.beam.len() >= ef;
-            if full && self.beam.peek().is_some_and(|farthest| next > *farthest) {
-                break;
-            }
-            if self.visited_count > visit_max {
-                break;
-            }
-            self.candidates.pop();
+        let together = if on.space.codes.is_some() { EXPANDED_TOGETHER } else { 1 };
+        loop {
             self.fresh.clear();
-            for neighbor in on.graph.links().of(level, next.number()) {
-                if self.visited.insert(neighbor) {
-                    self.fresh.push(neighbor);
+            for _ in 0..together {
+                let Some(next) = self.next(ef, visit_max) else { break };
+                for neighbor in on.graph.links().of(level, next.number()) {
+                    if self.visited.insert(neighbor) {
+                        self.fresh.push(neighbor);
+                    }
                 }
+                self.is_moving = true;
+            }
+            if !std::mem::take(&mut self.is_moving) {
+                break;
             }
             self.visited_count += self.fresh.len();
             if let Some(Reverse(likely)) = self.candidates.peek() {
                 on.graph.links().prefetch(likely.number());
             }
-            on.vectors.distances(on.query, &self.fresh, &mut self.distances);
+            on.space.distances(on.query, &self.fresh, &mut self.distances);
             for place in 0..self.fresh.len() {
                 let found = Candidate::new(self.distances[place], self.fresh[place]);
                 self.offer(found, ef, &admits);
             }
         }
+    }
+
+    /// Takes the next candidate to expand, unless the walk is over.
+    #[inline]
+    fn next(&mut self, ef: usize, visit_max: usize) -> Option<Candidate> {
+        let Reverse(next) = *self.candidates.peek()?;
+        let full = self.beam.len() >= ef;
+        let is_over = full && self.beam.peek().is_some_and(|farthest| next > *farthest);
+        if is_over || self.visited_count > visit_max {
+            return None;
+        }
+        self.candidates.pop();
+        Some(next)
     }
 
     #[inline]
@@ -149,6 +168,18 @@ impl Walk {
         self.candidates.is_empty() && self.unexpanded.is_empty()
     }
 
+    /// Writes the beam and the nearest `more` of the admitted nodes that did not fit it over
+    /// `found`, nearest first. Only if `resumable`.
+    pub fn beam_and_more_into(&mut self, more: usize, found: &mut Vec<Candidate>) {
+        let more = more.min(self.surplus.len());
+        if more > 0 && more < self.surplus.len() {
+            self.surplus.select_nth_unstable(more);
+        }
+        found.clear();
+        found.extend(self.beam.iter().chain(&self.surplus[..more]).copied());
+        found.sort_unstable();
+    }
+
     /// Writes the beam over `found`, nearest first.
     pub fn beam_into(&self, found: &mut Vec<Candidate>) {
         found.clear();
@@ -160,12 +191,13 @@ impl Walk {
 /// Returns the node nearest to the query found by always moving to the nearest neighbour, from
 /// the graph's entry down to level `floor + 1`: where to start on level `floor`.
 pub fn descend(on: Terrain<'_>, entry: u32, floor: usize, scratch: &mut Descent) -> Candidate {
-    let mut nearest = Candidate::new(on.vectors.distance(on.query, entry), entry);
+    on.space.distances(on.query, &[entry], &mut scratch.distances);
+    let mut nearest = Candidate::new(scratch.distances[0], entry);
     for level in (floor + 1..=on.graph.links().level(entry)).rev() {
         loop {
             scratch.neighbors.clear();
             scratch.neighbors.extend(on.graph.links().of(level, nearest.number()));
-            on.vectors.distances(on.query, &scratch.neighbors, &mut scratch.distances);
+            on.space.distances(on.query, &scratch.neighbors, &mut scratch.distances);
             let found = scratch.neighbors.iter().zip(&scratch.distances);
             let best = found.map(|(slot, distance)| Candidate::new(*distance, *slot)).min();
             match best {
