@@ -17,9 +17,9 @@ use datafusion::datasource::provider_as_source;
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Operator,
-    Projection, RecursiveQuery, SortExpr, SubqueryAlias, TableScan, TableSource, Union, Window,
-    WindowFrame, WindowFunctionDefinition, binary_expr, cast, lit,
+    Aggregate, Distinct, Expr, ExprSchemable, Join, Limit, LogicalPlan, LogicalPlanBuilder,
+    Operator, Projection, RecursiveQuery, SortExpr, SubqueryAlias, TableScan, TableSource, Union,
+    Window, WindowFrame, WindowFunctionDefinition, binary_expr, cast, lit,
 };
 
 /// The values that a query depends on.
@@ -127,24 +127,7 @@ impl Domain {
                     self.join_limit(&sort.input, &sort.expr, (None, Some(&fetch)))
                 }
             },
-            LogicalPlan::Limit(limit) => {
-                let bounds = (limit.skip.as_deref(), limit.fetch.as_deref());
-                match limit.input.as_ref() {
-                    LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
-                        self.join_limit(&sort.input, &sort.expr, bounds)
-                    }
-                    // The list of a SELECT that leaves sort keys out lies in between.
-                    LogicalPlan::Projection(projection)
-                        if let LogicalPlan::Sort(sort) = projection.input.as_ref()
-                            && sort.fetch.is_none() =>
-                    {
-                        let sorted = self.join_limit(&sort.input, &sort.expr, bounds)?;
-                        let Some(input) = sorted else { return Ok(None) };
-                        self.join_projection(projection, input)
-                    }
-                    input => self.join_limit(input, &[], bounds),
-                }
-            }
+            LogicalPlan::Limit(limit) => self.join_bounded(limit),
             LogicalPlan::Unnest(unnest) => {
                 let Some(input) = self.join(&unnest.input)? else { return Ok(None) };
                 let (lists, options) = (unnest.exec_columns.clone(), unnest.options.clone());
@@ -155,14 +138,7 @@ impl Domain {
             }
             LogicalPlan::Subquery(subquery) => self.join(&subquery.subquery),
             LogicalPlan::RecursiveQuery(recursive) => self.join_recursive(recursive),
-            LogicalPlan::TableScan(scan) => {
-                let Some(work) = self.work_of(scan) else { return Ok(None) };
-                let name = scan.table_name.clone();
-                let keys = work.keys.iter().map(|key| Column::new(Some(name.clone()), key));
-                let keys = keys.collect();
-                let plan = LogicalPlanBuilder::scan(name, work.table.clone(), None)?.build()?;
-                Ok(Some(Independent { plan, keys }))
-            }
+            LogicalPlan::TableScan(scan) => self.join_work(scan),
             _ => Ok(None),
         }
     }
@@ -189,12 +165,19 @@ impl Domain {
         self.works.pop();
         let Some(step) = step? else { return Ok(None) };
         let step = named(&recursive.recursive_term, step)?;
-        let plan = LogicalPlan::RecursiveQuery(RecursiveQuery {
-            static_term: Arc::new(first),
-            recursive_term: Arc::new(step),
-            ..recursive.clone()
-        });
+        let (name, distinct) = (recursive.name.clone(), recursive.is_distinct);
+        let plan = RecursiveQuery::try_new(name, Arc::new(first), Arc::new(step), distinct)?;
+        let plan = LogicalPlan::RecursiveQuery(plan);
         let keys = names.into_iter().map(Column::new_unqualified).collect();
+        Ok(Some(Independent { plan, keys }))
+    }
+
+    /// What the last step of a recursive query gave has columns of the domain already.
+    fn join_work(&self, scan: &TableScan) -> Result<Option<Independent>> {
+        let Some(work) = self.work_of(scan) else { return Ok(None) };
+        let name = scan.table_name.clone();
+        let keys = work.keys.iter().map(|key| Column::new(Some(name.clone()), key)).collect();
+        let plan = LogicalPlanBuilder::scan(name, work.table.clone(), None)?.build()?;
         Ok(Some(Independent { plan, keys }))
     }
 
@@ -405,6 +388,26 @@ impl Domain {
         }
         let Some(all) = all else { return Ok(None) };
         Ok(Some(Independent { plan: all.build()?, keys }))
+    }
+
+    /// A LIMIT, with the order that it is said for.
+    fn join_bounded(&mut self, limit: &Limit) -> Result<Option<Independent>> {
+        let bounds = (limit.skip.as_deref(), limit.fetch.as_deref());
+        match limit.input.as_ref() {
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
+                self.join_limit(&sort.input, &sort.expr, bounds)
+            }
+            // The list of a SELECT that leaves sort keys out lies in between.
+            LogicalPlan::Projection(projection)
+                if let LogicalPlan::Sort(sort) = projection.input.as_ref()
+                    && sort.fetch.is_none() =>
+            {
+                let sorted = self.join_limit(&sort.input, &sort.expr, bounds)?;
+                let Some(input) = sorted else { return Ok(None) };
+                self.join_projection(projection, input)
+            }
+            input => self.join_limit(input, &[], bounds),
+        }
     }
 
     /// The rows of each value of the domain that a LIMIT leaves.

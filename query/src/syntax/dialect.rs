@@ -3,7 +3,8 @@
 //! PostgreSQL's, with one feature off: named arguments whose name is an expression
 //! (`json_object('a': 1)`). To find them the parser reads every argument twice, so `abs(abs(…))`
 //! doubles the work with every level; thirty levels would keep a core busy for minutes. Two forms of
-//! PostgreSQL's that the parser below does not know are added: `BETWEEN SYMMETRIC` and `VARIADIC`.
+//! PostgreSQL's that the parser below does not know are added, `BETWEEN SYMMETRIC` and `VARIADIC`,
+//! and what `IS DISTINCT FROM` takes ends where PostgreSQL ends it.
 //!
 //! Only the methods that PostgreSQL's dialect itself changes are listed.
 
@@ -95,6 +96,9 @@ impl Dialect for Pql {
         expr: &Expr,
         _precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if is_word(parser, 0, Keyword::IS) {
+            return distinct(parser, expr);
+        }
         let negated = is_word(parser, 0, Keyword::NOT);
         let at = usize::from(negated);
         let symmetric =
@@ -167,6 +171,25 @@ fn variadic_call(array: Expr) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+/// `x IS [NOT] DISTINCT FROM y`; `None` for any other IS. What the parser below takes for `y` goes
+/// on behind an AND.
+fn distinct(parser: &mut Parser<'_>, left: &Expr) -> Option<Result<Expr, ParserError>> {
+    let negated = is_word(parser, 1, Keyword::NOT);
+    let at = 1 + usize::from(negated);
+    if !is_word(parser, at, Keyword::DISTINCT) || !is_word(parser, at + 1, Keyword::FROM) {
+        return None;
+    }
+    for _ in 0..at + 2 {
+        parser.next_token();
+    }
+    let left = Box::new(left.clone());
+    let precedence = POSTGRES.prec_value(Precedence::Is);
+    Some(parser.parse_subexpr(precedence).map(|right| match negated {
+        true => Expr::IsNotDistinctFrom(left, Box::new(right)),
+        false => Expr::IsDistinctFrom(left, Box::new(right)),
+    }))
 }
 
 /// `x BETWEEN SYMMETRIC a AND b`: between them in one order or the other.

@@ -15,7 +15,7 @@ use super::columns::{ATTRDEF, ATTRIBUTE, CLASS, INDEX, NAMESPACE, SEQUENCE};
 use super::kind::{Stored, class_of_operators};
 use super::number::{self, Part};
 use super::objects::{Body, Class, Objects, SCHEMAS, is_unique, place_of, type_of};
-use super::relation;
+use super::schema::relation;
 use crate::postgres::modifier;
 
 /// The relations of this file.

@@ -12,7 +12,7 @@ use super::super::rule::{columns_of, has_key};
 use super::columns::{CONSTRAINT, DEPEND, DESCRIPTION, REWRITE};
 use super::number::{self, Part};
 use super::objects::{Body, Constraint, Objects, place_of};
-use super::relation;
+use super::schema::relation;
 use crate::bind::default_sequences;
 
 /// The relations of this file.

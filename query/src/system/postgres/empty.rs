@@ -11,7 +11,7 @@ use super::columns::{
     REPLICATION_SLOTS, SHDESCRIPTION, STATISTIC_EXT, SUBSCRIPTION, TRIGGER, TS_CONFIG, TS_DICT,
     USER_MAPPINGS,
 };
-use super::relation;
+use super::schema::relation;
 
 /// The relations of this file.
 pub(super) static RELATIONS: &[Relation] = &[

@@ -10,7 +10,7 @@ use pieskieo_shards::value::Value;
 use super::super::relation::{Relation, Rows, maybe, told};
 use super::columns::{AM, CAST, COLLATION, OPCLASS, OPERATOR, TYPE};
 use super::number;
-use super::relation;
+use super::schema::relation;
 use crate::postgres::{BuiltIn, by_oid, known};
 
 /// The relations of this file.

@@ -15,6 +15,7 @@
 //! | `kind` | what is said of types, and of what orders and compares their values |
 //! | `server` | what is said of databases, users and what else is there once |
 //! | `moment` | what changes by the moment |
+//! | `schema` | which relations are there, and how is one declared |
 //! | `view` | what do the views say that join the others for people |
 //! | `empty` | which relations have no rows, because there is nothing of their kind |
 
@@ -28,27 +29,11 @@ mod kind;
 pub(super) mod moment;
 mod number;
 mod objects;
+mod schema;
 mod server;
 mod view;
-
-use super::relation::{CATALOG, Column, Relation, Rows, Source};
-use pieskieo_shards::catalog::Catalog;
 
 pub use constraint::serial_sequence;
 pub use definition::quoted;
 pub use objects::{Class, Objects, schema_name, schema_number, type_named};
-
-/// Returns every relation of the schema.
-pub(super) fn relations() -> impl Iterator<Item = &'static Relation> {
-    let stored = class::RELATIONS.iter().chain(constraint::RELATIONS).chain(kind::RELATIONS);
-    stored.chain(server::RELATIONS).chain(view::RELATIONS).chain(empty::RELATIONS)
-}
-
-const fn relation(
-    name: &'static str,
-    number: u32,
-    columns: &'static [Column],
-    rows: fn(&Catalog, &mut Rows),
-) -> Relation {
-    Relation { schema: CATALOG, name, columns, source: Source::Catalog(rows), number }
-}
+pub(super) use schema::relations;

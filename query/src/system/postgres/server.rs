@@ -12,7 +12,8 @@ use super::columns::{
     DATABASE, EXTENSION, LANGUAGE, ROLES, SETTINGS, STAT_ACTIVITY, STAT_USER_TABLES, TABLESPACE,
     USER,
 };
-use super::{number, relation};
+use super::number;
+use super::schema::relation;
 
 /// The relations of this file.
 pub(super) static RELATIONS: &[Relation] = &[

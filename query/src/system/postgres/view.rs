@@ -7,7 +7,7 @@ use super::super::information::{DATABASE, numbered};
 use super::super::relation::{PUBLIC, Relation, Rows, maybe, told};
 use super::columns::{INDEXES, MATVIEWS, SEQUENCES, TABLES, VIEWS};
 use super::objects::{Body, Class, Objects, schema_name, type_of};
-use super::relation;
+use super::schema::relation;
 
 /// The relations of this file.
 pub(super) static RELATIONS: &[Relation] = &[
