@@ -31,6 +31,9 @@ use crate::syntax::VARIADIC;
 
 /// Alias of the session's settings where they are read for a function.
 const SETTINGS: &str = "__settings";
+/// Names of their columns there.
+const SETTING_NAME: &str = "__setting_name";
+const SETTING_VALUE: &str = "__setting_value";
 
 /// Puts a function in the place of an operator the planner does not know.
 pub(super) fn operator_instead(expr: &mut Expr) {
@@ -300,14 +303,23 @@ pub(super) fn instead(expr: &mut Expr) -> Result<bool> {
     Ok(true)
 }
 
-/// `current_setting(x)` of a name that is not written out: what the session's settings say.
+/// `current_setting(x)` of a name that is not written out: what the session's settings say. Their
+/// columns get other names first: `x` may be a column called `name`.
 fn setting_named(function: &Function) -> Expr {
     let lower = |expr: Expr| build::call("lower", vec![expr]);
     let named = arguments(function).first().map_or(build::literal(Value::Null), |of| (*of).clone());
+    let renamed = |(column, alias): (&str, &str)| SelectItem::ExprWithAlias {
+        expr: build::column(Some(SETTINGS), column),
+        alias: build::ident(alias),
+    };
+    let columns = [("name", SETTING_NAME), ("setting", SETTING_VALUE)].map(renamed);
+    let all = vec![build::from_item(build::table_in("pg_catalog", "pg_settings", SETTINGS))];
+    let all = build::query(build::select(columns.into(), all, None), Vec::new(), None);
+    let from = vec![build::from_item(build::derived(all, Some(build::table_alias(SETTINGS))))];
     let of = |column: &str| build::column(Some(SETTINGS), column);
-    let filter = build::binary(lower(of("name")), BinaryOperator::Eq, lower(named));
-    let from = vec![build::from_item(build::table_in("pg_catalog", "pg_settings", SETTINGS))];
-    let select = build::select(vec![SelectItem::UnnamedExpr(of("setting"))], from, Some(filter));
+    let filter = build::binary(lower(of(SETTING_NAME)), BinaryOperator::Eq, lower(named));
+    let value = SelectItem::UnnamedExpr(of(SETTING_VALUE));
+    let select = build::select(vec![value], from, Some(filter));
     Expr::Subquery(Box::new(build::query(select, Vec::new(), None)))
 }
 
