@@ -129,8 +129,8 @@ fn constraint_listings(catalog: &Catalog, table: &Table) -> Vec<ConstraintListin
                     names(table, &foreign.columns),
                     target.name,
                     names(target, &foreign.target_columns),
-                    action("DELETE", foreign.on_delete),
-                    action("UPDATE", foreign.on_update)
+                    action_clause("DELETE", foreign.on_delete),
+                    action_clause("UPDATE", foreign.on_update)
                 );
                 ("foreign key", definition)
             }
@@ -144,7 +144,8 @@ fn constraint_listings(catalog: &Catalog, table: &Table) -> Vec<ConstraintListin
     listed.collect()
 }
 
-fn action(event: &str, action: Action) -> String {
+/// What a foreign key does on an event, as it is written; empty for what needs no word.
+pub(crate) fn action_clause(event: &str, action: Action) -> String {
     let word = match action {
         Action::NoAction => return String::new(),
         Action::Restrict => "RESTRICT",

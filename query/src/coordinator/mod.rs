@@ -77,6 +77,7 @@ mod syntax_tree;
 pub(crate) mod write;
 
 pub use bulk::{BulkConflict, BulkReport, RowError};
+pub(crate) use listing::action_clause;
 pub use listing::{ColumnListing, ConstraintListing, IndexListing, TableListing, listing};
 pub use setting::{SettingListing, Settings};
 pub use setting_client::CLIENT_SETTINGS;

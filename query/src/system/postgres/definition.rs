@@ -2,9 +2,10 @@
 //!
 //! As PostgreSQL prints it, because its programs take the texts apart.
 
-use pieskieo_shards::catalog::{Action, Catalog, Foreign, Index, IndexKind, Table};
+use pieskieo_shards::catalog::{Catalog, Foreign, Index, IndexKind, Table};
 use pieskieo_shards::vector::Metric;
 
+use crate::coordinator::action_clause;
 use crate::functions::is_keyword;
 
 /// Returns a name as it must be written in a statement.
@@ -93,18 +94,7 @@ pub(super) fn foreign(catalog: &Catalog, table: &Table, foreign: &Foreign) -> St
         listed(table, &foreign.columns),
         quoted(&target.name),
         listed(target, &foreign.target_columns),
-        action("UPDATE", foreign.on_update),
-        action("DELETE", foreign.on_delete)
+        action_clause("UPDATE", foreign.on_update),
+        action_clause("DELETE", foreign.on_delete)
     )
-}
-
-fn action(event: &str, action: Action) -> String {
-    let word = match action {
-        Action::NoAction => return String::new(),
-        Action::Restrict => "RESTRICT",
-        Action::Cascade => "CASCADE",
-        Action::SetNull => "SET NULL",
-        Action::SetDefault => "SET DEFAULT",
-    };
-    format!(" ON {event} {word}")
 }
