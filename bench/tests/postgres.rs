@@ -138,6 +138,55 @@ fn transactions_belong_to_their_connection() {
 }
 
 #[test]
+fn a_migration_is_one_transaction() {
+    talk(|address| {
+        let (mut one, mut two) = (Pg::open(address), Pg::open(address));
+        one.query("CREATE TABLE version (number INT PRIMARY KEY); INSERT INTO version VALUES (1)");
+        let made = "SELECT b FROM made WHERE a = $1";
+        let steps = [
+            ("BEGIN", "BEGIN | ready T"),
+            ("CREATE TABLE made (a SERIAL PRIMARY KEY, b TEXT)", "CREATE TABLE | ready T"),
+            ("CREATE INDEX made_b ON made (b)", "CREATE INDEX | ready T"),
+            ("INSERT INTO made (b) VALUES ('x')", "INSERT 0 1 | ready T"),
+            ("ALTER TABLE version ADD COLUMN at DATE", "ALTER TABLE | ready T"),
+            (
+                "SELECT count(*) AS n FROM pg_class WHERE relname = 'made_b'",
+                "columns n:20 | row 1 | SELECT 1 | ready T",
+            ),
+        ];
+        for end in ["ROLLBACK", "COMMIT"] {
+            for (text, expected) in steps {
+                assert_eq!(one.query(text), expected, "{text}");
+            }
+            // What the transaction made is described to it.
+            let asked = [parse("", made, &[]), about(b'D', b'S', ""), bind("", "", &[Some("1")])];
+            let told = one.ask(&[asked.concat(), execute("", 0), sync()]);
+            assert_eq!(
+                told,
+                "parsed | parameters 23 | columns b:25 | bound | row x | SELECT 1 | ready T"
+            );
+            assert_eq!(two.query("SELECT b FROM made"), "ERROR 42P01 at 15 | ready I");
+            assert_eq!(one.query(end), format!("{end} | ready I"));
+            let version = "columns number:23 | row 1 | SELECT 1 | ready I";
+            assert_eq!(two.query("SELECT number FROM version"), version);
+            if end == "ROLLBACK" {
+                assert_eq!(one.query("SELECT b FROM made"), "ERROR 42P01 at 15 | ready I");
+            }
+        }
+        assert_eq!(two.query("SELECT b FROM made"), "columns b:25 | row x | SELECT 1 | ready I");
+        // What a client leaves open goes with it.
+        one.query(
+            "BEGIN; CREATE TABLE left_open (a INT PRIMARY KEY); INSERT INTO left_open VALUES (1)",
+        );
+        drop(one);
+        assert_eq!(
+            two.query("CREATE TABLE left_open (b TEXT PRIMARY KEY); SELECT b FROM left_open"),
+            "CREATE TABLE | columns b:25 | SELECT 0 | ready I"
+        );
+    });
+}
+
+#[test]
 fn statements_are_prepared_bound_and_run_in_parts() {
     talk(|address| {
         let mut pg = Pg::open(address);

@@ -121,6 +121,16 @@ pub const JSON_PATH_STEPS_MAX: usize = 50_000_000;
 /// with it the versions of records that were current then.
 pub const OPEN_TRANSACTIONS_MAX: usize = 1_000;
 
+/// Tables, views, sequences and unique constraints that a transaction makes, alters or drops.
+pub const DRAFT_TABLES_MAX: usize = 1_000;
+
+/// Records of a table that is there already which a transaction may give an index: at its commit
+/// everybody waits until the index is made, some tenths of a second (estimate).
+pub const DRAFT_INDEX_RECORDS_MAX: u64 = 100_000;
+
+/// As [`DRAFT_INDEX_RECORDS_MAX`], for vector and text indexes.
+pub const DRAFT_SEARCH_RECORDS_MAX: u64 = 1_000;
+
 /// Bytes of writes that such transactions hold together, per core.
 pub const OPEN_TRANSACTION_BYTES_MAX: usize = 256 << 20;
 

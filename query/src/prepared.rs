@@ -1,15 +1,15 @@
 //! Which statements are ready to run again?
 //!
-//! A text is read once per core; a statement is bound and planned once per version of the catalog.
+//! A text is read once per core; a statement is bound and planned once per catalog: one in force,
+//! or one as an open transaction sees it.
 //! Texts with values written into them would fill the memory for nothing: long ones are not kept.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use pieskieo_shards::catalog::Catalog;
-use pieskieo_shards::ids::CatalogVersion;
 
 use crate::bind::{bind, names_sequence};
 use crate::coordinator::{Reads, delete_query, kind_of, update_query};
@@ -40,7 +40,7 @@ pub struct Item {
     form: Rc<Form>,
     /// The text it is part of, or what of it is kept.
     source: Rc<str>,
-    ready: RefCell<Option<(CatalogVersion, Rc<Ready>)>>,
+    ready: RefCell<Option<(Weak<Catalog>, Rc<Ready>)>>,
     /// What clients of PostgreSQL's protocol are told of it.
     pub told: Told,
 }
@@ -130,16 +130,22 @@ impl Item {
     ///
     /// **Errors**: names and types that do not fit.
     pub fn ready(&self, engine: &Engine, catalog: &Arc<Catalog>) -> Result<Rc<Ready>> {
-        if let Some((version, ready)) = self.ready.borrow().as_ref()
-            && *version == catalog.version
+        if let Some((known, ready)) = self.ready.borrow().as_ref()
+            && is_same(known, catalog)
         {
             return Ok(ready.clone());
         }
         let statement = bind(catalog, self.parsed.statement.clone())?;
         let ready = Rc::new(Ready::new(engine, catalog, statement)?);
-        *self.ready.borrow_mut() = Some((catalog.version, ready.clone()));
+        *self.ready.borrow_mut() = Some((Arc::downgrade(catalog), ready.clone()));
         Ok(ready)
     }
+}
+
+/// Returns whether something was made with this very catalog. While it is remembered, no other has
+/// its place in memory.
+pub(crate) fn is_same(known: &Weak<Catalog>, catalog: &Arc<Catalog>) -> bool {
+    std::ptr::eq(known.as_ptr(), Arc::as_ptr(catalog))
 }
 
 impl Ready {

@@ -469,6 +469,17 @@ impl Session {
         self.core.catalog()
     }
 
+    /// Returns the schema as it is in a transaction that is open.
+    ///
+    /// **Errors**: 40001 when another transaction has changed the same.
+    pub(crate) fn schema_in(&self, transaction: Option<Token>) -> Result<Arc<Catalog>> {
+        let in_force = self.core.catalog();
+        match transaction {
+            Some(token) => self.registry.view(token, in_force),
+            None => Ok(in_force),
+        }
+    }
+
     /// Prepares this core for its first statement, which is otherwise some milliseconds slower.
     ///
     /// **Errors**: none in practice.

@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use pieskieo_query::SessionOptions;
+use support::conversation::{Code, Conversation, Fine, Value, say, talk_all};
 use support::{Client, with_database, with_options};
 
 const SCHEMA: &str = "
@@ -17,24 +18,8 @@ const SCHEMA: &str = "
     CREATE EDGE next FROM account TO account;
     INSERT INTO account VALUES (1, 100), (2, 100), (3, 100), (4, 100)";
 
-/// One line of a conversation: who says what, and the first value of the answer or the code of the
-/// error that is expected.
-type Line = (usize, &'static str, Expected);
-
-#[derive(Clone, Copy, Debug)]
-enum Expected {
-    /// Any answer.
-    Fine,
-    /// The first value of the first row.
-    Value(i64),
-    /// An error of this code.
-    Code(&'static str),
-}
-
-use Expected::{Code, Fine, Value};
-
 /// Conversations of up to three clients, each with a database of its own.
-const CONVERSATIONS: &[(&str, &[Line])] = &[
+const CONVERSATIONS: &[Conversation] = &[
     (
         "what is written is seen inside at once and outside after COMMIT",
         &[
@@ -237,7 +222,7 @@ const CONVERSATIONS: &[(&str, &[Line])] = &[
             (0, "BEGIN", Code("25001")),
             (0, "ROLLBACK", Fine),
             (0, "BEGIN", Fine),
-            (0, "CREATE TABLE t (id INT PRIMARY KEY)", Code("25001")),
+            (0, "TRUNCATE note", Code("25001")),
             (0, "ROLLBACK; BEGIN", Fine),
             (0, "SAVEPOINT one", Fine),
             (0, "RELEASE oen", Code("3B001")),
@@ -279,54 +264,19 @@ const CONVERSATIONS: &[(&str, &[Line])] = &[
     ),
 ];
 
-fn say(name: &str, client: &Client, text: &str, expected: Expected) {
-    let said = client.ask(text);
-    match (expected, said) {
-        (Fine, Ok(_)) => {}
-        (Value(value), Ok(answer)) => {
-            let rows = answer.rows();
-            let found = rows.first().and_then(|row| row.first());
-            let found = found.and_then(|cell| {
-                cell.as_i64().or_else(|| cell.as_str().and_then(|text| text.parse().ok()))
-            });
-            assert_eq!(found, Some(value), "{name}: {text}: {rows:?}");
-        }
-        (Code(code), Err(error)) => {
-            assert_eq!(error.code, code, "{name}: {text}: {error:?}");
-            if matches!(code, "25P01" | "25P03") {
-                client.join(None);
-            }
-        }
-        (expected, Ok(answer)) => panic!("{name}: {text}: {expected:?}, {:?}", answer.rows()),
-        (expected, Err(error)) => panic!("{name}: {text}: {expected:?}, {error:?}"),
-    }
-}
-
-fn talk_all(shards: u16) {
-    for (name, lines) in CONVERSATIONS {
-        with_database(shards, |open| {
-            let clients = [open(), open(), open()];
-            clients[2].ask(SCHEMA).expect("the schema");
-            for (who, text, expected) in *lines {
-                say(name, &clients[*who], text, *expected);
-            }
-        });
-    }
-}
-
 #[test]
 fn conversations_on_one_shard() {
-    talk_all(1);
+    talk_all(1, SCHEMA, CONVERSATIONS);
 }
 
 #[test]
 fn conversations_on_two_shards() {
-    talk_all(2);
+    talk_all(2, SCHEMA, CONVERSATIONS);
 }
 
 #[test]
 fn conversations_on_eight_shards() {
-    talk_all(8);
+    talk_all(8, SCHEMA, CONVERSATIONS);
 }
 
 #[test]

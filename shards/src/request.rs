@@ -298,6 +298,9 @@ pub enum Request {
         txn: TxnId,
         /// The commit timestamp.
         commit: Timestamp,
+        /// Shard 0 only: the schema that the transaction leaves behind, durable with it. It is
+        /// to be installed afterwards.
+        catalog: Option<Arc<Catalog>>,
     },
     /// Second phase: applies a prepared transaction. `Reply::Done` once visible in memory.
     Finish {

@@ -82,12 +82,13 @@ pub fn define(
 
 /// The next catalog, to be changed before anyone sees it. What another process has not finished
 /// is not in it.
-pub(super) fn successor(catalog: &Catalog) -> Catalog {
+pub fn successor(catalog: &Catalog) -> Catalog {
     let mut next = Catalog { version: CatalogVersion(catalog.version.0 + 1), ..catalog.clone() };
     next.tables.retain(|_, table| match table.kind {
         TableKind::Unfinished { process: of, .. } => of == process(),
         _ => true,
     });
+    next.drafted.clear();
     forget_rewrites(&mut next);
     next
 }
@@ -95,9 +96,11 @@ pub(super) fn successor(catalog: &Catalog) -> Catalog {
 /// Forgets what another process has begun to rewrite.
 fn forget_rewrites(next: &mut Catalog) {
     let left = next.tables.values().filter(|table| match table.rewrite {
-        Some(Rewrite::Source { process: of } | Rewrite::Copy { process: of, .. }) => {
-            of != process()
-        }
+        Some(
+            Rewrite::Source { process: of }
+            | Rewrite::Copy { process: of, .. }
+            | Rewrite::Begun { process: of },
+        ) => of != process(),
         None => false,
     });
     let left: Vec<Arc<Table>> = left.cloned().collect();

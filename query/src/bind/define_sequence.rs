@@ -189,7 +189,7 @@ pub(super) fn add_identities(
 }
 
 /// Returns whether a table or sequence has this name.
-pub(super) fn is_taken(catalog: &Catalog, name: &str) -> bool {
+pub fn is_taken(catalog: &Catalog, name: &str) -> bool {
     let made = |table: &Arc<Table>| match &table.kind {
         TableKind::Unfinished { process: of, .. } => *of == process(),
         kind => matches!(kind, TableKind::View(_)),

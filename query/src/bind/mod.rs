@@ -71,6 +71,7 @@
 //! | `define_index` | which index does a CREATE INDEX make |
 //! | `truncate` | which tables does a TRUNCATE empty |
 //! | `view` | what does the name of a view mean where a table is read |
+//! | `drafted` | which tables can a transaction not use, because it has altered them |
 //! | `define_view` | which catalog does a view, or a table made from a query, make |
 //! | `build` | how are pieces of a syntax tree made |
 
@@ -87,6 +88,7 @@ mod define_drop;
 mod define_index;
 mod define_sequence;
 mod define_view;
+mod drafted;
 mod engine_function;
 mod expression;
 mod from;
@@ -115,16 +117,18 @@ pub use alter_settle::{Pending, breaking, settled, undone};
 pub use alter_type::{
     Retyped, Rewriting, bind_using, check_open, is_assignable, lacking, not_rewritten, rewritten,
 };
-pub use define::{IndexDefaults, define, process, settle_unique, unfilled};
+pub use define::{IndexDefaults, define, process, settle_unique, successor, unfilled};
 pub(crate) use define_constraint::unique_named;
 pub use define_drop::kind_word;
 pub use define_sequence::{
-    called_sequence, default_sequences, is_setting_function, names_sequence, sequence_function,
+    called_sequence, default_sequences, is_setting_function, is_taken, names_sequence,
+    sequence_function,
 };
 pub(crate) use define_view::{
     bind_definition, bind_query_of, bind_view, bind_view_definition, define_made, emptied, filled,
     gives_columns, makes_something, materialized, refilling, without_data,
 };
+pub use drafted::{check_kept, check_kept_around};
 pub(crate) use engine_function::arguments;
 pub(crate) use object_name::own_type_number;
 pub(crate) use view::{check_populated, not_populated, refuse_write};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pieskieo_shards::ids::TableId;
 use pieskieo_shards::txn::{Isolation, Lease, Transaction};
 
+use super::draft::Draft;
 use crate::error::{Error, Result, code};
 use crate::suggest;
 use crate::syntax::{Modes, Name};
@@ -15,6 +16,8 @@ use crate::syntax::{Modes, Name};
 pub(crate) struct Block {
     /// Its writes and reads; `None` until a statement reads or writes: its snapshot is taken then.
     pub txn: Option<Transaction>,
+    /// What it has changed of the schema.
+    pub draft: Draft,
     /// What it promises about what it reads.
     pub isolation: Isolation,
     /// The point in the past that it reads, if it reads the past.
@@ -127,9 +130,11 @@ impl Block {
     /// **Errors**: `3B001`.
     pub fn release(&mut self, name: &Name) -> Result<()> {
         match &mut self.txn {
-            Some(txn) => txn.release(&name.text).map_err(|_| self.no_savepoint(name)),
-            None => Err(self.no_savepoint(name)),
+            Some(txn) => txn.release(&name.text).map_err(|_| self.no_savepoint(name))?,
+            None => return Err(self.no_savepoint(name)),
         }
+        self.draft.release(&name.text);
+        Ok(())
     }
 
     /// Runs a ROLLBACK TO, which also mends a failure.
@@ -140,6 +145,7 @@ impl Block {
         if txn.back_to(&name.text).await.is_err() {
             return Err(self.no_savepoint(name));
         }
+        self.draft.back_to(&name.text);
         self.failed = false;
         Ok(())
     }
@@ -162,6 +168,7 @@ impl Block {
         if let Some(txn) = self.txn {
             txn.abort().await;
         }
+        self.draft.abandon().await;
     }
 }
 

@@ -145,6 +145,26 @@ async fn make(maker: &mut Maker, create: &CreateAs) -> Result<Option<u64>> {
     maker.fill(id, query).await.map(Some)
 }
 
+/// Returns the catalog with a view, or another thing that holds nothing; `None` when it is there.
+///
+/// **Errors**: those of the definition; 0A000 for what is filled with records.
+pub fn without_records(
+    request: &Request<'_>,
+    catalog: &Catalog,
+    create: &CreateAs,
+) -> Result<Option<Catalog>> {
+    if !makes_something(catalog, create)? {
+        return Ok(None);
+    }
+    let (next, fills) = made((request.engine(), request.params()), catalog, create)?;
+    if fills.is_some() {
+        return Err(Error::unsupported("CREATE ... AS with records inside BEGIN ... COMMIT")
+            .with_hint("Create it before, then INSERT INTO it, or write WITH NO DATA.")
+            .at(create.name.position));
+    }
+    Ok(Some(next))
+}
+
 fn made(
     (engine, params): (&Engine, &[Param]),
     catalog: &Catalog,

@@ -22,6 +22,8 @@
 //! | `write` | how does a row become writes |
 //! | `returning` | what does a RETURNING list give |
 //! | `schema` | how does the schema change |
+//! | `schema_within` | how does the schema change within a transaction |
+//! | `draft` | what has an open transaction changed of the schema |
 //! | `create_as` | how is something made of a query |
 //! | `fill` | how do the rows of a query become the records of a new table |
 //! | `refresh` | how does a materialized view take in what has changed |
@@ -50,6 +52,7 @@ mod conflict;
 mod create_as;
 mod deadline;
 pub(crate) mod defaults;
+mod draft;
 mod erase;
 mod explain;
 mod fill;
@@ -67,6 +70,7 @@ mod refresh;
 mod request;
 pub(crate) mod returning;
 mod schema;
+mod schema_within;
 mod select;
 mod sequence;
 mod setting;

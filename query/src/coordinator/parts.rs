@@ -1,8 +1,8 @@
 //! Where in a request do transactions begin and end?
 //!
-//! A request is split where it says BEGIN, COMMIT or ROLLBACK and where the schema changes. What
-//! is outside of BEGIN … COMMIT is a transaction too. A schema change is applied at once, on its
-//! own, after the statements before it were committed.
+//! A request is split where it says BEGIN, COMMIT or ROLLBACK and, outside of these, where the
+//! schema changes. What is outside of BEGIN … COMMIT is a transaction too. There a schema change is
+//! applied at once, on its own, after the statements before it were committed.
 
 use std::rc::Rc;
 
@@ -87,10 +87,12 @@ pub fn parts(items: &[Rc<Item>], resumed: bool) -> Result<Vec<Part<'_>>> {
                 return Err(Error::new(code::ACTIVE_TRANSACTION, message)
                     .with_hint("Send COMMIT or ROLLBACK first."));
             }
-            statement if is_schema(statement) => {
-                if begin != Begin::Implied {
-                    return Err(schema_inside(statement));
-                }
+            statement @ (Statement::Truncate(_) | Statement::Refresh(_))
+                if begin != Begin::Implied =>
+            {
+                return Err(schema_inside(statement));
+            }
+            statement if is_schema(statement) && begin == Begin::Implied => {
                 push(&mut parts, Part { items: before, begin, end: End::Implied });
                 let own = &items[position..=position];
                 parts.push(Part { items: own, begin, end: End::Implied });
@@ -141,14 +143,14 @@ fn push<'a>(parts: &mut Vec<Part<'a>>, part: Part<'a>) {
 }
 
 fn schema_inside(statement: &Statement) -> Error {
-    let hint = match statement {
-        Statement::Truncate(_) => "Send it before BEGIN, or use DELETE FROM.",
-        _ => "Send them before BEGIN.",
-    };
-    let message = match statement {
-        Statement::Refresh(_) => "REFRESH cannot run inside BEGIN ... COMMIT",
-        Statement::Comment(_) => "COMMENT cannot run inside BEGIN ... COMMIT",
-        _ => "CREATE, ALTER, DROP and TRUNCATE cannot run inside BEGIN ... COMMIT",
+    let (message, hint) = match statement {
+        Statement::Refresh(_) => {
+            ("REFRESH cannot run inside BEGIN ... COMMIT", "Send it before BEGIN.")
+        }
+        _ => (
+            "TRUNCATE cannot run inside BEGIN ... COMMIT",
+            "Send it before BEGIN, or use DELETE FROM.",
+        ),
     };
     Error::new(code::ACTIVE_TRANSACTION, message).with_hint(hint)
 }

@@ -18,15 +18,16 @@ use pieskieo_shards::request::ReadView;
 use pieskieo_shards::txn::{Lease, Transaction};
 
 use super::block::{Block, written_past};
+use super::draft::Draft;
 use super::kind::{changes, is_schema};
 use super::measured::Measuring;
 use super::parts::{Begin, End, Part, check_keyed, parts};
 use super::select::{self, Reads, collect, collected};
 use super::sequence::{self, Sequences};
 use super::setting::Settings;
-use super::{change, explain, insert, merge, native, past, schema, setting};
+use super::{change, explain, insert, merge, native, past, schema, schema_within, setting};
 use crate::Param;
-use crate::bind::bind;
+use crate::bind::{bind, check_kept_around};
 use crate::constraint::{Changes, Ground, settle};
 use crate::error::{Error, Result, code};
 use crate::exec::run::Planning;
@@ -148,6 +149,8 @@ impl<'s> Request<'s> {
             (request.block, request.outlives) = (block, true);
         }
         request.home = Some(home);
+        // What is wrong with it is said to its statements; ending it must be possible.
+        request.renew().ok();
         Ok(request)
     }
 
@@ -174,6 +177,39 @@ impl<'s> Request<'s> {
     /// Returns the catalog the statements are planned with.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// Plans what follows with the newest catalog, and with what the transaction has changed of it.
+    ///
+    /// **Errors**: 40001 when another transaction has changed the same.
+    pub fn renew(&mut self) -> Result<()> {
+        self.catalog = self.block.draft.view(&self.core.catalog())?;
+        Ok(())
+    }
+
+    /// Plans what follows with this catalog.
+    pub fn see(&mut self, catalog: Arc<Catalog>) {
+        self.catalog = catalog;
+    }
+
+    /// Returns what the transaction has changed of the schema.
+    pub fn draft(&mut self) -> &mut Draft {
+        &mut self.block.draft
+    }
+
+    /// Returns whether the transaction has written to this table.
+    pub fn has_written(&self, table: TableId) -> bool {
+        self.block.txn.as_ref().is_some_and(|txn| txn.has_written(table))
+    }
+
+    /// Lets records be written to the tables that the transaction has made.
+    async fn begin_made(&mut self) -> Result<()> {
+        let Block { draft, txn, .. } = &mut self.block;
+        let Some((before, after)) = draft.begin(&self.core).await? else { return Ok(()) };
+        if let Some(txn) = txn {
+            txn.carry(before, after);
+        }
+        self.renew()
     }
 
     /// Returns the session's limits.
@@ -253,6 +289,7 @@ impl<'s> Request<'s> {
         if changes.rows.is_empty() {
             return Ok(());
         }
+        check_kept_around(&self.catalog, changes.table.id)?;
         let ground = self.ground();
         Box::pin(settle(&ground, self.transaction(), changes)).await
     }
@@ -399,7 +436,7 @@ impl<'s> Request<'s> {
             check_keyed(&parts)?;
         }
         for part in parts {
-            if let [only] = part.items
+            if let ([only], Begin::Implied) = (part.items, part.begin)
                 && is_schema(&only.parsed.statement)
             {
                 let meter = self.meter(only);
@@ -468,7 +505,7 @@ impl<'s> Request<'s> {
             }
             // Until it has succeeded: the client may give up in the middle of it.
             self.block.failed = true;
-            self.catalog = self.core.catalog();
+            self.renew()?;
             self.stop.check()?;
             self.home.into_iter().for_each(OpenTransaction::note_statement);
             let outcome = self.measured(item).await;
@@ -557,8 +594,8 @@ impl<'s> Request<'s> {
     ) -> Result<T> {
         let began = time::now();
         for attempt in 1.. {
-            self.catalog = self.core.catalog();
             self.block = fresh();
+            self.catalog = self.core.catalog();
             let result = work(self).await;
             match self.settle(result, end).await {
                 // Where other processes have the cores, whoever won may need long to say so.
@@ -576,6 +613,11 @@ impl<'s> Request<'s> {
 
     /// Commits the transaction if its work succeeded and is to stay, or ends it without a trace.
     async fn settle<T>(&mut self, result: Result<T>, end: End) -> Result<T> {
+        let draft = std::mem::take(&mut self.block.draft);
+        if result.is_ok() && end != End::Rollback && !draft.is_empty() {
+            return self.settle_schema(draft).await.and(result);
+        }
+        draft.abandon().await;
         let Some(txn) = self.block.txn.take() else { return result };
         if result.is_err() || end == End::Rollback || !txn.has_writes() {
             txn.abort().await;
@@ -586,6 +628,15 @@ impl<'s> Request<'s> {
         self.stop.set_settling(false);
         committed?;
         result
+    }
+
+    async fn settle_schema(&mut self, draft: Draft) -> Result<()> {
+        self.transaction();
+        let Some(txn) = self.block.txn.take() else { return Ok(()) };
+        self.stop.set_settling(true);
+        let committed = schema::commit(&self.core, &self.engine, (txn, draft)).await;
+        self.stop.set_settling(false);
+        committed
     }
 
     fn may_retry(&self, error: &Error) -> bool {
@@ -618,6 +669,12 @@ impl<'s> Request<'s> {
     async fn statement_now(&mut self, item: &Item) -> Result<Outcome> {
         if let Some(outcome) = self.control(&item.parsed.statement).await? {
             return Ok(outcome);
+        }
+        if is_schema(&item.parsed.statement) {
+            return Box::pin(schema_within::run(self, &item.parsed)).await;
+        }
+        if !self.block.draft.is_empty() {
+            Box::pin(self.begin_made()).await?;
         }
         let ready = if item.calls_sequences() {
             let mut statement = item.parsed.statement.clone();
@@ -655,9 +712,15 @@ impl<'s> Request<'s> {
     async fn control(&mut self, statement: &Statement) -> Result<Option<Outcome>> {
         match statement {
             Statement::SetTransaction(modes) => self.block.set_modes(*modes)?,
-            Statement::Savepoint(name) => self.transaction().savepoint(&name.text)?,
+            Statement::Savepoint(name) => {
+                self.transaction().savepoint(&name.text)?;
+                self.block.draft.mark(&name.text);
+            }
             Statement::Release(name) => self.block.release(name)?,
-            Statement::RollbackTo(name) => self.block.back_to(name).await?,
+            Statement::RollbackTo(name) => {
+                self.block.back_to(name).await?;
+                self.renew()?;
+            }
             _ => return Ok(None),
         }
         Ok(Some(Outcome::without_rows(StatementKind::Transaction, None)))

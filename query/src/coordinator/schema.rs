@@ -7,7 +7,9 @@ use pieskieo_io::rt::{self, Queue};
 use pieskieo_shards::Error as ShardError;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::Catalog;
+use pieskieo_shards::txn::Transaction;
 
+use super::draft::Draft;
 use super::request::Request;
 use super::{alter, create_as, refresh};
 use crate::bind::{define, unfilled};
@@ -59,12 +61,9 @@ pub async fn change_on(
 ) -> Result<Option<Arc<Catalog>>> {
     let mut refused = None;
     let mut nothing = false;
-    let checked = |catalog: &Catalog| -> Result<Option<Catalog>> {
-        let Some(next) = define(catalog)? else { return Ok(None) };
-        let next = Arc::new(next);
-        check_definitions(engine, catalog, &next)?;
-        create_as::check_views(engine, catalog, &next)?;
-        Ok(Some(Arc::unwrap_or_clone(next)))
+    let checked = |catalog: &Catalog| match define(catalog)? {
+        Some(next) => checked(engine, catalog, next).map(Some),
+        None => Ok(None),
     };
     let changed = core
         .change_catalog(|catalog| match checked(catalog) {
@@ -73,11 +72,7 @@ pub async fn change_on(
                 nothing = true;
                 Err(ShardError::Cancelled("nothing changes".into()))
             }
-            Err(error) => {
-                let text = error.message.clone();
-                refused = Some(error);
-                Err(ShardError::InvalidValue(text))
-            }
+            Err(error) => Err(refusal(&mut refused, error)),
         })
         .await;
     match (changed, refused) {
@@ -86,4 +81,42 @@ pub async fn change_on(
         (Err(_), None) if nothing => Ok(None),
         (Err(error), None) => Err(Error::from(error)),
     }
+}
+
+/// Commits a transaction together with what it has changed of the schema.
+///
+/// **Errors**: those of [`Draft::merged`] and of the commit; neither has happened.
+pub async fn commit(
+    core: &Rc<Core>,
+    engine: &Engine,
+    (txn, draft): (Transaction, Draft),
+) -> Result<()> {
+    let mut refused = None;
+    let merged = |catalog: &Catalog| checked(engine, catalog, draft.merged(catalog)?);
+    let committed = core
+        .commit_with(txn, |catalog| merged(catalog).map_err(|error| refusal(&mut refused, error)))
+        .await;
+    let Err(error) = committed else {
+        draft.committed();
+        return Ok(());
+    };
+    draft.abandon().await;
+    Err(refused.unwrap_or_else(|| Error::from(error)))
+}
+
+/// Keeps an error for who asked, and returns what ends the change.
+fn refusal(refused: &mut Option<Error>, error: Error) -> ShardError {
+    let text = error.message.clone();
+    *refused = Some(error);
+    ShardError::InvalidValue(text)
+}
+
+/// Returns the next catalog if its new conditions can be evaluated, and views mean what they meant.
+///
+/// **Errors**: those of a condition; 2BP01 for a view that would not survive.
+pub fn checked(engine: &Engine, catalog: &Catalog, next: Catalog) -> Result<Catalog> {
+    let next = Arc::new(next);
+    check_definitions(engine, catalog, &next)?;
+    create_as::check_views(engine, catalog, &next)?;
+    Ok(Arc::unwrap_or_clone(next))
 }

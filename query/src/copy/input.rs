@@ -60,7 +60,7 @@ impl<'s> CopyIn<'s> {
         let CopySource::Table { name, columns } = &copy.source else {
             return Err(Error::unsupported("COPY of a query FROM STDIN"));
         };
-        let catalog = session.schema();
+        let catalog = session.schema_in(transaction)?;
         let Some(table) = catalog.table_named(&name.text) else {
             let tables = catalog.tables.values().map(|table| table.name.as_str());
             let near = suggest::nearest(&name.text, tables);

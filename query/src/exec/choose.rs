@@ -36,6 +36,34 @@ pub struct Chosen {
     pub shards: Vec<ShardId>,
     /// Conditions that are left to check.
     pub rest: Vec<Expr>,
+    /// Ways that give records in an order, of which a sort may want one.
+    pub ways: Ways,
+}
+
+/// The ways to read a table in an order. All of its conditions are left to check, whichever is
+/// taken.
+#[derive(Clone, Debug, Default)]
+pub struct Ways {
+    /// How narrow the range is that was chosen.
+    pub chosen: Rank,
+    /// Each that there is.
+    pub all: Arc<[Way]>,
+}
+
+/// How narrow a range is: columns with one value, then closed ends of the next.
+pub type Rank = (usize, usize);
+
+/// A way to read a table in an order.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// The ordered index; `None` = the records themselves.
+    pub index: Option<IndexId>,
+    /// What is read of it.
+    pub range: KeyRange,
+    /// How narrow that is. As many of the columns as its first number says have one value.
+    pub rank: Rank,
+    /// Positions of the columns that order it. It has no two records with the same values of all.
+    pub columns: Vec<usize>,
 }
 
 /// What the conditions say about one column.
@@ -62,12 +90,14 @@ pub fn choose(
     if !wants_score && let Some((keys, used)) = whole_keys(table, &asked) {
         let path = ScanPath::Keys(keys);
         let shards = path.shards(catalog);
-        return Ok(Chosen { path, shards, rest: without(filters, &used) });
+        let rest = without(filters, &used);
+        return Ok(Chosen { path, shards, rest, ways: Ways::default() });
     }
     if let Some((matching, used)) = text_search(table, filters)? {
         let path = ScanPath::Matching(matching);
         let shards = path.shards(catalog);
-        return Ok(Chosen { path, shards, rest: without(filters, &[used]) });
+        let rest = without(filters, &[used]);
+        return Ok(Chosen { path, shards, rest, ways: Ways::default() });
     }
     if wants_score {
         let name = &table.name;
@@ -76,12 +106,14 @@ pub fn choose(
             "Add MATCHES(column, 'words') and CREATE INDEX ... ON {name} USING text (column)."
         )));
     }
-    let path = best_range(table, &asked);
+    let ways = ways(table, &asked);
+    let (path, chosen) = best_range(&ways);
     let shards = match routed(catalog, table, &asked) {
         Some(shard) => vec![shard],
         None => path.shards(catalog),
     };
-    Ok(Chosen { path, shards, rest: filters.to_vec() })
+    let ways = Ways { chosen, all: ways.into() };
+    Ok(Chosen { path, shards, rest: filters.to_vec(), ways })
 }
 
 /// Returns the range of primary keys that are those of the rows that pass all of `filters`, no more
@@ -298,25 +330,42 @@ fn routed(catalog: &Catalog, table: &Table, asked: &HashMap<usize, Asked>) -> Op
     Some(catalog.shard_of(key.slot()))
 }
 
+/// All ways to read the table in an order: by its key, then by its ordered indexes.
+fn ways(table: &Table, asked: &HashMap<usize, Asked>) -> Vec<Way> {
+    let way = |index: Option<IndexId>, columns: &[usize], form: KeyForm| {
+        let found = range_over(table, asked, columns, form);
+        let (rank, range) = found.unwrap_or_else(|| ((0, 0), KeyRange::all(false)));
+        // Entries of an index with the same values are in the order of their keys.
+        let keys = table.key.iter().filter(|_| index.is_some());
+        let columns = columns.iter().chain(keys).copied().collect();
+        Way { index, range, rank, columns }
+    };
+    let by_key = way(None, &table.key, KeyForm::Primary);
+    let indexes = table.indexes.iter().filter_map(|index| match &index.kind {
+        IndexKind::Ordered { columns } => Some(way(Some(index.id), columns, KeyForm::Indexed)),
+        _ => None,
+    });
+    std::iter::once(by_key).chain(indexes).collect()
+}
+
 /// The range with the most leading columns bound.
-fn best_range(table: &Table, asked: &HashMap<usize, Asked>) -> ScanPath {
-    let mut best = (range_over(table, asked, &table.key, KeyForm::Primary), None);
-    for index in &table.indexes {
-        let IndexKind::Ordered { columns } = &index.kind else { continue };
-        let found = range_over(table, asked, columns, KeyForm::Indexed);
-        let better = match (&found, &best.0) {
-            (Some((rank, _)), Some((best, _))) => rank > best,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        if better {
-            best = (found, Some(index.id));
-        }
-    }
+fn best_range(ways: &[Way]) -> (ScanPath, Rank) {
+    // Of equals the first.
+    let best = ways.iter().rev().max_by_key(|way| way.rank).filter(|way| way.rank > (0, 0));
     match best {
-        (Some((_, range)), None) => ScanPath::KeyRange(range),
-        (Some((_, range)), Some(index)) => ScanPath::Index { index, range },
-        (None, _) => ScanPath::All,
+        Some(way) => (way.path(false), way.rank),
+        None => (ScanPath::All, (0, 0)),
+    }
+}
+
+impl Way {
+    /// Returns the path of a scan that goes this way.
+    pub fn path(&self, descending: bool) -> ScanPath {
+        let range = KeyRange { descending, ..self.range.clone() };
+        match self.index {
+            None => ScanPath::KeyRange(range),
+            Some(index) => ScanPath::Index { index, range },
+        }
     }
 }
 
@@ -326,7 +375,7 @@ fn range_over(
     asked: &HashMap<usize, Asked>,
     columns: &[usize],
     form: KeyForm,
-) -> Option<((usize, usize), KeyRange)> {
+) -> Option<(Rank, KeyRange)> {
     let equal: Vec<Value> = columns
         .iter()
         .map_while(|column| asked.get(column)?.equal.clone())

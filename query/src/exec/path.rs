@@ -136,11 +136,12 @@ impl ScanPath {
     }
 }
 
-fn bounds(range: &KeyRange) -> &'static str {
-    match (&range.from, &range.to) {
+fn bounds(range: &KeyRange) -> String {
+    let ends = match (&range.from, &range.to) {
         (Some(_), Some(_)) => " with both ends",
         (Some(_), None) => " from a key on",
         (None, Some(_)) => " up to a key",
         (None, None) => " without ends",
-    }
+    };
+    if range.descending { format!("{ends}, backwards") } else { ends.to_owned() }
 }

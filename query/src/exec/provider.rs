@@ -115,6 +115,7 @@ impl TableProvider for TableSource {
             narrowings: Vec::new(),
             limit,
             rows,
+            ways: chosen.ways,
         })))
     }
 }

@@ -3,11 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pieskieo_io::rt::{self, CoreId, Queue};
 use pieskieo_io::time::{self, Monotonic};
 use pieskieo_shards::actor::Core;
+use pieskieo_shards::catalog::Catalog;
 
 use super::{OpenListing, OpenTransaction, Token};
 use crate::coordinator::{Client, Request, Sequences, Settings, within};
@@ -215,6 +217,15 @@ impl Registry {
         }
         let transaction = used.keep()?;
         Ok(Answer { outcomes, transaction, replayed: false })
+    }
+
+    /// Returns the schema as a transaction sees it, given the one in force. One that is not open
+    /// here, or is being worked with, has changed nothing that could be seen.
+    ///
+    /// **Errors**: 40001 when another transaction has changed the same.
+    pub fn view(&self, token: Token, in_force: Arc<Catalog>) -> Result<Arc<Catalog>> {
+        let transaction = self.open.borrow().get(&token).map(|waiting| waiting.transaction.clone());
+        transaction.map_or(Ok(in_force.clone()), |transaction| transaction.view(&in_force))
     }
 
     /// Returns whether only going back helps in a transaction; `None` when it is not open here.

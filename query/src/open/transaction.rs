@@ -2,11 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pieskieo_io::time::{self, Monotonic};
+use pieskieo_shards::catalog::Catalog;
 
 use crate::coordinator::{Block, Settings};
+use crate::error::Result;
 
 /// A transaction that outlives its requests.
 #[derive(Debug)]
@@ -83,6 +86,16 @@ impl OpenTransaction {
             statements: self.statements.get(),
             isolation: block.as_ref().map(Block::isolation_name),
             bytes: block.as_ref().map_or(0, Block::bytes),
+        }
+    }
+
+    /// Returns the schema as it sees it, given the one in force.
+    ///
+    /// **Errors**: 40001 when another transaction has changed the same.
+    pub fn view(&self, in_force: &Arc<Catalog>) -> Result<Arc<Catalog>> {
+        match self.block.borrow_mut().as_mut() {
+            Some(block) => block.draft.view(in_force),
+            None => Ok(in_force.clone()),
         }
     }
 

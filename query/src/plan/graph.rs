@@ -23,7 +23,7 @@ use pieskieo_shards::request::Direction;
 
 use super::expand::{Expand, ExpandSpec};
 use super::lookup::{Lookup, inner_name};
-use crate::bind::Traversal;
+use crate::bind::{Traversal, check_kept};
 use crate::error::{Error, code};
 use crate::exec::columns::{KEY, TableColumns};
 use crate::exec::expand::{Hops, Mode};
@@ -42,9 +42,9 @@ pub fn exactly_one(mut inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {
 
 /// Returns the table with this name.
 ///
-/// **Errors**: `42P01`, with a suggestion.
+/// **Errors**: `42P01`, with a suggestion; `0A000` for one that the transaction has altered.
 pub fn table_named<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Arc<Table>> {
-    catalog.table_named(name).ok_or_else(|| {
+    let found = catalog.table_named(name).ok_or_else(|| {
         if catalog.view_named(name).is_some() {
             let message = format!("\"{name}\" is a view, not a table");
             return external(Error::new(code::WRONG_OBJECT_TYPE, message));
@@ -52,7 +52,9 @@ pub fn table_named<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Arc<Table
         let names = catalog.listed().map(|table| table.name.as_str());
         let error = Error::new(code::UNDEFINED_TABLE, format!("table \"{name}\" does not exist"));
         external(error.with_suggestion(suggest::nearest(name, names)))
-    })
+    })?;
+    check_kept(catalog, found).map_err(external)?;
+    Ok(found)
 }
 
 /// Grows the plan of a pattern from its first node on.

@@ -171,7 +171,10 @@ impl Link {
     }
 
     fn request<'s>(&'s self, params: &'s [Param]) -> Result<Request<'s>> {
-        Request::new(self.session.client(), params, self.session.cancel_handle().0)
+        let stop = self.session.cancel_handle().0;
+        let mut request = Request::new(self.session.client(), params, stop)?;
+        request.see(self.session.schema_in(self.transaction())?);
+        Ok(request)
     }
 
     /// Runs one statement.

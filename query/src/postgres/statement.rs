@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::{Arc, Weak};
 
-use pieskieo_shards::ids::CatalogVersion;
+use pieskieo_shards::catalog::Catalog;
 use pieskieo_shards::value::ColumnType;
 
 use super::describe;
@@ -11,7 +12,7 @@ use super::oid::WireColumn;
 use super::tag::Tag;
 use crate::coordinator::Request;
 use crate::error::Result;
-use crate::prepared::Item;
+use crate::prepared::{Item, is_same};
 use crate::syntax::{Forget, Statement};
 
 /// A statement about the transaction of its connection.
@@ -45,12 +46,12 @@ pub struct Prepared {
 /// The columns that a statement answers; `None` for one without an answer.
 type Answers = Option<Rc<[WireColumn]>>;
 
-/// What was found out about a statement for one version of the catalog, when its client says
+/// What was found out about a statement for one catalog, when its client says
 /// nothing of the types of its parameters.
 #[derive(Debug, Default)]
 pub struct Told {
-    types: RefCell<Option<(CatalogVersion, Rc<[ColumnType]>)>>,
-    columns: RefCell<Option<(CatalogVersion, Answers)>>,
+    types: RefCell<Option<(Weak<Catalog>, Rc<[ColumnType]>)>>,
+    columns: RefCell<Option<(Weak<Catalog>, Answers)>>,
 }
 
 impl Prepared {
@@ -100,18 +101,18 @@ impl Prepared {
         request: &Request<'_>,
         declared: &[Option<ColumnType>],
     ) -> Result<Rc<[ColumnType]>> {
-        let version = request.catalog().version;
+        let catalog = request.catalog();
         let free = declared.iter().all(Option::is_none);
         if let Some((known, types)) = self.item.told.types.borrow().as_ref()
             && free
-            && *known == version
+            && is_same(known, catalog)
             && types.len() >= declared.len()
         {
             return Ok(types.clone());
         }
         let types: Rc<[ColumnType]> = describe::parameters(request, &self.item, declared)?.into();
         if free && declared.len() <= self.parameter_count() {
-            *self.item.told.types.borrow_mut() = Some((version, types.clone()));
+            *self.item.told.types.borrow_mut() = Some((Arc::downgrade(catalog), types.clone()));
         }
         Ok(types)
     }
@@ -125,21 +126,21 @@ impl Prepared {
         request: &Request<'_>,
         types: &Rc<[ColumnType]>,
     ) -> Result<Option<Rc<[WireColumn]>>> {
-        let version = request.catalog().version;
+        let catalog = request.catalog();
         let free = match self.item.told.types.borrow().as_ref() {
-            Some((known, free)) => *known == version && free == types,
+            Some((known, free)) => is_same(known, catalog) && free == types,
             None => types.is_empty(),
         };
         if let Some((known, columns)) = self.item.told.columns.borrow().as_ref()
             && free
-            && *known == version
+            && is_same(known, catalog)
         {
             return Ok(columns.clone());
         }
         let columns = describe::columns(request, &self.item, types)?;
         let columns: Option<Rc<[WireColumn]>> = columns.map(Into::into);
         if free {
-            *self.item.told.columns.borrow_mut() = Some((version, columns.clone()));
+            *self.item.told.columns.borrow_mut() = Some((Arc::downgrade(catalog), columns.clone()));
         }
         Ok(columns)
     }

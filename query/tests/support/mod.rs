@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 pub mod compatibility;
+pub mod conversation;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

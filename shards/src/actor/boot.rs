@@ -19,6 +19,7 @@ use super::meta::Meta;
 use super::recover::{Survey, Verdicts};
 use super::rendezvous::Rendezvous;
 use crate::error::Error;
+use crate::ids::{IndexId, TableId};
 use crate::tree::Shape;
 use crate::txn::{Clock, Timeline};
 
@@ -118,6 +119,8 @@ pub(crate) struct Shared {
     pub(crate) txn_next: AtomicU64,
     /// Held while the schema changes. Not on the data path.
     pub(crate) schema: Arc<futures::lock::Mutex<()>>,
+    /// Next numbers of a table and an index that nobody was given, in a catalog or for one.
+    pub(crate) numbers: Mutex<(TableId, IndexId)>,
     pub(crate) failure: Failure,
     pub(crate) described: Rendezvous<Option<Meta>>,
     pub(crate) surveyed: Rendezvous<Survey>,
@@ -150,6 +153,7 @@ impl Boot {
             clock: Clock::new(cores),
             timeline: Arc::default(),
             txn_next: AtomicU64::new(1),
+            numbers: Mutex::default(),
             schema: Arc::default(),
             failure: Failure::default(),
             described: Rendezvous::new(cores),

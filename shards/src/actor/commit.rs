@@ -8,6 +8,7 @@
 //! order of commits in a shard's log is the order of their timestamps.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use pieskieo_io::rt;
 
@@ -15,6 +16,7 @@ use super::core::Core;
 use super::fill;
 use super::loading::loaded;
 use super::shard::{Counters, Prepared, Shard};
+use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
 use crate::request::{Reply, Write};
@@ -161,15 +163,25 @@ async fn try_prepare(
     Ok(lsn)
 }
 
-/// Home shard: logs the decision. Resolves when it is durable, which is the commit point.
+/// Home shard: logs the decision, and the schema that comes with it. Resolves when it is durable,
+/// which is the commit point.
 pub(crate) async fn decide(
     core: Rc<Core>,
     shard: Rc<Shard>,
-    txn: TxnId,
-    commit: Timestamp,
+    (txn, commit): (TxnId, Timestamp),
+    catalog: Option<Arc<Catalog>>,
 ) -> Result<Reply, Error> {
     core.check_running()?;
-    let lsn = shard.append_settling(&core, &txn::encode_decision(txn, commit))?;
+    let lsn = match catalog {
+        None => shard.append_settling(&core, &txn::encode_decision(txn, commit))?,
+        Some(catalog) => {
+            let lsn = shard.append(&core, &txn::encode_schema(txn, commit, &catalog))?;
+            // Until it is in force, a checkpoint would be of the schema before it.
+            shard.applying.borrow_mut().insert(lsn);
+            shard.decided.set(Some(lsn));
+            lsn
+        }
+    };
     shard.decisions.borrow_mut().insert(txn, commit);
     shard.durable(&core, lsn).await?;
     Ok(Reply::Done)
@@ -338,7 +350,7 @@ fn lock_step(
     Ok(())
 }
 
-fn locked(catalog: &crate::catalog::Catalog, table: TableId) -> Error {
+fn locked(catalog: &Catalog, table: TableId) -> Error {
     let table = catalog.tables.get(&table).map_or_else(String::new, |table| table.name.clone());
     Error::Conflict { table, winner: None }
 }

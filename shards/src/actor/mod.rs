@@ -54,3 +54,5 @@ mod verify;
 pub use boot::{Boot, BootOptions, CoreBoot, StorageOptions};
 pub use core::Core;
 pub use history::AsOf;
+pub use schema::Numbered;
+pub(crate) use schema::{OWNER, SchemaChange};

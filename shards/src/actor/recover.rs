@@ -50,6 +50,8 @@ pub(crate) struct Replayed {
     pub(crate) last: Timestamp,
     /// Largest transaction number seen.
     pub(crate) txn_last: TxnId,
+    /// A catalog that was decided and had not come into force here yet.
+    decided: Option<Arc<Catalog>>,
     /// Writes replayed.
     replayed: u64,
 }
@@ -143,9 +145,13 @@ pub(crate) async fn replay(opened: Opened) -> Result<Replayed, Error> {
         in_doubt: BTreeMap::new(),
         last: checkpoint.as_ref().map_or(Timestamp(0), |checkpoint| checkpoint.last),
         txn_last: checkpoint.as_ref().map_or(TxnId(0), |checkpoint| checkpoint.txn_last),
+        decided: None,
         replayed: 0,
     };
     read_all(&mut replayed, &mut log).await?;
+    if let Some(catalog) = replayed.decided.take() {
+        replayed.follow(catalog).await?;
+    }
     replayed.shard.counters.replayed.set(replayed.replayed);
     replayed.shard.counters.replay_ms.set(elapsed_ms(started));
     Ok(replayed)
@@ -169,13 +175,7 @@ async fn read_all(replayed: &mut Replayed, log: &mut Replay) -> Result<(), Error
 impl Replayed {
     async fn take(&mut self, record: Record) -> Result<(), Error> {
         match record {
-            Record::Catalog(catalog) => {
-                // The checkpoint may be of a later moment than the record it lets the log begin at.
-                let known = self.shard.store.borrow().catalog().version;
-                if catalog.version > known {
-                    return self.shard.adopt(&Arc::from(catalog)).await;
-                }
-            }
+            Record::Catalog(catalog) => return self.follow(Arc::from(catalog)).await,
             Record::Commit { txn, commit, writes } => {
                 self.saw(txn, Some(commit));
                 self.apply(&writes, commit).await?;
@@ -187,6 +187,11 @@ impl Replayed {
             Record::Decision { txn, commit } => {
                 self.saw(txn, Some(commit));
                 self.shard.decisions.borrow_mut().insert(txn, commit);
+            }
+            Record::Schema { txn, commit, catalog } => {
+                self.saw(txn, Some(commit));
+                self.shard.decisions.borrow_mut().insert(txn, commit);
+                self.decided = Some(Arc::from(catalog));
             }
             Record::Outcome { txn, commit } => {
                 self.saw(txn, commit);
@@ -205,6 +210,16 @@ impl Replayed {
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Makes a catalog the shard's own, unless the checkpoint is of a later moment than the record
+    /// it lets the log begin at.
+    async fn follow(&mut self, catalog: Arc<Catalog>) -> Result<(), Error> {
+        let known = self.shard.store.borrow().catalog().version;
+        if catalog.version > known {
+            self.shard.adopt(&catalog).await?;
         }
         Ok(())
     }

@@ -132,7 +132,9 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
         Request::Validate { txn, snapshot } => {
             at_once_or_change(commit::validate_read(shard, txn, snapshot))
         }
-        Request::Decide { txn, commit } => change(commit::decide(core, shard, txn, commit)),
+        Request::Decide { txn, commit, catalog } => {
+            change(commit::decide(core, shard, (txn, commit), catalog))
+        }
         Request::Finish { txn, commit } => change(commit::finish(core, shard, txn, commit)),
         Request::Unstage { txn } => {
             commit::unstage(&shard, txn);

@@ -53,6 +53,8 @@ pub(crate) struct Shard {
     pub(crate) cache: Rc<RefCell<Cache>>,
     /// Records of the log that are being applied in steps.
     pub(crate) applying: RefCell<BTreeSet<Lsn>>,
+    /// The record of a catalog that is decided and not yet in force here.
+    pub(crate) decided: Cell<Option<Lsn>>,
     /// Decisions of transactions whose home this is, until nobody needs them.
     pub(crate) decisions: RefCell<BTreeMap<TxnId, Timestamp>>,
     /// Commits whose outcome could not be logged yet.
@@ -122,6 +124,7 @@ impl Shard {
             storage,
             closed: RefCell::default(),
             applying: RefCell::default(),
+            decided: Cell::default(),
             decisions: RefCell::default(),
             outcomes_owed: RefCell::default(),
             begun: RefCell::default(),
@@ -244,6 +247,13 @@ impl Shard {
         Ok(Some(lsn))
     }
 
+    /// Says that the catalog that was decided is in force here.
+    pub(crate) fn end_decided(&self) {
+        if let Some(lsn) = self.decided.take() {
+            self.applying.borrow_mut().remove(&lsn);
+        }
+    }
+
     /// Makes a logged catalog the shard's own, and fills new indexes.
     pub(crate) async fn adopt(&self, next: &Arc<Catalog>) -> Result<(), Error> {
         let builds = self.adopt_shapes(next);
@@ -258,7 +268,9 @@ impl Shard {
         for (id, table) in &next.tables {
             let same = current.tables.get(id).is_some_and(|old| same_shape(old, table));
             if !same {
-                shapes.insert(*id, next.version);
+                // Who made it may have begun before: nobody else writes to it.
+                let since = if table.is_begun() { CatalogVersion(0) } else { next.version };
+                shapes.insert(*id, since);
             }
         }
         drop(shapes);
@@ -378,7 +390,9 @@ fn same_columns(old: &Table, new: &Table) -> bool {
 fn same_shape(old: &Table, new: &Table) -> bool {
     let same_rows = same_columns(old, new) && old.key == new.key && old.routing == new.routing;
     // Writes that did not know of a constraint, or of who refers to their records, did not keep it.
-    let same_rules = old.constraints == new.constraints && old.referrers == new.referrers;
+    // Those that knew of one more looked for nothing.
+    let known = |referrer| old.referrers.contains(referrer);
+    let same_rules = old.constraints == new.constraints && new.referrers.iter().all(known);
     // Nor do they find their way into a copy of the records.
     same_rows && same_rules && old.rewrite == new.rewrite
 }

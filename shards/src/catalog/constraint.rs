@@ -165,6 +165,12 @@ impl Table {
                 | TableKind::View(_)
                 | TableKind::Unfinished { .. }
         ) || matches!(self.rewrite, Some(Rewrite::Copy { .. }))
+            || self.is_begun()
+    }
+
+    /// Returns whether a transaction that has not ended made it: nobody else sees it.
+    pub fn is_begun(&self) -> bool {
+        matches!(self.rewrite, Some(Rewrite::Begun { .. }))
     }
 
     /// Returns the table of entries of a unique constraint over these columns; its id is not set.
@@ -231,7 +237,9 @@ impl Catalog {
     /// Returns the sequence with this name.
     pub fn sequence_named(&self, name: &str) -> Option<(&std::sync::Arc<Table>, &SequenceShape)> {
         self.tables.values().find_map(|table| match &table.kind {
-            TableKind::Sequence(shape) if table.name == name => Some((table, shape)),
+            TableKind::Sequence(shape) if table.name == name && !table.is_begun() => {
+                Some((table, shape))
+            }
             _ => None,
         })
     }

@@ -37,13 +37,14 @@
 //! positions  u32 n | n times u32
 //! comment  u8 0 none | u8 1, text
 //! rewrite  u8 0 none | u8 1 source: u64 process | u8 2 copy: u32 table, u64 process
+//!                    | u8 3 begun: u64 process
 //! ```
 //! Numbers are little-endian (`codec`). Format 2 is read as well: it has no
 //! comments and no rewrites. So is format
 //! 1: it has no constraints either, kinds 4 to 9 and flag 16 do not occur. A reader refuses formats it does not know. Names and tags are
 //! never reused for another meaning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::encode_constraint::{put_constraint, put_sequence, take_constraint, take_sequence};
@@ -89,7 +90,7 @@ const FLAG_HELD_NULLS: u8 = 128;
 
 /// Returns the bytes of a catalog.
 pub(crate) fn encode(catalog: &Catalog) -> Vec<u8> {
-    let Catalog { version, shard_count, table_next, index_next, tables } = catalog;
+    let Catalog { version, shard_count, table_next, index_next, tables, drafted: _ } = catalog;
     let mut out = Writer::with_capacity(64 + 512 * tables.len());
     out.u8(FORMAT);
     out.u64(version.0);
@@ -125,7 +126,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Catalog, Error> {
         tables.insert(table.id, Arc::new(table));
     }
     input.finish()?;
-    let mut catalog = Catalog { version, shard_count, table_next, index_next, tables };
+    let drafted = BTreeSet::new();
+    let mut catalog = Catalog { version, shard_count, table_next, index_next, tables, drafted };
     catalog.link();
     Ok(catalog)
 }
@@ -259,6 +261,10 @@ fn put_rewrite(out: &mut Writer, rewrite: Option<Rewrite>) {
             out.u32(of.0);
             out.u64(process);
         }
+        Some(Rewrite::Begun { process }) => {
+            out.u8(3);
+            out.u64(process);
+        }
     }
 }
 
@@ -270,6 +276,7 @@ fn take_rewrite(input: &mut Reader<'_>) -> Result<Option<Rewrite>, Error> {
             let of = TableId(input.u32("rewritten table")?);
             Some(Rewrite::Copy { of, process: input.u64("who rewrites")? })
         }
+        3 => Some(Rewrite::Begun { process: input.u64("who has begun it")? }),
         _ => return Err(input.corrupt("rewrite")),
     })
 }

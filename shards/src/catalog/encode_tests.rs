@@ -100,6 +100,7 @@ fn any_index() -> impl Strategy<Value = Arc<Index>> {
 fn any_rewrite() -> impl Strategy<Value = Option<Rewrite>> {
     proptest::option::of(prop_oneof![
         any::<u64>().prop_map(|process| Rewrite::Source { process }),
+        any::<u64>().prop_map(|process| Rewrite::Begun { process }),
         (any::<u32>(), any::<u64>())
             .prop_map(|(of, process)| Rewrite::Copy { of: TableId(of), process }),
     ])

@@ -3,7 +3,7 @@
 //! A [`Catalog`] is immutable. A change makes a new one with the next version; shard 0 logs it,
 //! every core holds it as an `Arc`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::constraint::{Constraint, SequenceShape};
@@ -25,6 +25,9 @@ pub struct Catalog {
     pub index_next: IndexId,
     /// All tables, by id.
     pub tables: BTreeMap<TableId, Arc<Table>>,
+    /// In the view that an open transaction has of the schema: tables it has altered, whose
+    /// records the shards still keep as they were. Not stored.
+    pub drafted: BTreeSet<TableId>,
 }
 
 /// A table, collection or edge table.
@@ -53,14 +56,14 @@ pub struct Table {
     pub referrers: Vec<TableId>,
     /// What COMMENT ON says of it.
     pub comment: Option<Arc<str>>,
-    /// What its part is while records are rewritten.
+    /// What its part is while records are rewritten, or while it is not yet committed.
     pub rewrite: Option<Rewrite>,
     /// The commit from which on its records are all there, if they were rewritten: older
     /// snapshots do not see it.
     pub since: Option<Timestamp>,
 }
 
-/// What a table has to do with records that are being rewritten. The process is a number as of
+/// What a table has to do with a change that has not ended. The process is a number as of
 /// [`TableKind::Unfinished`]: what another one has left means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rewrite {
@@ -74,6 +77,11 @@ pub enum Rewrite {
         /// The table.
         of: TableId,
         /// Who fills it.
+        process: u64,
+    },
+    /// Hidden: a transaction that has not ended made it. Writes to it are that transaction's.
+    Begun {
+        /// Whose transaction it is.
         process: u64,
     },
 }
@@ -225,6 +233,7 @@ impl Catalog {
             table_next: TableId(1),
             index_next: IndexId(1),
             tables: BTreeMap::new(),
+            drafted: BTreeSet::new(),
         }
     }
 

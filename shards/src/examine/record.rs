@@ -9,6 +9,7 @@ pub fn record_name(bytes: &[u8]) -> &'static str {
         Ok(Record::Commit { .. }) => "commit",
         Ok(Record::Prepare { .. }) => "prepare",
         Ok(Record::Decision { .. }) => "decision",
+        Ok(Record::Schema { .. }) => "schema",
         Ok(Record::Outcome { .. }) => "outcome",
         Err(_) => "unknown",
     }

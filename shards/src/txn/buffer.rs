@@ -256,6 +256,11 @@ impl Buffer {
         self.bytes = mark.bytes;
     }
 
+    /// Returns whether a table has writes.
+    pub(crate) fn has_written(&self, table: TableId) -> bool {
+        self.entries.iter().flatten().any(|entry| entry.write.table == table)
+    }
+
     /// Returns whether a table has writes that no owner has staged yet.
     pub(crate) fn is_fresh(&self, table: TableId) -> bool {
         self.fresh.contains(&table)

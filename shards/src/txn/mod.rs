@@ -29,6 +29,6 @@ pub(crate) use clock::{Clock, CoreClock};
 pub(crate) use limits::{TXN_IDS_PER_LEASE, WRITES_PER_STEP};
 pub(crate) use record::{
     Record, decode, encode_catalog_record, encode_commit, encode_decision, encode_outcome,
-    encode_prepare, writes_len,
+    encode_prepare, encode_schema, writes_len,
 };
 pub(crate) use timeline::{Moment, Timeline, TimelineEdit};

@@ -7,6 +7,8 @@
 //!   3 prepare   u64 txn | u16 home shard | writes
 //!   4 decision  u64 txn | u64 timestamp                     only in the home shard's log
 //!   5 outcome   u64 txn | u8 1, u64 timestamp  or  u8 0     what became of a prepare
+//!   6 schema    u64 txn | u64 timestamp | catalog snapshot  only in shard 0's log: a decision, and
+//!                                                           the catalog that follows with it
 //! writes    u32 n | n writes
 //! write     u32 table | key | u8 1 put, blob row
 //!                           | u8 2 delete
@@ -34,6 +36,7 @@ const COMMIT: u8 = 2;
 const PREPARE: u8 = 3;
 const DECISION: u8 = 4;
 const OUTCOME: u8 = 5;
+const SCHEMA: u8 = 6;
 
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
@@ -70,6 +73,16 @@ pub(crate) enum Record {
         txn: TxnId,
         /// When it takes effect.
         commit: Timestamp,
+    },
+    /// The transaction is committed, and the schema has changed with it. The catalog itself comes
+    /// again where it came into force here; a log that ends before is as if it came at its end.
+    Schema {
+        /// The transaction.
+        txn: TxnId,
+        /// When it takes effect.
+        commit: Timestamp,
+        /// The schema it leaves behind.
+        catalog: Box<Catalog>,
     },
     /// The prepare of this transaction is settled.
     Outcome {
@@ -113,6 +126,15 @@ pub(crate) fn encode_decision(txn: TxnId, commit: Timestamp) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// Returns the bytes of the record of a decision that changes the schema as well.
+pub(crate) fn encode_schema(txn: TxnId, commit: Timestamp, catalog: &Catalog) -> Vec<u8> {
+    let mut out = start(SCHEMA, 0);
+    out.u64(txn.0);
+    out.u64(commit.0);
+    out.raw(&encode_catalog(catalog));
+    out.into_bytes()
+}
+
 /// Returns the bytes of an outcome record.
 pub(crate) fn encode_outcome(txn: TxnId, commit: Option<Timestamp>) -> Vec<u8> {
     let mut out = start(OUTCOME, 0);
@@ -148,6 +170,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, Error> {
         DECISION => Record::Decision {
             txn: TxnId(input.u64("transaction")?),
             commit: Timestamp(input.u64("timestamp")?),
+        },
+        SCHEMA => Record::Schema {
+            txn: TxnId(input.u64("transaction")?),
+            commit: Timestamp(input.u64("timestamp")?),
+            catalog: Box::new(decode_catalog(input.rest())?),
         },
         OUTCOME => {
             let txn = TxnId(input.u64("transaction")?);

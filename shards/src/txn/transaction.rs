@@ -15,7 +15,7 @@ use super::buffer::{Buffer, Mark};
 use super::clock::Lease;
 use super::limits::SAVEPOINTS_MAX;
 use super::two_phase;
-use crate::actor::Core;
+use crate::actor::{Core, SchemaChange};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, Slot, TableId, Timestamp, TxnId};
 use crate::key::{Key, KeyRange};
@@ -134,6 +134,19 @@ impl Transaction {
     /// current when the transaction began.
     pub fn planned_with(&mut self, version: CatalogVersion) {
         self.planned = version;
+    }
+
+    /// Says that the transaction itself has changed the catalog `before` into `after`: what it has
+    /// written so far agrees with that.
+    pub fn carry(&mut self, before: CatalogVersion, after: CatalogVersion) {
+        if self.oldest == Some(before) {
+            self.oldest = Some(after);
+        }
+    }
+
+    /// Returns whether the transaction has written to this table.
+    pub fn has_written(&self, table: TableId) -> bool {
+        self.buffer.has_written(table)
     }
 
     /// Returns whether the transaction has written anything.
@@ -275,7 +288,16 @@ impl Transaction {
     ///
     /// **Errors**: `Conflict` (retry; also when something it read was changed meanwhile),
     /// `DuplicateKey`, `StaleCatalog` (plan again): nothing was written. `OutcomeUnknown`: recovery will tell.
-    pub async fn commit(mut self) -> Result<Timestamp, Error> {
+    pub async fn commit(self) -> Result<Timestamp, Error> {
+        self.commit_all(None).await
+    }
+
+    /// As [`Transaction::commit`], together with a change of the schema.
+    pub(crate) async fn commit_with(self, schema: SchemaChange) -> Result<Timestamp, Error> {
+        self.commit_all(Some(schema)).await
+    }
+
+    async fn commit_all(mut self, schema: Option<SchemaChange>) -> Result<Timestamp, Error> {
         let core = self.core.clone();
         let snapshot = self.lease.snapshot();
         let mut parts = std::mem::take(&mut self.buffer).into_parts(&core.catalog());
@@ -284,7 +306,7 @@ impl Transaction {
         }
         let staged = std::mem::take(&mut self.staged);
         let read = std::mem::take(&mut self.read);
-        if parts.is_empty() {
+        if parts.is_empty() && schema.is_none() {
             forget(&core, self.id, staged.into_iter().chain(read));
             return Ok(snapshot);
         }
@@ -296,9 +318,11 @@ impl Transaction {
             parts,
             read,
             lease: self.core.lease_at(snapshot),
+            schema,
         };
         drop(self);
-        if commit.parts.len() == 1 && commit.read.iter().all(|at| commit.parts.contains_key(at)) {
+        let alone = commit.schema.is_none() && commit.parts.len() == 1;
+        if alone && commit.read.iter().all(|at| commit.parts.contains_key(at)) {
             if commit.read.is_empty() {
                 return one_shard(core, commit).await;
             }
@@ -349,7 +373,7 @@ impl EdgeWrite {
 }
 
 async fn one_shard(core: Rc<Core>, commit: two_phase::Commit) -> Result<Timestamp, Error> {
-    let two_phase::Commit { txn, snapshot, catalog, parts, read, lease: _lease } = commit;
+    let two_phase::Commit { txn, snapshot, catalog, parts, read, lease: _lease, .. } = commit;
     let (shard, writes) = parts.into_iter().next().expect("the caller counted one part");
     let validate = !read.is_empty();
     let request = Request::Commit { txn, snapshot, catalog, writes, validate };

@@ -6,10 +6,12 @@
 //! 3. **Validate** wherever something was read, in parallel: it must still be so.
 //! 4. **Decide** at the home shard: one record in its log. Durable = committed.
 //! 5. **Finish** at every participant, in parallel: apply, unlock, log the outcome lazily.
-//! 6. End the pending time; acknowledge when the process-wide snapshot has reached it.
+//! 6. If it changes the schema: install the catalog on every core. It was in the record of 4,
+//!    in shard 0's log.
+//! 7. End the pending time; acknowledge when the process-wide snapshot has reached it.
 //!
 //! A crash before 4 is durable rolls back; after, recovery finishes (`MVCC.md` has the table).
-//! A failure of 4 or 5 while running leaves the timestamp pending for good and stops the process.
+//! A failure of 4 to 6 while running leaves the timestamp pending for good and stops the process.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -18,7 +20,7 @@ use futures::future::join_all;
 
 use super::clock::Lease;
 use super::transaction::{Parts, forget};
-use crate::actor::Core;
+use crate::actor::{Core, OWNER, SchemaChange};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, Timestamp, TxnId};
 use crate::request::Request;
@@ -38,13 +40,15 @@ pub(crate) struct Commit {
     pub(crate) read: BTreeSet<ShardId>,
     /// Keeps what changed since the snapshot from being forgotten before it was validated.
     pub(crate) lease: Lease,
+    /// The schema it leaves behind, if it changes it.
+    pub(crate) schema: Option<SchemaChange>,
 }
 
 /// Runs the protocol to its end.
 pub(crate) async fn run(core: Rc<Core>, commit: Commit) -> Result<Timestamp, Error> {
-    let Commit { txn, snapshot, catalog, parts, read, lease } = commit;
+    let Commit { txn, snapshot, catalog, parts, read, lease, schema } = commit;
     let shards: Vec<ShardId> = parts.keys().copied().collect();
-    let home = home_of(&core, &shards);
+    let home = if schema.is_some() { OWNER } else { home_of(&core, &shards) };
     let prepares = parts.into_iter().map(|(shard, writes)| {
         core.call(shard, Request::Prepare { txn, snapshot, catalog, home, writes })
     });
@@ -65,13 +69,23 @@ pub(crate) async fn run(core: Rc<Core>, commit: Commit) -> Result<Timestamp, Err
         return Err(error);
     }
     drop(lease);
-    if let Err(error) = core.call(home, Request::Decide { txn, commit: taken }).await {
+    let next = schema.as_ref().map(|schema| schema.next.clone());
+    let decide = Request::Decide { txn, commit: taken, catalog: next };
+    if let Err(error) = core.call(home, decide).await {
         return Err(undecided(&core, txn, &shards, taken, error).await);
     }
     if let Err(error) = finish(&core, txn, &shards, Some(taken)).await {
         return Err(core.fail(error));
     }
+    if let Some(schema) = &schema
+        && let Err(error) = schema.install(&core).await
+    {
+        return Err(core.fail(error));
+    }
     core.clock().finish(taken);
+    if let Some(schema) = schema {
+        schema.end(&core).await?;
+    }
     core.visible(taken).await?;
     Ok(taken)
 }
@@ -99,7 +113,11 @@ async fn undecided(
     error: Error,
 ) -> Error {
     match error {
-        Error::Overloaded(_) | Error::DiskFull(_) | Error::OutOfMemory(_) => {}
+        Error::Overloaded(_)
+        | Error::DiskFull(_)
+        | Error::OutOfMemory(_)
+        // A schema that is too large for one record.
+        | Error::InvalidValue(_) => {}
         _ => return core.fail(error),
     }
     if let Err(error) = finish(core, txn, shards, None).await {

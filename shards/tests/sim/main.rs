@@ -11,6 +11,7 @@
 //! | `conflicts` | can an update be lost, or a key be inserted twice |
 //! | `content` | how are rows written and read whose texts and vectors follow from integers |
 //! | `damage` | what becomes of each damaged part of each file |
+//! | `drafts` | do a transaction's writes and the tables it makes come into being together |
 //! | `edges` | do both ends of an edge always agree |
 //! | `faults` | what does a disk that tears, loses or refuses do to acknowledged commits |
 //! | `harness` | how is a scenario run for many seeds and through crashes |
@@ -36,6 +37,7 @@ mod closing;
 mod conflicts;
 mod content;
 mod damage;
+mod drafts;
 mod edges;
 mod faults;
 mod harness;

@@ -34,6 +34,7 @@ use pieskieo_shards::ids::ShardId;
 use pieskieo_shards::request::{Fragment, ScanColumn, ScanSpec};
 
 use crate::error::Error;
+use crate::exec::choose::Ways;
 use crate::exec::here::{self, external};
 use crate::exec::narrow::{Narrowing, row_filter};
 use crate::exec::path::ScanPath;
@@ -69,6 +70,8 @@ pub struct ScanParts {
     pub limit: Option<usize>,
     /// Rows that pass, of all shards, estimated; `None` = nothing is known.
     pub rows: Option<u64>,
+    /// Ways to read in an order.
+    pub ways: Ways,
 }
 
 impl ScanParts {
