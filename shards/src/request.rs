@@ -216,6 +216,18 @@ pub trait Fragment: Send {
     fn start(self: Box<Self>, shard: ShardId);
 }
 
+/// That a transaction is committed.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The transaction.
+    pub txn: TxnId,
+    /// The commit timestamp.
+    pub commit: Timestamp,
+    /// At shard 0 only: the schema that the transaction leaves behind, durable with it. It is to
+    /// be installed afterwards.
+    pub catalog: Option<Arc<Catalog>>,
+}
+
 /// Everything a shard does for others.
 pub enum Request {
     /// Reads, collected: for point reads, top-k and other small answers. `Reply::Batches`.
@@ -293,15 +305,7 @@ pub enum Request {
         snapshot: Timestamp,
     },
     /// Home shard only: logs the commit decision. `Reply::Done` once durable: the commit point.
-    Decide {
-        /// The transaction.
-        txn: TxnId,
-        /// The commit timestamp.
-        commit: Timestamp,
-        /// Shard 0 only: the schema that the transaction leaves behind, durable with it. It is
-        /// to be installed afterwards.
-        catalog: Option<Arc<Catalog>>,
-    },
+    Decide(Decision),
     /// Second phase: applies a prepared transaction. `Reply::Done` once visible in memory.
     Finish {
         /// The transaction.

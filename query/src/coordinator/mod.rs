@@ -3,6 +3,7 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `request` | how are the statements of one request run, each in its transaction |
+//! | `request/transact` | how does a transaction begin, start again, and end |
 //! | `measured` | how is each statement of a request measured |
 //! | `kind` | what kind of statement is it |
 //! | `deadline` | how long may work take |

@@ -8,7 +8,6 @@
 //! order of commits in a shard's log is the order of their timestamps.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use pieskieo_io::rt;
 
@@ -16,10 +15,9 @@ use super::core::Core;
 use super::fill;
 use super::loading::loaded;
 use super::shard::{Counters, Prepared, Shard};
-use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, TableId, Timestamp, TxnId};
-use crate::request::{Reply, Write};
+use crate::request::{Decision, Reply, Write};
 use crate::store::{Before, Others};
 use crate::tree::Reach;
 use crate::txn::{self, Place, WRITES_PER_STEP};
@@ -168,10 +166,10 @@ async fn try_prepare(
 pub(crate) async fn decide(
     core: Rc<Core>,
     shard: Rc<Shard>,
-    (txn, commit): (TxnId, Timestamp),
-    catalog: Option<Arc<Catalog>>,
+    decision: Decision,
 ) -> Result<Reply, Error> {
     core.check_running()?;
+    let Decision { txn, commit, catalog } = decision;
     let lsn = match catalog {
         None => shard.append_settling(&core, &txn::encode_decision(txn, commit))?,
         Some(catalog) => {
@@ -350,7 +348,7 @@ fn lock_step(
     Ok(())
 }
 
-fn locked(catalog: &Catalog, table: TableId) -> Error {
+fn locked(catalog: &crate::catalog::Catalog, table: TableId) -> Error {
     let table = catalog.tables.get(&table).map_or_else(String::new, |table| table.name.clone());
     Error::Conflict { table, winner: None }
 }

@@ -272,7 +272,7 @@ fn terms_of(request: &Request) -> Terms {
             Terms { deadline: false, ..plain }
         }
         Request::Validate { .. }
-        | Request::Decide { .. }
+        | Request::Decide(_)
         | Request::Finish { .. }
         | Request::Unstage { .. }
         | Request::Abort { .. }

@@ -5,6 +5,7 @@
 //! a client that goes away must not stop a commit half-way.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -25,10 +26,11 @@ use super::schema;
 use super::shard::Shard;
 use super::verify;
 use crate::error::Error;
-use crate::ids::{ShardId, TableId};
+use crate::ids::{IndexId, ShardId, TableId};
 use crate::key::Key;
 use crate::request::{Direction, Fragment, ReadView, Reply, Request, ScanSpec};
 use crate::store::{Cursor, PastEdges, PastStats};
+use crate::text::TextQuery;
 
 /// How a request goes on.
 pub(crate) enum Work {
@@ -107,13 +109,7 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
             Work::Read(count_past(shard, counting).boxed_local())
         }
         Request::TextStats { table, index, query, view } => {
-            let stats = async move {
-                let stats = loaded(&shard, |reach| {
-                    shard.store.borrow().text_stats(reach, table, index, &query, view)
-                });
-                stats.await.map(Reply::TextStats)
-            };
-            at_once_or_read(stats)
+            at_once_or_read(text_stats(shard, (table, index), query, view))
         }
         Request::Fragment(fragment) => ready(run_fragment(to, fragment)),
         Request::Stage { txn, snapshot, writes } => {
@@ -132,9 +128,7 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
         Request::Validate { txn, snapshot } => {
             at_once_or_change(commit::validate_read(shard, txn, snapshot))
         }
-        Request::Decide { txn, commit, catalog } => {
-            change(commit::decide(core, shard, (txn, commit), catalog))
-        }
+        Request::Decide(decision) => change(commit::decide(core, shard, decision)),
         Request::Finish { txn, commit } => change(commit::finish(core, shard, txn, commit)),
         Request::Unstage { txn } => {
             commit::unstage(&shard, txn);
@@ -152,6 +146,17 @@ pub(crate) fn start(core: &Rc<Core>, to: ShardId, request: Request) -> Work {
         Request::Settled => Work::Read(checkpoint::settled(core, shard).boxed_local()),
         Request::Verify { table } => Work::Read(verify::run(core, shard, table).boxed_local()),
     }
+}
+
+async fn text_stats(
+    shard: Rc<Shard>,
+    (table, index): (TableId, IndexId),
+    query: Arc<TextQuery>,
+    view: ReadView,
+) -> Result<Reply, Error> {
+    let stats =
+        loaded(&shard, |reach| shard.store.borrow().text_stats(reach, table, index, &query, view));
+    stats.await.map(Reply::TextStats)
 }
 
 /// Reads as far as nothing has to be loaded, and goes on as a task only then.

@@ -23,7 +23,7 @@ use super::transaction::{Parts, forget};
 use crate::actor::{Core, OWNER, SchemaChange};
 use crate::error::Error;
 use crate::ids::{CatalogVersion, ShardId, Timestamp, TxnId};
-use crate::request::Request;
+use crate::request::{Decision, Request};
 
 /// A transaction ready to be committed.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(crate) async fn run(core: Rc<Core>, commit: Commit) -> Result<Timestamp, Err
     }
     drop(lease);
     let next = schema.as_ref().map(|schema| schema.next.clone());
-    let decide = Request::Decide { txn, commit: taken, catalog: next };
+    let decide = Request::Decide(Decision { txn, commit: taken, catalog: next });
     if let Err(error) = core.call(home, decide).await {
         return Err(undecided(&core, txn, &shards, taken, error).await);
     }
