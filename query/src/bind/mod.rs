@@ -119,7 +119,8 @@ pub use define::{IndexDefaults, define, process, settle_unique, unfilled};
 pub(crate) use define_constraint::unique_named;
 pub use define_drop::kind_word;
 pub use define_sequence::{
-    called_sequence, default_sequences, is_setting_function, names_sequence, sequence_function,
+    called_sequence, default_sequences, is_setting_function, names_lock, names_sequence,
+    sequence_function,
 };
 pub(crate) use define_view::{
     bind_definition, bind_query_of, bind_view, bind_view_definition, define_made, emptied, filled,

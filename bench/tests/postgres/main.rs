@@ -6,6 +6,11 @@
     reason = "what surprises a test stops it, and it looks at the server from outside"
 )]
 
+mod channel;
+mod copy;
+mod cursor;
+mod lock;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::net::SocketAddr;
@@ -16,13 +21,14 @@ use support::pg::{self, Pg, about, bind, execute, message, parse, query, shown, 
 use support::{Folder, config};
 
 /// Starts a server of two shards and talks with its door.
-fn talk(talk: impl FnOnce(SocketAddr)) {
+pub fn talk(talk: impl FnOnce(SocketAddr)) {
     let folder = Folder::fresh();
     let mut config = config(&folder, 2);
     config.pg_listen = Some("127.0.0.1:0".parse().unwrap());
     serve(config, talk);
 }
 
+/// Starts a server and talks with its door.
 fn serve(config: pieskieo::config::Config, talk: impl FnOnce(SocketAddr)) {
     let server = Server::start(config).unwrap();
     let stopper = server.stopper();
@@ -407,7 +413,7 @@ fn a_statement_is_cancelled_over_another_connection() {
 }
 
 /// Runs psql, or says loudly that the test is skipped.
-fn psql(
+pub fn psql(
     address: SocketAddr,
     password: Option<&str>,
     arguments: &[&str],
