@@ -254,6 +254,26 @@ fn types_of_parameters_are_told() {
 }
 
 #[test]
+fn numbers_keep_the_digits_they_came_with() {
+    talk(|address| {
+        let mut pg = Pg::open(address);
+        let told = pg.ask(&[
+            parse("", "SELECT $1 AS a", &[1700]),
+            bind("", "", &[Some("-12.340")]),
+            about(b'D', b'P', ""),
+            execute("", 0),
+            sync(),
+        ]);
+        assert!(told.contains("| row -12.340 |"), "{told}");
+        let series = "SELECT a FROM generate_series(1, $1) AS s (a)";
+        assert_eq!(
+            pg.ask(&[parse("", series, &[21]), bind("", "", &[Some("2")]), execute("", 0), sync()]),
+            "parsed | bound | row 1 | row 2 | SELECT 2 | ready I"
+        );
+    });
+}
+
+#[test]
 fn what_is_sent_without_waiting_is_one_transaction_until_sync() {
     talk(|address| {
         let mut pg = Pg::open(address);
