@@ -17,7 +17,7 @@ use pieskieo_io::wal::{SyncMethod, WalOptions};
 use pieskieo_net::postgres::Verifier;
 use pieskieo_net::tls::TlsFiles;
 use pieskieo_net::{Door, Front, NetOptions, PostgresOptions, Recorder, Speaks};
-use pieskieo_query::{Database, QueryMemory, SessionOptions, SettingListing};
+use pieskieo_query::{Database, Exchange, QueryMemory, SessionOptions, SettingListing};
 use pieskieo_shards::actor::{Boot, BootOptions, Core, StorageOptions, meta};
 
 use crate::budget::Budget;
@@ -51,6 +51,8 @@ struct Plan {
     budget: Budget,
     /// What the queries of all cores share.
     queries: QueryMemory,
+    /// What their sessions have to do with each other.
+    exchange: Exchange,
     config: Config,
     tls: Option<TlsFiles>,
     /// Recognises the password of PostgreSQL's clients.
@@ -75,6 +77,7 @@ impl Server {
         let (ready, told) = flume::bounded(1);
         let plan = Arc::new(Plan {
             boot,
+            exchange: Exchange::default(),
             queries: QueryMemory::new(budget.queries as usize)
                 .with_spill(config.data.clone(), config.spill_bytes),
             budget,
@@ -304,6 +307,7 @@ fn session_options(plan: &Plan) -> SessionOptions {
     let config = &plan.config;
     SessionOptions {
         query_memory: plan.queries.clone(),
+        exchange: plan.exchange.clone(),
         statement_timeout: Some(Duration::from_millis(config.statement_timeout_ms)),
         transaction_idle: Duration::from_millis(config.transaction_idle_timeout_ms),
         key_retention: Duration::from_millis(config.idempotency_retention_ms),

@@ -14,9 +14,10 @@
 //! | `measure` | how often do statements run, and how long do they take |
 //! | `system` | what does the database say about itself |
 //! | `open` | where is a transaction between two requests of its client |
+//! | `exchange` | what do sessions have to do with each other, beside records |
 //! | `plan` | how does a bound statement become something that runs |
 //! | `exec` | how do plans run on the shards' own cores |
-//! | `copy` | how do rows come in and go out in bulk, as text |
+//! | `copy` | how do rows come in and go out in bulk |
 //! | `coordinator` | how is each kind of statement carried out |
 //! | `functions` | which functions and operators does PQL have beyond DataFusion's |
 //! | `result` | how do rows leave the engine |
@@ -35,6 +36,7 @@ mod coordinator;
 pub mod copy;
 mod database;
 pub mod error;
+mod exchange;
 mod exec;
 mod functions;
 mod idempotency;
@@ -63,6 +65,7 @@ pub use coordinator::{
 };
 pub use database::Database;
 pub use error::{Error, Kind, Result};
+pub use exchange::{Exchange, Notice};
 pub use idempotency::{Fingerprint, IdempotencyKey};
 pub use memory::QueryMemory;
 pub use open::Token;

@@ -141,6 +141,31 @@ pub const TRANSACTION_LIFE_MAX: Duration = Duration::from_secs(3_600);
 /// Transactions that ran out of time which are remembered, to tell their clients, per core.
 pub const TIMED_OUT_MAX: usize = 10_000;
 
+/// Cursors of one transaction.
+pub const CURSORS_MAX: usize = 1_000;
+
+/// Advisory locks that one session holds, each as often as it took it. Each takes some 100 bytes.
+pub const LOCKS_MAX: usize = 10_000;
+
+/// Channels that one connection listens to.
+pub const CHANNELS_MAX: usize = 1_000;
+
+/// Bytes of the name of a channel, from which on it is too long, as PostgreSQL.
+pub const CHANNEL_BYTES_MAX: usize = 64;
+
+/// Bytes of what a notification says, from which on it is too long, as PostgreSQL.
+pub const PAYLOAD_BYTES_END: usize = 8_000;
+
+/// Bytes of what one transaction says, with the names of the channels.
+pub const NOTICE_BYTES_MAX: usize = 4 << 20;
+
+/// Notifications that wait at a connection until it sends them, and in a transaction until it
+/// commits. A connection at which more wait is ended: what it would miss, it must find out anew.
+pub const NOTICES_WAIT_MAX: usize = 10_000;
+
+/// Bytes of notifications that wait at a connection.
+pub const NOTICE_BYTES_WAIT_MAX: usize = 8 << 20;
+
 /// Bytes of the stored answer to a request with an idempotency key. A larger one is refused before
 /// the commit: rows of RETURNING count, and what a client gets twice it should get whole.
 pub const KEYED_ANSWER_BYTES_MAX: usize = 64 << 10;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::bind::IndexDefaults;
 use crate::coordinator::SettingListing;
+use crate::exchange::Exchange;
 use crate::memory::QueryMemory;
 
 /// A session's choices. `SET` changes them afterwards.
@@ -29,6 +30,9 @@ pub struct SessionOptions {
     pub slow_statement: Option<Duration>,
     /// What the operator has chosen, to be shown. Default: nothing.
     pub server_settings: Arc<[SettingListing]>,
+    /// What this session has to do with others beside records: locks and notifications. Default: a
+    /// new one, so that cores of one database must be given clones.
+    pub exchange: Exchange,
     /// Most bytes of Arrow buffers a collected answer may hold. Default: 256 MiB.
     pub result_bytes_max: usize,
 }
@@ -45,6 +49,7 @@ impl Default for SessionOptions {
             key_retention: Duration::from_secs(24 * 3_600),
             slow_statement: Some(Duration::from_secs(1)),
             server_settings: Arc::default(),
+            exchange: Exchange::default(),
             result_bytes_max: 256 << 20,
         }
     }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 use pieskieo_shards::catalog::Catalog;
 
-use crate::bind::{bind, names_sequence};
+use crate::bind::{bind, names_lock, names_sequence};
 use crate::coordinator::{Reads, delete_query, kind_of, update_query};
 use crate::error::{Error, Result};
 use crate::measure::Form;
@@ -36,6 +36,8 @@ pub struct Item {
     pub parsed: Parsed,
     /// Whether it may take or show numbers of sequences.
     sequences: bool,
+    /// Whether it may take advisory locks, or let them go.
+    locks: bool,
     /// What it has in common with others.
     form: Rc<Form>,
     /// The text it is part of, or what of it is kept.
@@ -81,6 +83,7 @@ pub fn statements(text: &str) -> Result<Rc<[Rc<Item>]>> {
         Rc::new(Item {
             parsed,
             sequences,
+            locks: sequences && names_lock(own),
             form,
             source: source.clone(),
             ready: RefCell::default(),
@@ -111,6 +114,11 @@ impl Item {
     /// run.
     pub fn calls_sequences(&self) -> bool {
         self.sequences
+    }
+
+    /// Returns whether it may take advisory locks, or let them go.
+    pub fn calls_locks(&self) -> bool {
+        self.locks
     }
 
     /// Returns what it has in common with others that differ in their values.

@@ -11,6 +11,7 @@ use arrow_array::RecordBatch;
 use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::Catalog;
 use pieskieo_shards::ids::ShardId;
+use pieskieo_shards::txn::Lease;
 use serde_json::Value as Json;
 
 use crate::coordinator::{
@@ -343,6 +344,30 @@ impl Session {
             request.stream(ready.reads()?, item.parsed.as_of).await
         };
         request.end_read(meter, item, run.await)
+    }
+
+    /// Runs a query at the snapshot of a lease. Rows come while they are made, until `stop` stops
+    /// them.
+    ///
+    /// **Errors**: as [`Session::run`].
+    pub(crate) async fn select_at(
+        &self,
+        item: &Rc<Item>,
+        (params, lease): (&[Param], Lease),
+        stop: &Stop,
+    ) -> Result<Outcome> {
+        let meter = self.client().meter(item);
+        let request = Request::new(self.client(), params, stop.clone())?;
+        let run = async {
+            let ready = item.ready(request.engine(), request.catalog())?;
+            request.stream_at(ready.reads()?, lease).await
+        };
+        request.end_read(meter, item, run.await)
+    }
+
+    /// Returns the session's limits.
+    pub(crate) fn options(&self) -> &SessionOptions {
+        &self.options
     }
 
     /// Returns the kinds of the statements of a text, for metrics and admission.

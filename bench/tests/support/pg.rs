@@ -182,6 +182,14 @@ pub fn shown(messages: &[Message]) -> String {
             b'n' => out.push_str("no data"),
             b's' => out.push_str("suspended"),
             b'I' => out.push_str("empty"),
+            b'A' => {
+                let said = text(&body[4..]).replace('\0', "=");
+                write!(out, "heard {said}").unwrap();
+            }
+            b'G' => write!(out, "copy in {:?}", body).unwrap(),
+            b'H' => write!(out, "copy out {:?}", body).unwrap(),
+            b'd' => write!(out, "data {}", hex(body)).unwrap(),
+            b'c' => out.push_str("done"),
             other => write!(out, "{}", *other as char).unwrap(),
         }
     }
@@ -192,6 +200,11 @@ pub fn shown(messages: &[Message]) -> String {
 pub fn field(body: &[u8], wanted: u8) -> Option<String> {
     let mut parts = body.split(|byte| *byte == 0);
     parts.find(|part| part.first() == Some(&wanted)).map(|part| text(&part[1..]))
+}
+
+/// Writes bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn text(body: &[u8]) -> String {

@@ -1,4 +1,4 @@
-//! `/v1/copy`: how do rows come in and go out as text?
+//! `/v1/copy`: how do rows come in and go out in bulk?
 //!
 //! The statement is in the query part, `?pql=COPY+t+FROM+STDIN+(FORMAT+csv)`; the data are the body of
 //! the request, or of the answer, and are read and written while they pass.
@@ -103,15 +103,16 @@ async fn give(
     let first = rows.next().await.transpose()?;
     let media = match copy.options.format {
         CopyFormat::Csv => "text/csv; charset=utf-8",
+        CopyFormat::Binary => "application/octet-stream",
         CopyFormat::Json => "application/x-ndjson",
         CopyFormat::Text => "text/tab-separated-values; charset=utf-8",
     };
     let stream = try_unfold((first, rows), async |(first, mut rows)| {
         let next = match first {
-            Some(bytes) => Some(bytes),
+            Some(piece) => Some(piece),
             None => rows.next().await.transpose().map_err(io::Error::other)?,
         };
-        Ok(next.map(|bytes| (Bytes::from(bytes), (None, rows))))
+        Ok(next.map(|piece| (Bytes::from(piece.bytes), (None, rows))))
     });
     let mut response = Response::new(Body::Stream(Box::pin(stream)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));

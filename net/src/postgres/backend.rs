@@ -1,5 +1,6 @@
 //! How is each answer written?
 
+use pieskieo_query::Notice;
 use pieskieo_query::postgres::{Form, WireColumn};
 
 /// Bytes of a ParameterStatus or an error field are cut off at this length.
@@ -132,6 +133,15 @@ pub fn complete(out: &mut Vec<u8>, tag: &str) {
     message(out, b'C', |out| text(out, tag));
 }
 
+/// Appends a NotificationResponse.
+pub fn notification(out: &mut Vec<u8>, notice: &Notice) {
+    message(out, b'A', |out| {
+        out.extend(notice.process.to_be_bytes());
+        text(out, &notice.channel);
+        text(out, &notice.payload);
+    });
+}
+
 /// Which way the rows of a COPY go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -142,13 +152,14 @@ pub enum Direction {
     Out = b'H',
 }
 
-/// Appends a CopyInResponse or CopyOutResponse, for so many columns as text.
-pub fn copying(out: &mut Vec<u8>, way: Direction, columns: usize) {
+/// Appends a CopyInResponse or CopyOutResponse, for so many columns in a form.
+pub fn copying(out: &mut Vec<u8>, way: Direction, (columns, form): (usize, Form)) {
     message(out, way as u8, |out| {
-        out.push(0);
+        let is_binary = form == Form::Binary;
+        out.push(u8::from(is_binary));
         let columns = u16::try_from(columns).unwrap_or(u16::MAX);
         out.extend(columns.to_be_bytes());
-        (0..columns).for_each(|_| out.extend([0; 2]));
+        (0..columns).for_each(|_| out.extend(u16::from(is_binary).to_be_bytes()));
     });
 }
 

@@ -40,6 +40,18 @@ pub struct Conversation<S> {
     changes: u64,
     /// What the client says of itself.
     startup: Startup,
+    /// Why the conversation ends before the next message.
+    over: Option<Error>,
+}
+
+/// What a conversation waits for.
+enum Heard {
+    /// A message of the client.
+    Said(Frame),
+    /// Notifications of others.
+    Notices,
+    /// The end of the server.
+    Stop,
 }
 
 /// Whether a conversation goes on.
@@ -52,18 +64,20 @@ enum Next {
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// Begins to talk with a client.
     pub fn new(wire: Wire<S>, front: Rc<Front>, startup: Startup) -> Self {
-        let link = Link::open(&front.database);
+        let key = Key::new();
+        let link = Link::open(&front.database, key.told().0);
         Self {
             wire,
             link,
             front,
-            key: Key::new(),
+            key,
             statements: Statements::default(),
             portals: Portals::default(),
             skips: false,
             reported: Vec::new(),
             changes: 0,
             startup,
+            over: None,
         }
     }
 
@@ -82,9 +96,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     async fn talk(&mut self) -> Result<(), Broken> {
         self.welcome();
         loop {
+            if let Some(error) = self.over.take() {
+                return self.leave(&error).await;
+            }
             let frame = match self.next_frame().await {
-                Ok(Some(frame)) => frame,
-                Ok(None) => return self.leave(&stopping()).await,
+                Ok(Heard::Said(frame)) => frame,
+                Ok(Heard::Stop) => return self.leave(&stopping()).await,
+                Ok(Heard::Notices) => match self.tell() {
+                    Ok(()) => {
+                        self.wire.flush().await?;
+                        continue;
+                    }
+                    Err(error) => return self.leave(&error).await,
+                },
                 Err(Broken::Length { length, max }) => {
                     let message = format!("invalid message length {length}, of at most {max}");
                     return self.leave(&Error::new(code::PROTOCOL_VIOLATION, message)).await;
@@ -118,8 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.ready();
     }
 
-    /// Returns the next message; `None` when the server stops.
-    async fn next_frame(&mut self) -> Result<Option<Frame>, Broken> {
+    /// Returns what comes next.
+    async fn next_frame(&mut self) -> Result<Heard, Broken> {
         if !self.wire.has_input() {
             self.wire.flush().await?;
         }
@@ -131,10 +155,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             .map_or(limits::BODY_BYTES_MAX, |door| door.message_bytes_max);
         let message = std::pin::pin!(self.wire.message(max));
         let stop = std::pin::pin!(rt::shutdown_requested());
-        match select(message, stop).await {
-            Either::Left((frame, _)) => frame.map(Some),
-            Either::Right(_) => Ok(None),
+        let link = &self.link;
+        let listens = link.listens() && link.standing() == Standing::Idle;
+        let noticed = std::pin::pin!(async {
+            match listens {
+                true => link.noticed().await,
+                false => std::future::pending().await,
+            }
+        });
+        match select(message, select(stop, noticed)).await {
+            Either::Left((frame, _)) => frame.map(Heard::Said),
+            Either::Right((Either::Left(_), _)) => Ok(Heard::Stop),
+            Either::Right((Either::Right(_), _)) => Ok(Heard::Notices),
         }
+    }
+
+    /// Tells the client what others have said.
+    ///
+    /// **Errors**: so much of it that it was dropped.
+    fn tell(&mut self) -> Result<(), Error> {
+        for notice in self.link.heard()? {
+            backend::notification(&mut self.wire.output, &notice);
+        }
+        Ok(())
     }
 
     async fn answer(&mut self, message: Frontend) -> Result<Next, Broken> {
@@ -245,6 +288,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         if status == Status::Idle {
             // Portals are their transaction's.
             self.portals.clear();
+            if self.link.listens()
+                && let Err(error) = self.tell()
+            {
+                self.over = Some(error);
+            }
         }
         backend::ready(&mut self.wire.output, status);
     }

@@ -13,7 +13,7 @@ use pieskieo_io::{rt, time};
 use pieskieo_query::Error;
 use pieskieo_query::copy::{CopyIn, CopyOut};
 use pieskieo_query::error::code;
-use pieskieo_query::postgres::Standing;
+use pieskieo_query::postgres::{Form, Standing};
 use pieskieo_query::syntax::{Copy, CopyFormat};
 
 use super::backend::{self, Direction, Plain};
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let _running = self.key.run(&cancel);
         let transaction = self.link.transaction();
         let mut rows = Box::pin(CopyIn::begin(session, transaction, copy, cancel)).await?;
-        backend::copying(&mut self.wire.output, Direction::In, rows.columns().len());
+        backend::copying(&mut self.wire.output, Direction::In, shape(copy, rows.columns()));
         let max = self.front.options.postgres.as_ref();
         let max = max.map_or(limits::BODY_BYTES_MAX, |door| door.message_bytes_max);
         loop {
@@ -102,11 +102,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let mut rows = CopyOut::begin(session, self.link.transaction(), copy, &cancel).await?;
         // What is refused before its first row is answered as an error alone.
         let mut part = rows.next().await.transpose()?;
-        backend::copying(&mut self.wire.output, Direction::Out, rows.columns().len());
-        let quote = (copy.options.format == CopyFormat::Csv).then_some(copy.options.quote);
-        while let Some(bytes) = part {
-            for line in (Lines { rest: &bytes, quote }) {
-                backend::message(&mut self.wire.output, b'd', |out| out.extend(line));
+        backend::copying(&mut self.wire.output, Direction::Out, shape(copy, rows.columns()));
+        while let Some(piece) = part {
+            for row in piece.rows() {
+                // Clients count on a message for each.
+                backend::message(&mut self.wire.output, b'd', |out| out.extend(row));
                 self.wire.relieve().await?;
             }
             rt::yield_if_needed().await;
@@ -115,6 +115,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         backend::plain(&mut self.wire.output, Plain::CopyDone);
         Ok(rows.count())
     }
+}
+
+/// Returns how many columns the data have, and in which form.
+fn shape(copy: &Copy, columns: &[String]) -> (usize, Form) {
+    let form = match copy.options.format {
+        CopyFormat::Binary => Form::Binary,
+        _ => Form::Text,
+    };
+    (columns.len(), form)
 }
 
 /// Returns what the client says next; `None` when the server stops.
@@ -132,41 +141,4 @@ async fn said<S: AsyncRead + AsyncWrite + Unpin>(
         Either::Right(_) => return Ok(None),
     };
     Ok(Some(frontend::decode(&frame?)?))
-}
-
-/// The rows of a piece of data, each with the end of its line: clients count on a message for each.
-struct Lines<'d> {
-    rest: &'d [u8],
-    /// What stands around values in which lines may end.
-    quote: Option<u8>,
-}
-
-impl<'d> Iterator for Lines<'d> {
-    type Item = &'d [u8];
-
-    fn next(&mut self) -> Option<&'d [u8]> {
-        let mut within = false;
-        let end = self.rest.iter().position(|byte| {
-            within ^= Some(*byte) == self.quote;
-            *byte == b'\n' && !within
-        });
-        let (line, rest) = self.rest.split_at(end.map_or(self.rest.len(), |end| end + 1));
-        self.rest = rest;
-        (!line.is_empty()).then_some(line)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_end_outside_of_quotes() {
-        let cut = |quote| {
-            let data = b"1,\"a\nb\"\"\"\n2,c\n";
-            Lines { rest: data, quote }.map(<[u8]>::len).collect::<Vec<_>>()
-        };
-        assert_eq!(cut(Some(b'"')), [10, 4]);
-        assert_eq!(cut(None), [5, 5, 4]);
-    }
 }

@@ -6,7 +6,7 @@ use futures::io::{AsyncRead, AsyncWrite};
 use pieskieo_io::time;
 use pieskieo_query::error::code;
 use pieskieo_query::postgres::{self, Company, Control, Prepared, Standing};
-use pieskieo_query::{Error, Param};
+use pieskieo_query::{CancelHandle, Error, Param};
 
 use super::backend::{self, Plain};
 use super::conversation::Conversation;
@@ -137,6 +137,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 (statement.types, statement.told) = (types, columns.clone());
                 (columns, Vec::new())
             }
+            Target::Portal(name) if !self.portals.has(name) && self.is_cursor(name) => {
+                (self.link.cursor_columns(name), Vec::new())
+            }
             Target::Portal(name) => {
                 let portal = self.portals.get(name)?;
                 let columns = match (&portal.prepared, &portal.progress) {
@@ -157,6 +160,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             None => backend::plain(&mut self.wire.output, Plain::NoData),
         }
         Ok(())
+    }
+
+    /// Returns whether a name is that of a cursor: clients ask for its columns as for a portal's.
+    fn is_cursor(&self, name: &str) -> bool {
+        self.link.cursor_columns(name).is_some()
     }
 
     /// Forgets a statement or portal.
@@ -187,26 +195,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     SYNC => Company::Alone,
                     _ => Company::Followed,
                 };
-                let running = self.key.run(&cancel);
-                let work = (portal.params.as_slice(), company);
-                let mut ran = self.link.run(&prepared, work, &cancel).await?;
-                drop(running);
-                if let Some(forgets) = prepared.forgets() {
-                    self.statements.forget(forgets)?;
+                match self.begin(&mut portal, (&prepared, company), &cancel).await? {
+                    Some(answering) => answering,
+                    None => {
+                        metrics::statement(prepared.label(), "ok", began.elapsed());
+                        self.portals.put(name, portal);
+                        return Ok(());
+                    }
                 }
-                if let Some(warning) = ran.warning.take() {
-                    refuse(&mut self.wire.output, Severity::Warning, &warning);
-                }
-                if !ran.has_rows() {
-                    let end = ran.tag.end(ran.outcome.affected);
-                    backend::complete(&mut self.wire.output, &end);
-                    metrics::statement(prepared.label(), "ok", began.elapsed());
-                    portal.progress = Progress::Done;
-                    self.portals.put(name, portal);
-                    return Ok(());
-                }
-                let told = portal.told.clone();
-                Box::new(Answering::new(ran, told, &portal.forms)?)
             }
             Progress::Open(answering) => answering,
             Progress::Done => {
@@ -223,6 +219,73 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
         portal.progress = answering.map_or(Progress::Done, Progress::Open);
         self.portals.put(name, portal);
+        Ok(())
+    }
+
+    /// Begins to run a portal; `None` when it answers no rows, which is told.
+    async fn begin(
+        &mut self,
+        portal: &mut Portal,
+        (prepared, company): (&Prepared, Company),
+        cancel: &CancelHandle,
+    ) -> Result<Option<Box<Answering>>, Cut> {
+        if let Some((name, count)) = prepared.moves()
+            && self.portals.has(name)
+        {
+            self.pass_over(name, count).await?;
+            portal.progress = Progress::Done;
+            return Ok(None);
+        }
+        let running = self.key.run(cancel);
+        let work = (portal.params.as_slice(), company);
+        let mut ran = self.link.run(prepared, work, cancel).await?;
+        drop(running);
+        if let Some(forgets) = prepared.forgets() {
+            self.statements.forget(forgets)?;
+        }
+        if let Some(warning) = ran.warning.take() {
+            refuse(&mut self.wire.output, Severity::Warning, &warning);
+        }
+        if !ran.has_rows() {
+            let end = ran.tag.end(ran.outcome.affected);
+            backend::complete(&mut self.wire.output, &end);
+            portal.progress = Progress::Done;
+            return Ok(None);
+        }
+        let told = portal.told.clone();
+        Ok(Some(Box::new(Answering::new(ran, told, &portal.forms)?)))
+    }
+
+    /// Passes over rows of a portal, as MOVE does over those of a cursor: some clients take the
+    /// one for the other.
+    ///
+    /// **Errors**: those of the statement.
+    pub(super) async fn pass_over(&mut self, name: &str, count: Option<u64>) -> Result<(), Cut> {
+        let mut portal = self.portals.take(name)?;
+        let cancel = self.link.session().cancel_handle();
+        let progress = std::mem::take(&mut portal.progress);
+        let answering = match (progress, portal.prepared.clone()) {
+            (Progress::New, Some(prepared)) if prepared.is_query() => {
+                let work = (&prepared, Company::Followed);
+                Box::pin(self.begin(&mut portal, work, &cancel)).await?
+            }
+            (Progress::Open(answering), _) => Some(answering),
+            (Progress::Done, _) => None,
+            _ => {
+                let message = format!("portal \"{name}\" cannot be moved");
+                return Err(Error::new(code::NOT_IN_STATE, message).into());
+            }
+        };
+        let mut passed = 0;
+        portal.progress = Progress::Done;
+        if let Some(mut answering) = answering {
+            let running = self.key.run(&cancel);
+            passed = answering.skip(count).await?;
+            drop(running);
+            portal.progress = Progress::Open(answering);
+        }
+        self.portals.put(name, portal);
+        backend::complete(&mut self.wire.output, &format!("MOVE {passed}"));
         Ok(())
     }
 

@@ -177,6 +177,11 @@ impl Portals {
         Ok(())
     }
 
+    /// Returns whether there is a portal of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.named.contains_key(name)
+    }
+
     /// Returns a portal.
     ///
     /// **Errors**: `34000`.

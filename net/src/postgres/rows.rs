@@ -94,6 +94,29 @@ impl Answering {
         }
     }
 
+    /// Passes over rows, `None` = all. Returns over how many.
+    ///
+    /// **Errors**: whatever stops the statement.
+    pub async fn skip(&mut self, count: Option<u64>) -> Result<u64, Error> {
+        let mut passed = 0;
+        while count.is_none_or(|count| passed < count) {
+            let Some((_, rows, done)) = &mut self.batch else {
+                let Some(batch) = self.rows.next().await else { break };
+                self.batch = self.writer(&batch?)?;
+                rt::yield_if_needed().await;
+                continue;
+            };
+            let wanted = count.map_or(u64::MAX, |count| count - passed);
+            let step = (*rows - *done).min(usize::try_from(wanted).unwrap_or(usize::MAX));
+            *done += step;
+            passed += step as u64;
+            if *done == *rows {
+                self.batch = None;
+            }
+        }
+        Ok(passed)
+    }
+
     fn writer(&self, batch: &RecordBatch) -> Result<Option<(RowWriter, usize, usize)>, Error> {
         if batch.num_rows() == 0 {
             return Ok(None);

@@ -56,22 +56,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 }
                 Standing::Open | Standing::Failed => 1,
             };
-            if together > 1 {
+            if together > 1 && rest[..together].iter().any(Prepared::is_of_connection) {
+                self.run_in_turn(&rest[..together]).await?;
+                rest = &rest[together..];
+            } else if together > 1 {
                 self.run_together(&rest[..together]).await?;
                 rest = &rest[together..];
             } else {
-                self.run_one(first).await?;
+                self.run_one(first, Company::Alone).await?;
                 rest = after;
             }
         }
         Ok(())
     }
 
-    async fn run_one(&mut self, statement: &Prepared) -> Result<(), Cut> {
+    /// Runs statements of one transaction that cannot start again.
+    async fn run_in_turn(&mut self, statements: &[Prepared]) -> Result<(), Cut> {
+        for one in statements {
+            self.run_one(one, Company::Followed).await?;
+        }
+        let cancel = self.link.session().cancel_handle();
+        let _running = self.key.run(&cancel);
+        Ok(self.link.sync(&cancel).await?)
+    }
+
+    async fn run_one(&mut self, statement: &Prepared, company: Company) -> Result<(), Cut> {
+        if let Some((name, count)) = statement.moves()
+            && self.portals.has(name)
+        {
+            return self.pass_over(name, count).await;
+        }
         let began = time::now();
         let cancel = self.link.session().cancel_handle();
         let running = self.key.run(&cancel);
-        let ran = self.link.run(statement, (&[], Company::Alone), &cancel).await?;
+        let ran = self.link.run(statement, (&[], company), &cancel).await?;
         if let Some(forgets) = statement.forgets() {
             self.statements.forget(forgets)?;
         }

@@ -63,6 +63,18 @@ pub struct Wire<S> {
     pub output: Vec<u8>,
 }
 
+/// Room for bytes at the end of an input. What of it is not filled goes when it is dropped.
+struct Room<'i> {
+    input: &'i mut BytesMut,
+    filled: usize,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.input.truncate(self.filled);
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Takes over a stream.
     pub fn new(stream: S) -> Self {
@@ -132,9 +144,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             let before = self.input.len();
             let room = (wanted - before).clamp(READ_BYTES, limits::CHUNK_BYTES);
             self.input.resize(before + room, 0);
-            let read = self.stream.read(&mut self.input[before..]).await;
-            self.input.truncate(before + *read.as_ref().unwrap_or(&0));
-            if read? == 0 {
+            // Whoever waits for a message may give up in the middle of it, and come back.
+            let mut room = Room { input: &mut self.input, filled: before };
+            let read = self.stream.read(&mut room.input[before..]).await?;
+            room.filled += read;
+            drop(room);
+            if read == 0 {
                 return Err(Broken::Closed);
             }
         }

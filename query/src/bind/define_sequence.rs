@@ -28,12 +28,32 @@ const FUNCTIONS: &[&str] = &["currval", "lastval", "nextval", "setval"];
 /// Functions that show or change settings of the session.
 const SETTING_FUNCTIONS: &[&str] = &["current_setting", "set_config"];
 
+/// Functions that are about the connection.
+const MEMBER_FUNCTIONS: &[&str] = &[
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_all",
+    "pg_advisory_unlock_shared",
+    "pg_advisory_xact_lock",
+    "pg_advisory_xact_lock_shared",
+    "pg_backend_pid",
+    "pg_notify",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+    "pg_try_advisory_xact_lock",
+    "pg_try_advisory_xact_lock_shared",
+];
+
+/// Ends of all those names, so that a text is looked through once.
+const ENDS: &[&[u8; 3]] = &[b"val", b"ing", b"fig", b"ock", b"red", b"all", b"pid", b"ify"];
+
 /// Returns whether a function of [`sequence_function`] is about settings.
 pub fn is_setting_function(name: &str) -> bool {
     SETTING_FUNCTIONS.contains(&name)
 }
 
-/// Returns whether a text may call a function of sequences or settings. Says so too often rather than too
+/// Returns whether a text may call a function of sequences, settings or the connection. Says so too often rather than too
 /// seldom.
 pub fn names_sequence(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -43,13 +63,19 @@ pub fn names_sequence(text: &str) -> bool {
             let part = start.and_then(|start| bytes.get(start..end));
             part.is_some_and(|part| part.eq_ignore_ascii_case(name.as_bytes()))
         };
-        FUNCTIONS.iter().chain(SETTING_FUNCTIONS).any(named)
+        FUNCTIONS.iter().chain(SETTING_FUNCTIONS).chain(MEMBER_FUNCTIONS).any(named)
     };
-    // All of them end in one of three ways: one pass, also over a text of many rows.
-    let ends_like =
-        |part: &[u8]| [b"val", b"ing", b"fig"].iter().any(|end| part.eq_ignore_ascii_case(*end));
+    // All of them end in one of few ways: one pass, also over a text of many rows.
+    let ends_like = |part: &[u8]| ENDS.iter().any(|end| part.eq_ignore_ascii_case(*end));
     let ends = bytes.windows(3).enumerate().filter(|(_, part)| ends_like(part));
     ends.map(|(start, _)| start + 3).any(ends_at)
+}
+
+/// Returns whether a text may call a function of advisory locks. Says so too often rather than too
+/// seldom.
+pub fn names_lock(text: &str) -> bool {
+    const PART: &[u8] = b"advisory";
+    text.as_bytes().windows(PART.len()).any(|part| part.eq_ignore_ascii_case(PART))
 }
 
 /// Returns the name of the function of sequences that an expression calls, lower case.
@@ -58,7 +84,8 @@ pub fn sequence_function(expr: &Expr) -> Option<(String, &Function)> {
     let name = function_name(function);
     // The name of a setting may be that of each row: `bind/calls.rs` knows what it means then.
     let plain = || arguments(function).first().is_some_and(|first| matches!(first, Expr::Value(_)));
-    let known = FUNCTIONS.contains(&name.as_str()) || (is_setting_function(&name) && plain());
+    let always = FUNCTIONS.iter().chain(MEMBER_FUNCTIONS).any(|known| *known == name);
+    let known = always || (is_setting_function(&name) && plain());
     known.then_some((name, function))
 }
 

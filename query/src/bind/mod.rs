@@ -121,7 +121,7 @@ pub use define::{IndexDefaults, define, process, settle_unique, successor, unfil
 pub(crate) use define_constraint::unique_named;
 pub use define_drop::kind_word;
 pub use define_sequence::{
-    called_sequence, default_sequences, is_setting_function, is_taken, names_sequence,
+    called_sequence, default_sequences, is_setting_function, is_taken, names_lock, names_sequence,
     sequence_function,
 };
 pub(crate) use define_view::{

@@ -131,6 +131,14 @@ fn bind_whole(catalog: &Catalog, statement: Statement) -> Result<Statement> {
             binder.table(&name)?;
             Ok(Statement::Show(Show::Constraints(Some(name))))
         }
+        Statement::Cursor(_) => {
+            Err(Error::unsupported("a cursor outside of PostgreSQL's protocol")
+                .with_hint("Ask for a stream: it is read as far as needed."))
+        }
+        Statement::Channel(_) => {
+            Err(Error::unsupported("a notification outside of PostgreSQL's protocol")
+                .with_hint("Connect to the port of --pg-listen."))
+        }
         other => Ok(other),
     }
 }

@@ -50,7 +50,9 @@ pub(crate) fn kind_of(statement: &Statement) -> StatementKind {
         | Statement::Rollback
         | Statement::Savepoint(_)
         | Statement::RollbackTo(_)
-        | Statement::Release(_) => StatementKind::Transaction,
+        | Statement::Release(_)
+        | Statement::Cursor(_)
+        | Statement::Channel(_) => StatementKind::Transaction,
         _ => StatementKind::Schema,
     }
 }

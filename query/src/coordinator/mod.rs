@@ -16,6 +16,7 @@
 //! | `insert` | how do new rows become records |
 //! | `defaults` | which values do columns have that were not given |
 //! | `sequence` | how are numbers of sequences handed out |
+//! | `member_call` | what do functions do that are about a connection and not about records |
 //! | `conflict` | what happens when an inserted key exists |
 //! | `change` | how are records updated and deleted |
 //! | `merge` | how is a MERGE carried out |
@@ -62,6 +63,7 @@ mod insert;
 mod kind;
 mod listing;
 mod measured;
+mod member_call;
 mod merge;
 mod native;
 mod parts;

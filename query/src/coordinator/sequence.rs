@@ -6,8 +6,8 @@
 //! that rolls back. Numbers of different cores are not in the order of time.
 //!
 //! Calls in a statement are replaced by their numbers before it is bound: taking a number waits,
-//! and evaluating an expression cannot. So are those that show and change settings, which belong to
-//! the session and not to the plan.
+//! and evaluating an expression cannot. So are those that show and change settings, and those of
+//! `member_call`, which belong to the session and not to the plan.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -33,6 +33,7 @@ use pieskieo_shards::request::{Expect, ReadView, ScanColumn, Write, WriteOp};
 use pieskieo_shards::row;
 use pieskieo_shards::value::Value;
 
+use super::member_call;
 use super::request::Request;
 use super::setting::set as set_setting;
 use crate::bind::{arguments, called_sequence, is_setting_function, sequence_function};
@@ -353,7 +354,11 @@ pub fn stand_in(statement: &mut Statement) {
 
 fn replace<T: VisitMut>(tree: &mut T) {
     let _: ControlFlow<()> = visit_expressions_mut(tree, |expr| {
-        if let Some((name, _)) = sequence_function(expr) {
+        if let Some((name, function)) = sequence_function(expr) {
+            if let Some(other) = member_call::stand_in(&name, function) {
+                *expr = other;
+                return ControlFlow::Continue(());
+            }
             *expr = match is_setting_function(&name) {
                 true => Expr::value(Literal::SingleQuotedString(String::new())),
                 false => number(0),
@@ -385,7 +390,7 @@ fn name_calls(query: &mut Query) -> bool {
 
 /// How often a call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Times {
+pub(super) enum Times {
     Once,
     PerRow,
 }
@@ -408,8 +413,12 @@ async fn resolve_in<T: VisitMut + datafusion::sql::sqlparser::ast::Visit>(
     });
     let mut values = VecDeque::with_capacity(calls.len());
     for call in &calls {
-        values.push_back(match setting_value(request, call, times)? {
-            Some(text) => text,
+        let other = match setting_value(request, call, times)? {
+            None => member_call::value(request, call, times).await?,
+            text => text,
+        };
+        values.push_back(match other {
+            Some(value) => value,
             None => number(value_of(request, call, times).await?),
         });
     }

@@ -8,7 +8,8 @@
 //! | `slow_statement_ms` | milliseconds, 0 = all, -1 = none | from how long on a statement is logged |
 //! | `native` | `on`, `off` | whether simple queries are answered without a plan; for tests |
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use super::request::Request;
 use super::setting_client::{CLIENT_SETTINGS, ClientSettings};
 use crate::bind::IndexDefaults;
 use crate::error::{Error, Result, code};
+use crate::exchange::Member;
 use crate::limits::HNSW_EF_SEARCH;
 use crate::options::SessionOptions;
 use crate::outcome::{Outcome, Rows, StatementKind};
@@ -68,6 +70,8 @@ pub struct Settings {
     /// What PostgreSQL's programs set.
     pub client: ClientSettings,
     defaults: SessionOptions,
+    /// The connection, if it is one that stays.
+    member: OnceCell<Rc<Member>>,
 }
 
 impl Settings {
@@ -82,7 +86,19 @@ impl Settings {
             locals: RefCell::default(),
             client: ClientSettings::default(),
             defaults,
+            member: OnceCell::new(),
         }
+    }
+
+    /// Says whose settings they are.
+    pub(crate) fn join(&self, member: Rc<Member>) {
+        // Said once, when the connection begins.
+        let _first = self.member.set(member);
+    }
+
+    /// Returns the connection, if it is one that stays.
+    pub(crate) fn member(&self) -> Option<&Rc<Member>> {
+        self.member.get()
     }
 
     /// Returns the beam width of vector searches; `None` = each index's own.
@@ -277,7 +293,8 @@ pub fn set(settings: &Settings, setting: &Setting) -> Result<Outcome> {
     Ok(Outcome::without_rows(StatementKind::Setting, None))
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// Reads a time: a number of milliseconds, or one with a unit.
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..end].parse().ok()?;
@@ -298,8 +315,13 @@ fn duration(text: &str) -> Option<Duration> {
 pub fn forget(settings: &Settings, what: &Forget) -> Result<Outcome> {
     match what {
         Forget::All => settings.reset(),
-        Forget::Nothing | Forget::Cursors | Forget::Channels | Forget::Statements => {}
-        Forget::Extension => {}
+        Forget::Nothing | Forget::Cursors | Forget::Statements | Forget::Extension => {}
+        // Nothing listens but connections, which are asked before.
+        Forget::Channels | Forget::Channel(_) => {}
+        Forget::Cursor(name) => {
+            let message = format!("cursor \"{}\" does not exist", name.text);
+            return Err(Error::new(code::UNDEFINED_CURSOR, message).at(name.position));
+        }
         Forget::Statement(name) => {
             let message = format!("prepared statement \"{}\" does not exist", name.text);
             return Err(Error::new(code::UNDEFINED_STATEMENT, message)

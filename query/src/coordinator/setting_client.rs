@@ -103,7 +103,7 @@ pub static CLIENT_SETTINGS: &[ClientSetting] = &[
     setting!("jit", "off", Accepts::Switch, false, "has no effect"),
     setting!("lc_collate", "C", Accepts::Nothing, false, "how texts are compared: byte by byte"),
     setting!("lc_ctype", "C.UTF-8", Accepts::Nothing, false, "which characters are letters"),
-    setting!("lock_timeout", "0", Accepts::Time, false, "has no effect: nothing waits for locks"),
+    setting!("lock_timeout", "0", Accepts::Time, false, "how long advisory locks are waited for"),
     setting!("max_identifier_length", "63", Accepts::Nothing, false, "bytes of a name"),
     setting!("max_index_keys", "32", Accepts::Nothing, false, "columns of an index"),
     setting!("quote_all_identifiers", "off", Accepts::Only("off"), false, "names are quoted where they must be"),

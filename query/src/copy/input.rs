@@ -8,11 +8,13 @@ use pieskieo_shards::catalog::Table;
 use pieskieo_shards::value::{ColumnType, Value};
 use serde_json::Value as Json;
 
+use super::binary::{Tuple, Tuples};
 use super::fields;
 use super::lines::{Line, Lines};
 use crate::error::{Error, Result, code};
 use crate::open::Token;
 use crate::outcome::Param;
+use crate::postgres::{self, Form};
 use crate::session::{CancelHandle, Session};
 use crate::suggest;
 use crate::syntax::{Copy, CopyFormat, CopyHeader, CopyOptions, CopySource, Name};
@@ -36,6 +38,8 @@ pub struct CopyIn<'s> {
     types: Vec<ColumnType>,
     options: CopyOptions,
     lines: Lines,
+    /// What takes the place of lines in binary data.
+    tuples: Tuples,
     /// The INSERT of some rows.
     statement: String,
     rows: Vec<Json>,
@@ -87,6 +91,7 @@ impl<'s> CopyIn<'s> {
             names,
             types,
             lines: Lines::new(&copy.options),
+            tuples: Tuples::default(),
             header: copy.options.header != CopyHeader::No,
             options: copy.options.clone(),
             rows: Vec::new(),
@@ -106,8 +111,13 @@ impl<'s> CopyIn<'s> {
     /// **Errors**: 22P04 and others for what does not fit, with line and column in the detail;
     /// whatever INSERT refuses. Nothing stays then, and nothing more is taken.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        self.lines.push(bytes);
-        let taken = self.take(false).await;
+        let taken = match self.options.format {
+            CopyFormat::Binary => self.take_tuples(Some(bytes)).await,
+            _ => {
+                self.lines.push(bytes);
+                self.take(false).await
+            }
+        };
         self.settled(taken).await
     }
 
@@ -115,7 +125,11 @@ impl<'s> CopyIn<'s> {
     ///
     /// **Errors**: as [`CopyIn::push`]; those of COMMIT.
     pub async fn finish(mut self) -> Result<u64> {
-        let taken = match self.take(true).await {
+        let taken = match self.options.format {
+            CopyFormat::Binary => self.take_tuples(None).await,
+            _ => self.take(true).await,
+        };
+        let taken = match taken {
             Ok(()) => self.store().await,
             Err(error) => Err(error),
         };
@@ -151,14 +165,63 @@ impl<'s> CopyIn<'s> {
             if self.rows.is_empty() {
                 self.first_line = line.number;
             }
-            self.bytes += line.text.len();
             let row = self.row(&line)?;
-            self.rows.extend(row);
-            if self.rows.len() == ROWS_MAX || self.bytes >= BYTES_MAX {
-                self.store().await?;
-            }
+            self.add(row, line.text.len()).await?;
         }
         Ok(())
+    }
+
+    async fn add(&mut self, row: Option<Json>, bytes: usize) -> Result<()> {
+        self.bytes += bytes;
+        self.rows.extend(row);
+        if self.rows.len() == ROWS_MAX || self.bytes >= BYTES_MAX {
+            self.store().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes binary data; `None` is their end.
+    async fn take_tuples(&mut self, bytes: Option<&[u8]>) -> Result<()> {
+        let at_row = |error, table: &str, number| placed(error, table, number, None);
+        let number = self.tuples.number();
+        let pushed = bytes.map_or(Ok(()), |bytes| self.tuples.push(bytes));
+        pushed.map_err(|error| at_row(error, &self.table, number))?;
+        loop {
+            let number = self.tuples.number();
+            let next = self.tuples.next(self.names.len(), bytes.is_none());
+            let next = next.map_err(|error| at_row(error, &self.table, number))?;
+            let Some(tuple) = next else { return Ok(()) };
+            if self.rows.is_empty() {
+                self.first_line = number;
+            }
+            let row = self.binary_row(&tuple)?;
+            self.add(Some(row), tuple.bytes).await?;
+        }
+    }
+
+    /// Reads a row of binary data, as [`CopyIn::row`] does one of text.
+    fn binary_row(&self, tuple: &Tuple) -> Result<Json> {
+        let mut row = Vec::with_capacity(tuple.fields.len());
+        for (place, field) in tuple.fields.iter().enumerate() {
+            let param = postgres::read(field.as_deref(), &self.types[place], Form::Binary);
+            let param = param.map_err(|error| {
+                let place = format!(
+                    "COPY {}, line {}, column {}",
+                    self.table, tuple.number, self.names[place]
+                );
+                error.with_detail(place)
+            })?;
+            row.push(match param {
+                Param::Typed { value: Value::Null, .. } => Json::Null,
+                Param::Typed { value, ty } => {
+                    let text = value.render(&ty);
+                    self.check(place, &text, tuple.number)?;
+                    Json::String(text)
+                }
+                Param::Json(value) => value,
+            });
+        }
+        Ok(Json::Array(row))
     }
 
     fn next(&mut self, at_end: bool) -> Result<Option<Line>> {
@@ -270,7 +333,11 @@ impl<'s> CopyIn<'s> {
                 Ok(())
             }
             Err(mut error) => {
-                let last = self.lines.number().saturating_sub(1);
+                let next = match self.options.format {
+                    CopyFormat::Binary => self.tuples.number(),
+                    _ => self.lines.number(),
+                };
+                let last = next.saturating_sub(1);
                 let place = format!("COPY {}, lines {} to {last}", self.table, self.first_line);
                 error.position = None;
                 Err(match error.detail.take() {

@@ -4,7 +4,7 @@ use crate::error::{Error, Result, code};
 use crate::syntax::{CopyFormat, CopyOptions};
 
 /// Bytes that one row may have.
-const ROW_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(super) const ROW_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// One row as it arrived.
 #[derive(Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Lines {
     fn is_end(&mut self, byte: u8) -> bool {
         self.within += u64::from(byte == b'\n');
         match self.format {
-            CopyFormat::Json => byte == b'\n',
+            CopyFormat::Json | CopyFormat::Binary => byte == b'\n',
             CopyFormat::Text => {
                 let escaped = std::mem::replace(&mut self.escaped, byte == b'\\');
                 self.escaped &= !escaped;

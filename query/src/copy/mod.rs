@@ -1,4 +1,4 @@
-//! How do rows come in and go out in bulk, as text?
+//! How do rows come in and go out in bulk?
 //!
 //! `COPY t FROM STDIN` and `COPY t TO STDOUT` are no statements of a request: their data travel
 //! beside them, through whichever door the client has. A door asks [`crate::syntax::parse_copy`]
@@ -15,10 +15,12 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `lines` | where does a row end in bytes that arrive in pieces |
+//! | `binary` | where does a row end in PostgreSQL's binary form |
 //! | `fields` | which values does a row have, and how are values written |
 //! | `input` | how are rows that arrive inserted |
 //! | `output` | how do rows become bytes |
 
+mod binary;
 mod fields;
 mod input;
 mod lines;
@@ -27,4 +29,4 @@ mod output;
 mod tests;
 
 pub use input::CopyIn;
-pub use output::CopyOut;
+pub use output::{CopyOut, Piece};

@@ -1,22 +1,46 @@
 //! How do rows become bytes?
 
 use arrow_array::RecordBatch;
+use arrow_schema::Schema;
 use pieskieo_shards::value::{ColumnType, Value};
 
+use super::binary;
 use super::fields;
 use crate::error::{Error, Result};
 use crate::open::Token;
 use crate::outcome::Rows;
+use crate::postgres::{Form, RowWriter, WireColumn};
 use crate::result::{column_type, json};
 use crate::session::{CancelHandle, Session};
 use crate::syntax::{Copy, CopyFormat, CopyHeader, CopyOptions, CopySource};
+
+/// Bytes of some rows.
+#[derive(Debug, Default)]
+pub struct Piece {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Where each row ends in them; what stands before the first belongs to it.
+    ends: Vec<usize>,
+}
+
+impl Piece {
+    /// Returns the rows one by one.
+    pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
+    }
+}
 
 /// Rows on their way out.
 pub struct CopyOut {
     rows: Rows,
     names: Vec<String>,
+    columns: Vec<WireColumn>,
     options: CopyOptions,
+    /// Whether there is a line of names to come; of binary data, whether their header is given.
     header: bool,
+    /// Whether the last piece has been given.
+    ended: bool,
     count: u64,
 }
 
@@ -54,8 +78,10 @@ impl CopyOut {
         };
         Ok(Self {
             names: outcome.columns.iter().map(|column| column.name.clone()).collect(),
+            columns: columns_of(&outcome.schema),
             rows: outcome.rows,
             header: copy.options.header == CopyHeader::Yes,
+            ended: false,
             options: copy.options.clone(),
             count: 0,
         })
@@ -71,43 +97,74 @@ impl CopyOut {
         self.count
     }
 
-    /// Returns the bytes of the next rows, whole lines; `None` after the last.
+    /// Returns the bytes of the next rows; `None` after the last.
     ///
     /// **Errors**: whatever stopped the query; nothing follows an error.
-    pub async fn next(&mut self) -> Option<Result<Vec<u8>>> {
-        let mut out = String::new();
-        if std::mem::take(&mut self.header) {
-            for (place, name) in self.names.iter().enumerate() {
-                if place > 0 {
-                    out.push(char::from(self.options.delimiter));
-                }
-                let plain = CopyOptions { null: "\0".to_owned(), ..self.options.clone() };
-                fields::write(&mut out, Some(name), "", &plain);
-            }
-            out.push('\n');
+    pub async fn next(&mut self) -> Option<Result<Piece>> {
+        if self.ended {
+            return None;
+        }
+        let is_binary = self.options.format == CopyFormat::Binary;
+        let mut piece = Piece::default();
+        if is_binary && !std::mem::replace(&mut self.header, true) {
+            piece.bytes = binary::header();
+        }
+        if !is_binary && std::mem::take(&mut self.header) {
+            self.names_into(&mut piece);
         }
         match self.rows.next().await {
-            None if out.is_empty() => None,
-            None => Some(Ok(out.into_bytes())),
+            None => {
+                self.ended = true;
+                if is_binary {
+                    piece.bytes.extend(binary::TRAILER.to_be_bytes());
+                    piece.ends.push(piece.bytes.len());
+                }
+                (!piece.bytes.is_empty()).then_some(Ok(piece))
+            }
             Some(Err(error)) => Some(Err(error)),
             Some(Ok(batch)) => {
                 self.count += batch.num_rows() as u64;
-                Some(self.written(&batch, out.into_bytes()))
+                Some(self.written(&batch, piece))
             }
         }
     }
 
-    fn written(&self, batch: &RecordBatch, mut out: Vec<u8>) -> Result<Vec<u8>> {
+    /// The first line of names.
+    fn names_into(&self, piece: &mut Piece) {
+        let mut out = String::new();
+        for (place, name) in self.names.iter().enumerate() {
+            if place > 0 {
+                out.push(char::from(self.options.delimiter));
+            }
+            let plain = CopyOptions { null: "\0".to_owned(), ..self.options.clone() };
+            fields::write(&mut out, Some(name), "", &plain);
+        }
+        out.push('\n');
+        piece.bytes = out.into_bytes();
+        piece.ends.push(piece.bytes.len());
+    }
+
+    fn written(&self, batch: &RecordBatch, mut piece: Piece) -> Result<Piece> {
         let types: Vec<Option<ColumnType>> =
             batch.columns().iter().map(|column| column_type(column.data_type())).collect();
+        let forms = vec![Form::Binary; self.columns.len()];
+        let writer = match self.options.format {
+            CopyFormat::Binary => Some(RowWriter::new(batch, &self.columns, &forms)?),
+            _ => None,
+        };
         for row in 0..batch.num_rows() {
-            match self.options.format {
-                CopyFormat::Json => self.object(batch, row, &mut out)?,
-                _ => self.line(batch, row, &types, &mut out)?,
+            let out = &mut piece.bytes;
+            match (&writer, self.options.format) {
+                (Some(writer), _) => writer.write(row, out)?,
+                (None, CopyFormat::Json) => self.object(batch, row, out)?,
+                (None, _) => self.line(batch, row, &types, out)?,
             }
-            out.push(b'\n');
+            if writer.is_none() {
+                out.push(b'\n');
+            }
+            piece.ends.push(piece.bytes.len());
         }
-        Ok(out)
+        Ok(piece)
     }
 
     fn object(&self, batch: &RecordBatch, row: usize, out: &mut Vec<u8>) -> Result<()> {
@@ -156,4 +213,8 @@ impl CopyOut {
         out.extend_from_slice(line.as_bytes());
         Ok(())
     }
+}
+
+fn columns_of(schema: &Schema) -> Vec<WireColumn> {
+    schema.fields().iter().map(|field| WireColumn::of_field(field.name(), field)).collect()
 }

@@ -99,7 +99,8 @@ fn values_are_written_as_in_postgresql() {
 fn options_that_do_not_go_together_are_refused() {
     for (text, code) in [
         ("COPY t FROM STDIN (FORMAT xml)", "22023"),
-        ("COPY t FROM STDIN (FORMAT binary)", "0A000"),
+        ("COPY t FROM STDIN (FORMAT binary, HEADER)", "0A000"),
+        ("COPY t FROM STDIN BINARY DELIMITER ','", "0A000"),
         ("COPY t FROM STDIN (FORMAT csv, FORMAT csv)", "42601"),
         ("COPY t FROM STDIN (QUOTE '\"')", "0A000"),
         ("COPY t FROM STDIN (DELIMITER 'ab')", "0A000"),

@@ -130,6 +130,8 @@ codes! {
         "No such schema.";
     SERIALIZATION_FAILURE = "40001", "serialization_failure", Retry,
         "A concurrent transaction changed what this one read or wrote; send it again.";
+    DEADLOCK = "40P01", "deadlock_detected", Retry,
+        "Sessions wait for each other's locks in a circle; this one has given up.";
     INSUFFICIENT_PRIVILEGE = "42501", "insufficient_privilege", Denied,
         "The user may not do this.";
     SYNTAX_ERROR = "42601", "syntax_error", FixRequest,
@@ -198,6 +200,8 @@ codes! {
         "Another request of the same transaction is being worked on.";
     CANNOT_CHANGE = "55P02", "cant_change_runtime_param", FixRequest,
         "The setting says what the server is, and cannot be changed.";
+    LOCK_NOT_AVAILABLE = "55P03", "lock_not_available", Retry,
+        "A lock was not free within the time of lock_timeout.";
     QUERY_CANCELED = "57014", "query_canceled", Retry,
         "The statement ran out of time or the client went away.";
     ADMIN_SHUTDOWN = "57P01", "admin_shutdown", Retry,

@@ -70,9 +70,6 @@ const NOTHING: &[(&str, DataType, usize, usize)] = &[
     ("pg_total_relation_size", DataType::Int64, 1, 1),
 ];
 
-/// Names of functions about advisory locks that have nothing to do: there are none.
-const UNLOCKS: &[&str] = &["pg_advisory_unlock_all"];
-
 /// The list function behind `pg_partition_ancestors`.
 const PARTITION_ANCESTORS: &str = "pg_partition_ancestors";
 
@@ -117,9 +114,6 @@ pub fn functions() -> Vec<Function> {
     };
     all.extend(of(VISIBLE, Arity::Exactly(1), yes));
     all.extend(of(ALLOWED, Arity::Between(2, 4), yes));
-    all.extend(UNLOCKS.iter().map(|name| {
-        Function::new(name, Arity::Exactly(0), text, |_| Ok(Arc::new(StringArray::from(vec![""]))))
-    }));
     all.extend(NOTHING.iter().map(|(name, ty, least, most)| {
         let returns: super::function::Returns = match ty {
             DataType::Int64 => number,

@@ -33,7 +33,15 @@ fn item_type(types: &[DataType]) -> Result<ColumnType> {
     let whole = |ty: &Option<ColumnType>| {
         matches!(ty, Some(ColumnType::SmallInt | ColumnType::Int | ColumnType::BigInt))
     };
+    // A parameter of which nothing is known yet is what the others are.
+    let unknown = types.contains(&DataType::Null);
+    let known = || types.iter().filter(|ty| **ty != DataType::Null).map(column_type);
     match kinds.as_slice() {
+        [_, _] | [_, _, _]
+            if unknown && known().next().is_some() && known().all(|ty| whole(&ty)) =>
+        {
+            Ok(ColumnType::BigInt)
+        }
         kinds @ ([_, _] | [_, _, _]) if kinds.iter().all(whole) => Ok(ColumnType::BigInt),
         [Some(ColumnType::TimestampTz), Some(_), Some(ColumnType::Interval)] => {
             Ok(ColumnType::TimestampTz)

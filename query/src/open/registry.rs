@@ -23,6 +23,7 @@ use crate::limits::{
 use crate::measure::Tally;
 use crate::options::SessionOptions;
 use crate::outcome::{Answer, Param};
+use crate::postgres::WireColumn;
 use crate::prepared::{Item, statements};
 
 /// How often is looked for transactions that wait too long.
@@ -71,7 +72,7 @@ pub(crate) struct Asked<'a> {
 
 /// A transaction a request works with. When it is dropped, the transaction waits again, unless it
 /// has ended.
-struct InUse {
+pub(crate) struct InUse {
     registry: Rc<Registry>,
     token: Option<Token>,
     transaction: Rc<OpenTransaction>,
@@ -228,6 +229,12 @@ impl Registry {
         transaction.map_or(Ok(in_force.clone()), |transaction| transaction.view(&in_force))
     }
 
+    /// Returns the columns of a cursor of a transaction; `None` when there is no such cursor.
+    pub fn cursor_columns(&self, token: Token, name: &str) -> Option<Rc<[WireColumn]>> {
+        let open = self.open.borrow();
+        open.get(&token)?.transaction.cursors().borrow().columns(name)
+    }
+
     /// Returns whether only going back helps in a transaction; `None` when it is not open here.
     pub fn is_failed(&self, token: Token) -> Option<bool> {
         self.open.borrow().get(&token).map(|waiting| waiting.transaction.is_failed())
@@ -251,7 +258,11 @@ impl Registry {
         Ok(InUse { registry: self.clone(), token: None, transaction })
     }
 
-    fn resume(self: &Rc<Self>, token: Token) -> Result<InUse> {
+    /// Takes a transaction out to work with it.
+    ///
+    /// **Errors**: `25P01` and `25P03` for one that is not open any more, `55006` while a request
+    /// works with it.
+    pub fn resume(self: &Rc<Self>, token: Token) -> Result<InUse> {
         let mut open = self.open.borrow_mut();
         let Some(waiting) = open.get_mut(&token) else {
             return Err(self.gone(token));
@@ -315,6 +326,11 @@ impl Registry {
 }
 
 impl InUse {
+    /// Returns the transaction.
+    pub fn transaction(&self) -> &OpenTransaction {
+        &self.transaction
+    }
+
     /// Says that it is another transaction than the one the token names.
     fn rename(&mut self) {
         if let Some(token) = self.token.take() {

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pieskieo_io::time::{self, Monotonic};
+use pieskieo_shards::actor::Core;
 use pieskieo_shards::catalog::Catalog;
+use pieskieo_shards::txn::{Isolation, Lease};
 
 use crate::coordinator::{Block, Settings};
 use crate::error::Result;
+use crate::postgres::Cursors;
 
 /// A transaction that outlives its requests.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(crate) struct OpenTransaction {
     begun: Cell<Monotonic>,
     /// Statements that have been run in it.
     statements: Cell<u64>,
+    /// What its client reads piece by piece.
+    cursors: RefCell<Cursors>,
 }
 
 /// What is told of an open transaction.
@@ -43,7 +48,13 @@ impl OpenTransaction {
     /// Makes the place of a transaction that is about to begin, with settings of its own.
     pub fn new(settings: Rc<Settings>) -> Self {
         let begun = Cell::new(time::now());
-        Self { settings, block: RefCell::default(), begun, statements: Cell::new(0) }
+        Self {
+            settings,
+            block: RefCell::default(),
+            begun,
+            statements: Cell::new(0),
+            cursors: RefCell::default(),
+        }
     }
 
     /// Returns its settings: `SET` lasts as long as it.
@@ -112,6 +123,29 @@ impl OpenTransaction {
     /// Returns whether it waits.
     pub fn is_open(&self) -> bool {
         self.block.borrow().is_some()
+    }
+
+    /// Returns what its client reads piece by piece.
+    pub fn cursors(&self) -> &RefCell<Cursors> {
+        &self.cursors
+    }
+
+    /// Returns a lease on the snapshot it reads, if reading it needs nothing of the transaction: it
+    /// promises nothing of what it reads, and has written nothing and changed no schema.
+    pub fn lease(&self, core: &Rc<Core>) -> Option<Lease> {
+        let mut block = self.block.borrow_mut();
+        let usable = |block: &&mut Block| !block.failed && block.draft.is_empty();
+        let block = block.as_mut().filter(usable)?;
+        if let Some(past) = &block.past {
+            return Some(core.lease_of(past.view()));
+        }
+        let isolation = block.isolation();
+        if isolation == Isolation::Serializable {
+            return None;
+        }
+        let txn = block.txn.get_or_insert_with(|| core.begin_with(isolation));
+        txn.planned_with(core.catalog().version);
+        (!txn.has_writes()).then(|| core.lease_of(txn.view()))
     }
 
     /// Says that it is of no use any more but for going back.

@@ -28,6 +28,7 @@ const ALIKE: &[&str] = &[
     MULTIPLY,
     "coalesce",
     "nullif",
+    "generate_series",
     "greatest",
     "least",
     "mod",

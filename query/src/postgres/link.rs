@@ -25,9 +25,10 @@ use super::oid::{WireColumn, parameter_type};
 use super::own_type::parameter_numbers;
 use super::statement::{Control, Prepared};
 use super::tag::Tag;
-use crate::coordinator::{CLIENT_SETTINGS, Request, Settings, set_setting as set};
+use crate::coordinator::{CLIENT_SETTINGS, Request, Settings, kind_of, set_setting as set};
 use crate::database::Database;
 use crate::error::{Error, Result, code};
+use crate::exchange::Member;
 use crate::open::Token;
 use crate::outcome::{Outcome, Param, StatementKind};
 use crate::prepared::{Item, statements};
@@ -36,7 +37,9 @@ use crate::syntax::{Forget, Name, Setting, Statement};
 
 /// What a client that stays connected has.
 pub struct Link {
-    session: Session,
+    pub(super) session: Session,
+    /// What it has to do with others.
+    pub(super) member: Rc<Member>,
     open: Option<Open>,
 }
 
@@ -88,9 +91,12 @@ impl Ran {
 }
 
 impl Link {
-    /// Opens a session for a connection.
-    pub fn open(database: &Database) -> Self {
-        Self { session: database.session(), open: None }
+    /// Opens a session for a connection, which its client knows by a number.
+    pub fn open(database: &Database, process: i32) -> Self {
+        let session = database.session();
+        let member = Rc::new(Member::join(&session.options().exchange, process));
+        session.settings().join(member.clone());
+        Self { session, member, open: None }
     }
 
     /// Returns the session.
@@ -156,7 +162,9 @@ impl Link {
 
     /// Returns the numbers of the types of a statement's parameters, as its client is told.
     pub fn numbers(&self, statement: &Prepared, types: &[ColumnType]) -> Vec<u32> {
-        parameter_numbers(&statement.item.parsed.statement, types)
+        let query = statement.declared().ok().flatten();
+        let item = query.as_ref().map_or(&statement.item, |query| &query.item);
+        parameter_numbers(&item.parsed.statement, types)
     }
 
     /// Returns the columns that a statement answers; `None` for one without an answer.
@@ -167,6 +175,9 @@ impl Link {
         statement: &Prepared,
         types: &Rc<[ColumnType]>,
     ) -> Result<Option<Rc<[WireColumn]>>> {
+        if let Some(columns) = self.fetched_columns(statement)? {
+            return Ok(Some(columns));
+        }
         statement.columns(&self.request(&[])?, types)
     }
 
@@ -181,6 +192,19 @@ impl Link {
     ///
     /// **Errors**: those of the statement; then [`Link::fail`] must follow.
     pub async fn run(
+        &mut self,
+        statement: &Prepared,
+        (params, company): (&[Param], Company),
+        cancel: &CancelHandle,
+    ) -> Result<Ran> {
+        let ran = self.run_whole(statement, (params, company), cancel).await?;
+        if self.open.is_none() {
+            self.member.settle(true);
+        }
+        Ok(ran)
+    }
+
+    async fn run_whole(
         &mut self,
         statement: &Prepared,
         (params, company): (&[Param], Company),
@@ -206,6 +230,15 @@ impl Link {
         if let Statement::Forget(Forget::Statement(_)) = &item.parsed.statement {
             return Ok(Ran { outcome: nothing(), tag, warning: None });
         }
+        if self.open.is_none() && company == Company::Followed && begins(&item.parsed.statement) {
+            self.open_implied(cancel).await?;
+        }
+        if let Some(ran) = self.run_channel(statement)? {
+            return Ok(ran);
+        }
+        if let Some(ran) = self.run_cursor(statement, params, cancel).await? {
+            return Ok(ran);
+        }
         let joins = company == Company::Followed && !is_read(item) && joins(item);
         if self.open.is_none() && joins {
             self.open_implied(cancel).await?;
@@ -221,6 +254,9 @@ impl Link {
                 self.within(token, item, params, cancel).await?
             }
         };
+        if kind_of(&item.parsed.statement) == StatementKind::Transaction {
+            self.note_savepoint(&item.parsed.statement);
+        }
         Ok(Ran { outcome, tag, warning: None })
     }
 
@@ -236,6 +272,7 @@ impl Link {
         let items: Vec<Rc<Item>> =
             statements.iter().map(|statement| statement.item.clone()).collect();
         let outcomes = self.session.run_items(&items, (&[], None), cancel).await?;
+        self.member.settle(true);
         let ran = outcomes.into_iter().zip(statements);
         Ok(ran
             .map(|(outcome, statement)| Ran { outcome, tag: statement.tag(), warning: None })
@@ -247,7 +284,7 @@ impl Link {
         if self.open.is_some() || !self.reads_only() {
             return Ok(());
         }
-        match crate::coordinator::kind_of(&item.parsed.statement) {
+        match kind_of(&item.parsed.statement) {
             StatementKind::Insert
             | StatementKind::Update
             | StatementKind::Delete
@@ -270,7 +307,7 @@ impl Link {
         self.open.as_ref().is_some_and(|open| open.is_implied)
     }
 
-    async fn within(
+    pub(super) async fn within(
         &self,
         token: Token,
         item: &Rc<Item>,
@@ -367,6 +404,7 @@ impl Link {
         } else {
             self.session.settings().end_local(&open.before);
         }
+        self.member.settle(result.is_ok() && commits);
         result?;
         Ok(Ran { outcome: nothing(), tag: statement.tag(), warning })
     }
@@ -379,6 +417,7 @@ impl Link {
         let commit = statements("COMMIT")?;
         let Some(commit) = commit.first() else { return Ok(()) };
         let result = self.within(open.token, commit, &[], cancel).await;
+        self.member.settle(result.is_ok());
         match result {
             Ok(_) => {
                 self.session.settings().end_local(&open.before);
@@ -394,7 +433,10 @@ impl Link {
     /// Says that something failed: what was sent so far is rolled back, or, after BEGIN, can only
     /// be rolled back. Returns whether the transaction is gone although nobody has ended it.
     pub async fn fail(&mut self) -> bool {
-        let Some(open) = &self.open else { return false };
+        let Some(open) = &self.open else {
+            self.member.settle(false);
+            return false;
+        };
         let registry = self.session.registry();
         if !open.is_implied {
             registry.fail(open.token);
@@ -419,22 +461,34 @@ impl Link {
             self.within(open.token, &rollback, &[], &self.session.cancel_handle()).await.ok();
         }
         self.session.settings().restore(&open.before);
+        self.member.settle(false);
     }
 }
 
 /// Whether a statement begins an implied transaction, if others follow.
 fn joins(item: &Item) -> bool {
     use StatementKind::{Delete, Insert, Merge, Select, Update};
-    let kind = crate::coordinator::kind_of(&item.parsed.statement);
+    let kind = kind_of(&item.parsed.statement);
     matches!(kind, Select | Insert | Update | Delete | Merge)
+}
+
+/// Whether a statement that is not run as others are begins one: what it asks for happens at the
+/// commit, or is there until then.
+fn begins(statement: &Statement) -> bool {
+    use Forget::{Channel, Channels};
+    matches!(
+        statement,
+        Statement::Channel(_) | Statement::Cursor(_) | Statement::Forget(Channel(_) | Channels)
+    )
 }
 
 /// Whether a statement may be part of an implied transaction.
 fn joins_implied(item: &Item) -> bool {
-    crate::coordinator::kind_of(&item.parsed.statement) != StatementKind::Schema
+    kind_of(&item.parsed.statement) != StatementKind::Schema
 }
 
-fn nothing() -> Outcome {
+/// Returns the answer of a statement that answers nothing.
+pub(super) fn nothing() -> Outcome {
     Outcome::without_rows(StatementKind::Transaction, None)
 }
 
@@ -442,7 +496,8 @@ fn none_open() -> Error {
     Error::new(code::NO_ACTIVE_TRANSACTION, "there is no transaction in progress")
 }
 
-fn failed() -> Error {
+/// Returns the error of a statement in a transaction of no use any more.
+pub(super) fn failed() -> Error {
     Error::new(
         code::IN_FAILED_TRANSACTION,
         "current transaction is aborted, commands ignored until end of transaction block",

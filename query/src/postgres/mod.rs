@@ -7,6 +7,9 @@
 //! | file | question it answers |
 //! | --- | --- |
 //! | `link` | which transaction do the statements of a connection belong to |
+//! | `link_cursor` | how does a connection declare, read and close cursors |
+//! | `link_channel` | how does a connection listen, and what does it say |
+//! | `cursor` | where is a cursor between two FETCHes |
 //! | `statement` | what does a connection know of a statement before it runs |
 //! | `infer` | which types do a query's parameters have |
 //! | `describe` | which parameters does a statement take, and which columns does it answer |
@@ -17,9 +20,12 @@
 //! | `read` | how is a parameter read |
 //! | `numeric` | how are the digits of a NUMERIC sent |
 
+mod cursor;
 mod describe;
 mod infer;
 mod link;
+mod link_channel;
+mod link_cursor;
 mod numeric;
 mod oid;
 mod own_type;
@@ -28,6 +34,7 @@ mod statement;
 mod tag;
 mod write;
 
+pub(crate) use cursor::Cursors;
 pub use link::{Company, Link, Ran, Standing};
 pub use oid::{BuiltIn, NUMBER_KEY, WireColumn, by_oid, known, modifier, oid};
 pub use own_type::parameter_numbers;

@@ -12,8 +12,8 @@ use super::oid::WireColumn;
 use super::tag::Tag;
 use crate::coordinator::Request;
 use crate::error::Result;
-use crate::prepared::{Item, is_same};
-use crate::syntax::{Forget, Statement};
+use crate::prepared::{Item, is_same, statements};
+use crate::syntax::{CursorStatement, Forget, Statement};
 
 /// A statement about the transaction of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,44 @@ impl Prepared {
         }
     }
 
+    /// Returns whether it is about what only a connection has: its cursors, locks and channels.
+    pub fn is_of_connection(&self) -> bool {
+        use Forget::{Channel, Channels, Cursor, Cursors};
+        match &self.item.parsed.statement {
+            Statement::Cursor(_) | Statement::Channel(_) => true,
+            Statement::Forget(Cursor(_) | Cursors | Channel(_) | Channels) => true,
+            _ => self.item.calls_locks(),
+        }
+    }
+
+    /// Returns whether it is a query.
+    pub fn is_query(&self) -> bool {
+        matches!(self.item.parsed.statement, Statement::Query(_) | Statement::Pipeline(_))
+    }
+
+    /// Returns which cursor a MOVE passes over rows of, and over how many, `None` = all; `None` for
+    /// any other statement.
+    pub fn moves(&self) -> Option<(&str, Option<u64>)> {
+        match &self.item.parsed.statement {
+            Statement::Cursor(CursorStatement::Fetch(fetch)) if fetch.is_move => {
+                Some((&fetch.name.text, fetch.count))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the query of a DECLARE; `None` for any other statement.
+    ///
+    /// **Errors**: whatever is wrong with its text.
+    pub(super) fn declared(&self) -> Result<Option<Self>> {
+        let Statement::Cursor(CursorStatement::Declare(declare)) = &self.item.parsed.statement
+        else {
+            return Ok(None);
+        };
+        let items = statements(&declare.text).map_err(|error| declare.placed(error))?;
+        Ok(items.first().map(|item| Self { item: item.clone() }))
+    }
+
     /// Returns how many parameters it takes at least: the highest number of one.
     pub fn parameter_count(&self) -> usize {
         self.item.parsed.parameter_count
@@ -101,6 +139,17 @@ impl Prepared {
         request: &Request<'_>,
         declared: &[Option<ColumnType>],
     ) -> Result<Rc<[ColumnType]>> {
+        if let Statement::Cursor(statement) = &self.item.parsed.statement {
+            return match (statement, self.declared()?) {
+                (CursorStatement::Declare(declare), Some(query)) => {
+                    query.types(request, declared).map_err(|error| declare.placed(error))
+                }
+                _ => Ok(Rc::default()),
+            };
+        }
+        if let Statement::Channel(_) = &self.item.parsed.statement {
+            return Ok(Rc::default());
+        }
         let catalog = request.catalog();
         let free = declared.iter().all(Option::is_none);
         if let Some((known, types)) = self.item.told.types.borrow().as_ref()
@@ -126,6 +175,9 @@ impl Prepared {
         request: &Request<'_>,
         types: &Rc<[ColumnType]>,
     ) -> Result<Option<Rc<[WireColumn]>>> {
+        if let Statement::Cursor(_) | Statement::Channel(_) = &self.item.parsed.statement {
+            return Ok(None);
+        }
         let catalog = request.catalog();
         let free = match self.item.told.types.borrow().as_ref() {
             Some((known, free)) => is_same(known, catalog) && free == types,

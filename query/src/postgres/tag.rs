@@ -2,7 +2,7 @@
 //!
 //! PostgreSQL's clients read from them what was done and to how many rows.
 
-use crate::syntax::{DropKind, Forget, MadeKind, Statement};
+use crate::syntax::{ChannelStatement, CursorStatement, DropKind, Forget, MadeKind, Statement};
 
 /// The words of a statement's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,13 @@ impl Tag {
             Statement::Forget(Forget::All) => plain("DISCARD ALL"),
             Statement::Forget(Forget::Nothing) => plain("DISCARD"),
             Statement::Forget(Forget::Cursors) => plain("CLOSE CURSOR ALL"),
-            Statement::Forget(Forget::Channels) => plain("UNLISTEN"),
+            Statement::Forget(Forget::Cursor(_)) => plain("CLOSE CURSOR"),
+            Statement::Cursor(CursorStatement::Declare(_)) => plain("DECLARE CURSOR"),
+            Statement::Cursor(CursorStatement::Fetch(fetch)) if fetch.is_move => counted("MOVE"),
+            Statement::Cursor(CursorStatement::Fetch(_)) => counted("FETCH"),
+            Statement::Forget(Forget::Channels | Forget::Channel(_)) => plain("UNLISTEN"),
+            Statement::Channel(ChannelStatement::Listen(_)) => plain("LISTEN"),
+            Statement::Channel(ChannelStatement::Notify { .. }) => plain("NOTIFY"),
             Statement::Forget(Forget::Statements) => plain("DEALLOCATE ALL"),
             Statement::Forget(Forget::Extension) => plain("CREATE EXTENSION"),
             Statement::Forget(Forget::Statement(_)) => plain("DEALLOCATE"),

@@ -189,10 +189,11 @@ fn value(
             out.extend(document::to_json_text(array.as_binary_view().value(row)).as_bytes());
         }
         _ => {
-            let value = Value::from_array(array.as_ref(), row, &natural(array, ty))?;
+            let ty = natural(array, ty);
+            let value = Value::from_array(array.as_ref(), row, &ty)?;
             match form {
-                Form::Text => text(&value, ty, out),
-                Form::Binary => binary(&value, ty, out)?,
+                Form::Text => text(&value, &ty, out),
+                Form::Binary => binary(&value, &ty, out)?,
             }
         }
     }

@@ -183,6 +183,8 @@ pub(super) fn attach(
         Statement::CreateAs(create) if create.kind == super::MadeKind::Table => {
             Ok((Statement::CreateAs(create), clause))
         }
+        // The text of its query says it again.
+        statement @ Statement::Cursor(_) => Ok((statement, None)),
         statement if read(&statement) => Ok((statement, clause)),
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
             let message = "what is read AS OF the past cannot be changed";

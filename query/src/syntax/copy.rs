@@ -45,6 +45,8 @@ pub enum CopyFormat {
     Csv,
     /// A JSON object per line.
     Json,
+    /// PostgreSQL's binary form: values as they are sent in answers.
+    Binary,
 }
 
 /// Whether the first line has the names of the columns.
@@ -450,13 +452,14 @@ fn format_named(name: &str, at: usize) -> Result<CopyFormat> {
         "text" => Ok(CopyFormat::Text),
         "csv" => Ok(CopyFormat::Csv),
         "json" => Ok(CopyFormat::Json),
-        "binary" | "parquet" => Err(Error::unsupported(format!("COPY in the format {name}"))
-            .with_hint("The formats are text, csv and json.")
+        "binary" => Ok(CopyFormat::Binary),
+        "parquet" => Err(Error::unsupported("COPY in the format parquet")
+            .with_hint("The formats are text, csv, json and binary.")
             .at(at)),
         _ => {
             let message = format!("COPY format \"{name}\" not recognized");
             Err(Error::new(code::INVALID_PARAMETER_VALUE, message)
-                .with_hint("The formats are text, csv and json.")
+                .with_hint("The formats are text, csv, json and binary.")
                 .at(at))
         }
     }
@@ -509,6 +512,9 @@ impl Said {
         let others = self.delimiter.is_some() || self.null.is_some() || self.header.is_some();
         if format == CopyFormat::Json && others {
             return unsuitable("an option of lines of JSON");
+        }
+        if format == CopyFormat::Binary && others {
+            return unsuitable("an option of text in COPY of the binary form");
         }
         let delimiter = one(self.delimiter, "delimiter", if csv { b',' } else { b'\t' })?;
         let quote = one(self.quote, "quote", b'"')?;

@@ -23,6 +23,7 @@
 //! | `dialect` | which grammar is underneath ours |
 //! | `definition` | what does a CREATE, DROP or TRUNCATE say |
 //! | `copy` | what does a COPY say |
+//! | `cursor` | what does a statement about a cursor say |
 //! | `create_as` | what does a view, or a table made from a query, say |
 //! | `alter` | what does an ALTER say |
 //! | `alteration` | what can an ALTER or a MERGE be |
@@ -50,6 +51,7 @@ mod comment;
 mod constraint;
 mod copy;
 mod create_as;
+mod cursor;
 mod definition;
 mod dialect;
 mod edit;
@@ -73,6 +75,7 @@ pub use as_of::{AsOfClause, Instant};
 pub use column_type::column_type;
 pub use comment::{Comment, Commented};
 pub use copy::{Copy, CopyColumns, CopyFormat, CopyHeader, CopyOptions, CopySource, parse_copy};
+pub use cursor::{CursorStatement, Declare, Fetch};
 pub(crate) use dialect::VARIADIC;
 pub(crate) use names::kept_text;
 pub use names::{SYSTEM_SCHEMAS, is_schema, name_of, position_of, single_name, system_name};
@@ -83,10 +86,10 @@ pub(crate) use pattern::{direction_name, direction_named};
 pub use pipeline::{Computed, Pipeline, Stage, TraverseStage};
 pub use sequence::sequence_argument;
 pub use statement::{
-    Assignment, Body, ColumnDefinition, ConstraintDefinition, CreateAs, CreateCollection,
-    CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind, Explain, Forget,
-    Identity, IndexDefinition, IndexField, Insert, InsertSource, MadeKind, Name, OnConflict,
-    Operation, Parsed, Refresh, Rule, SequenceOptions, Setting, Show, Statement, TargetStep,
-    Truncate, Update,
+    Assignment, Body, ChannelStatement, ColumnDefinition, ConstraintDefinition, CreateAs,
+    CreateCollection, CreateEdge, CreateIndex, CreateSequence, CreateTable, Delete, Drop, DropKind,
+    Explain, Forget, Identity, IndexDefinition, IndexField, Insert, InsertSource, MadeKind, Name,
+    OnConflict, Operation, Parsed, Refresh, Rule, SequenceOptions, Setting, Show, Statement,
+    TargetStep, Truncate, Update,
 };
 pub use transaction::Modes;

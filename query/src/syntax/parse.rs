@@ -5,10 +5,11 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::dialect::DIALECT;
+use super::names::name_of;
 use super::tokens::{self, position, word};
 use super::{
-    Forget, Parsed, Statement, alter, as_of, change, comment, create_as, definition, edit, merge,
-    pattern_parse, pipeline, sequence, setting, transaction,
+    ChannelStatement, CursorStatement, Parsed, Statement, alter, as_of, change, comment, create_as,
+    cursor, definition, edit, merge, pattern_parse, pipeline, sequence, setting, transaction,
 };
 use crate::error::{Error, Result, code};
 use crate::limits::NESTING_MAX;
@@ -19,18 +20,24 @@ const FIRST_WORDS: &[&str] = &[
     "ABORT",
     "ALTER",
     "BEGIN",
+    "CLOSE",
     "COMMENT",
     "COMMIT",
     "CREATE",
     "DEALLOCATE",
+    "DECLARE",
     "DELETE",
     "DESCRIBE",
     "DISCARD",
     "DROP",
     "END",
     "EXPLAIN",
+    "FETCH",
     "INSERT",
+    "LISTEN",
     "MERGE",
+    "MOVE",
+    "NOTIFY",
     "QUERY",
     "REFRESH",
     "RELEASE",
@@ -43,6 +50,7 @@ const FIRST_WORDS: &[&str] = &[
     "START",
     "TABLE",
     "TRUNCATE",
+    "UNLISTEN",
     "UPDATE",
     "VALUES",
     "WITH",
@@ -75,6 +83,11 @@ pub fn parse(text: &str) -> Result<Vec<Parsed>> {
                 let (start, end) = (create.chars.start, create.chars.end);
                 let query = text.get(byte_at.between(start, end, text));
                 create.text = query.unwrap_or_default().to_owned();
+            }
+            if let Statement::Cursor(CursorStatement::Declare(declare)) = &mut statement {
+                let (start, end) = (declare.chars.start, declare.chars.end);
+                let query = text.get(byte_at.between(start, end, text));
+                declare.text = query.unwrap_or_default().to_owned();
             }
             Ok(Parsed { statement, text: range, parameter_count, as_of })
         })
@@ -131,6 +144,8 @@ pub(super) fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         (Some("DROP"), Some("COLLECTION" | "EDGE" | "VIEW" | "MATERIALIZED")) => {
             definition::parse_drop(tokens)
         }
+        (Some("DECLARE"), _) => cursor::parse_declare(tokens),
+        (Some("FETCH" | "MOVE"), _) => cursor::parse_fetch(&tokens),
         (Some("EXPLAIN"), _) => setting::parse_explain(tokens),
         (Some("SHOW" | "DESCRIBE" | "DESC"), _) => setting::parse_show(tokens),
         _ if transaction::is_transaction(&tokens) => transaction::parse(tokens),
@@ -316,8 +331,15 @@ fn convert(statement: ast::Statement, words: &[String]) -> Result<Statement> {
         Sql::Set(set) => setting::from_set(set),
         Sql::Reset(reset) => setting::from_reset(&reset),
         Sql::Discard { object_type } => Ok(Statement::Forget(setting::from_discard(&object_type))),
-        Sql::Close { cursor } => setting::from_close(&cursor).map(Statement::Forget),
-        Sql::UNLISTEN { .. } => Ok(Statement::Forget(Forget::Channels)),
+        Sql::Close { cursor } => Ok(Statement::Forget(setting::from_close(&cursor))),
+        Sql::UNLISTEN { channel } => Ok(Statement::Forget(setting::from_unlisten(&channel))),
+        Sql::LISTEN { channel } => {
+            Ok(Statement::Channel(ChannelStatement::Listen(name_of(&channel))))
+        }
+        Sql::NOTIFY { channel, payload } => {
+            let (channel, payload) = (name_of(&channel), payload.unwrap_or_default());
+            Ok(Statement::Channel(ChannelStatement::Notify { channel, payload }))
+        }
         Sql::Deallocate { name, .. } => Ok(Statement::Forget(setting::from_deallocate(&name))),
         Sql::CreateExtension(create) => setting::from_extension(&create),
         _ => Err(unsupported(words)),
@@ -342,7 +364,6 @@ fn unsupported(words: &[String]) -> Error {
         ("ROLLBACK", 1, "Send the statements that belong together in one request."),
         ("PREPARE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
         ("EXECUTE", 1, "Send parameters ($1, ...) with the statement; plans are cached by text."),
-        ("DECLARE", 1, "Results are streamed; read them as far as needed."),
         ("VACUUM", 1, "Old versions are removed by the server; leave the statement out."),
         ("ANALYZE", 1, "There are no statistics to gather; leave the statement out."),
         ("GRANT", 1, "There are no users yet."),

@@ -57,16 +57,18 @@ pub(super) fn from_extension(create: &ast::CreateExtension) -> Result<Statement>
         .at(name.position))
 }
 
-/// `CLOSE ALL`.
-pub(super) fn from_close(cursor: &ast::CloseCursor) -> Result<Forget> {
+/// `CLOSE name | ALL`.
+pub(super) fn from_close(cursor: &ast::CloseCursor) -> Forget {
     match cursor {
-        ast::CloseCursor::All => Ok(Forget::Cursors),
-        ast::CloseCursor::Specific { name } => {
-            let name = name_of(name);
-            let message = format!("cursor \"{}\" does not exist", name.text);
-            Err(Error::new(code::UNDEFINED_CURSOR, message).at(name.position))
-        }
+        ast::CloseCursor::All => Forget::Cursors,
+        ast::CloseCursor::Specific { name } => Forget::Cursor(name_of(name)),
     }
+}
+
+/// `UNLISTEN name | *`.
+pub(super) fn from_unlisten(channel: &ast::Ident) -> Forget {
+    let is_all = channel.quote_style.is_none() && channel.value == "*";
+    if is_all { Forget::Channels } else { Forget::Channel(name_of(channel)) }
 }
 
 /// `DEALLOCATE [PREPARE] name | ALL`.

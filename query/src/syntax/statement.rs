@@ -11,7 +11,7 @@ use pieskieo_shards::value::ColumnType;
 use pieskieo_shards::vector::Metric;
 
 use super::alteration::{AlterTable, BoundMerge, Merge, RenameIndex};
-use super::{AsOfClause, Comment, Modes, Pipeline};
+use super::{AsOfClause, Comment, CursorStatement, Modes, Pipeline};
 
 /// One statement and where it stood.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,8 +82,12 @@ pub enum Statement {
     Set(Setting),
     /// `SHOW …`.
     Show(Show),
-    /// `DISCARD …`, `DEALLOCATE …`, `CLOSE ALL`, `UNLISTEN …`.
+    /// `DISCARD …`, `DEALLOCATE …`, `CLOSE …`, `UNLISTEN …`.
     Forget(Forget),
+    /// `DECLARE`, `FETCH`, `MOVE`.
+    Cursor(CursorStatement),
+    /// `LISTEN`, `NOTIFY`.
+    Channel(ChannelStatement),
     /// `BEGIN`, `START TRANSACTION`.
     Begin(Modes),
     /// `SET TRANSACTION`.
@@ -569,14 +573,32 @@ pub enum Forget {
     Nothing,
     /// `CLOSE ALL`: its cursors.
     Cursors,
-    /// `UNLISTEN`: what it listens to.
+    /// `CLOSE name`: one of them.
+    Cursor(Name),
+    /// `UNLISTEN *`: what it listens to.
     Channels,
+    /// `UNLISTEN name`: one channel.
+    Channel(Name),
     /// `DEALLOCATE ALL`: its prepared statements.
     Statements,
     /// `DEALLOCATE name`: one of them.
     Statement(Name),
     /// `CREATE EXTENSION vector`: it is there.
     Extension,
+}
+
+/// What is said to other connections, or heard from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelStatement {
+    /// `LISTEN name`.
+    Listen(Name),
+    /// `NOTIFY name [, 'payload']`.
+    Notify {
+        /// The channel.
+        channel: Name,
+        /// What is said, which may be nothing.
+        payload: String,
+    },
 }
 
 /// What SHOW shows.

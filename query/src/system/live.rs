@@ -40,6 +40,8 @@ pub enum Topic {
     UserTables,
     /// As `Transactions`, as PostgreSQL's programs ask for them.
     Activity,
+    /// Advisory locks.
+    Locks,
 }
 
 /// The relations of this file.
@@ -134,6 +136,10 @@ pub(super) async fn gather(request: &Request<'_>, topic: Topic, out: &mut Rows) 
         }
         Topic::UserTables => moment::tables(request, out).await,
         Topic::Activity => moment::activity(request, out).await,
+        Topic::Locks => {
+            moment::locks(request, out);
+            Ok(())
+        }
     }
 }
 

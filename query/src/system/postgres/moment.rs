@@ -9,6 +9,7 @@ use super::super::relation::{PUBLIC, Rows, maybe, number as count, told};
 use super::number::{self, Part};
 use crate::coordinator::Request;
 use crate::error::Result;
+use crate::exchange::{Key, Mode};
 use crate::open::Registry;
 
 /// The settings of the session, and those of the server.
@@ -74,4 +75,31 @@ pub(in crate::system) async fn activity(request: &Request<'_>, out: &mut Rows) -
         ]);
     }
     Ok(())
+}
+
+/// Advisory locks that are held or waited for. There are no others.
+pub(in crate::system) fn locks(request: &Request<'_>, out: &mut Rows) {
+    for lock in request.options().exchange.locks() {
+        // As PostgreSQL shows them: the halves of one number, or two numbers.
+        let (high, low, kind) = match lock.key {
+            Key::Whole(number) => (number >> 32, number, 1),
+            Key::Pair(one, two) => (one.into(), two.into(), 2),
+        };
+        let half = |number: i64| Value::BigInt(number & i64::from(u32::MAX));
+        let mode = match lock.mode {
+            Mode::Exclusive => "ExclusiveLock",
+            Mode::Shared => "ShareLock",
+        };
+        out.push([
+            ("locktype", told("advisory")),
+            ("database", Value::BigInt(number::DATABASE)),
+            ("classid", half(high)),
+            ("objid", half(low)),
+            ("objsubid", Value::SmallInt(kind)),
+            ("pid", Value::Int(lock.process)),
+            ("mode", told(mode)),
+            ("granted", Value::Bool(lock.granted)),
+            ("fastpath", Value::Bool(false)),
+        ]);
+    }
 }

@@ -9,8 +9,8 @@ use super::super::information::DATABASE as NAME;
 use super::super::live::Topic;
 use super::super::relation::{CATALOG, Relation, Rows, Source, maybe, told};
 use super::columns::{
-    DATABASE, EXTENSION, LANGUAGE, ROLES, SETTINGS, STAT_ACTIVITY, STAT_USER_TABLES, TABLESPACE,
-    USER,
+    DATABASE, EXTENSION, LANGUAGE, LOCKS, ROLES, SETTINGS, STAT_ACTIVITY, STAT_USER_TABLES,
+    TABLESPACE, USER,
 };
 use super::number;
 use super::schema::relation;
@@ -25,6 +25,7 @@ pub(super) static RELATIONS: &[Relation] = &[
     relation("pg_extension", 3079, EXTENSION, extensions),
     live("pg_settings", 12_104, SETTINGS, Topic::ClientSettings),
     live("pg_stat_user_tables", 12_161, STAT_USER_TABLES, Topic::UserTables),
+    live("pg_locks", 12_073, LOCKS, Topic::Locks),
     live("pg_stat_activity", 12_222, STAT_ACTIVITY, Topic::Activity),
 ];
 

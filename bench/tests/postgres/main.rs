@@ -6,6 +6,11 @@
     reason = "what surprises a test stops it, and it looks at the server from outside"
 )]
 
+mod channel;
+mod copy;
+mod cursor;
+mod lock;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::net::SocketAddr;
@@ -16,13 +21,14 @@ use support::pg::{self, Pg, about, bind, execute, message, parse, query, shown, 
 use support::{Folder, config};
 
 /// Starts a server of two shards and talks with its door.
-fn talk(talk: impl FnOnce(SocketAddr)) {
+pub fn talk(talk: impl FnOnce(SocketAddr)) {
     let folder = Folder::fresh();
     let mut config = config(&folder, 2);
     config.pg_listen = Some("127.0.0.1:0".parse().unwrap());
     serve(config, talk);
 }
 
+/// Starts a server and talks with its door.
 fn serve(config: pieskieo::config::Config, talk: impl FnOnce(SocketAddr)) {
     let server = Server::start(config).unwrap();
     let stopper = server.stopper();
@@ -297,6 +303,26 @@ fn types_of_parameters_are_told() {
 }
 
 #[test]
+fn numbers_keep_the_digits_they_came_with() {
+    talk(|address| {
+        let mut pg = Pg::open(address);
+        let told = pg.ask(&[
+            parse("", "SELECT $1 AS a", &[1700]),
+            bind("", "", &[Some("-12.340")]),
+            about(b'D', b'P', ""),
+            execute("", 0),
+            sync(),
+        ]);
+        assert!(told.contains("| row -12.340 |"), "{told}");
+        let series = "SELECT a FROM generate_series(1, $1) AS s (a)";
+        assert_eq!(
+            pg.ask(&[parse("", series, &[21]), bind("", "", &[Some("2")]), execute("", 0), sync()]),
+            "parsed | bound | row 1 | row 2 | SELECT 2 | ready I"
+        );
+    });
+}
+
+#[test]
 fn what_is_sent_without_waiting_is_one_transaction_until_sync() {
     talk(|address| {
         let mut pg = Pg::open(address);
@@ -456,7 +482,7 @@ fn a_statement_is_cancelled_over_another_connection() {
 }
 
 /// Runs psql, or says loudly that the test is skipped.
-fn psql(
+pub fn psql(
     address: SocketAddr,
     password: Option<&str>,
     arguments: &[&str],
