@@ -122,7 +122,7 @@ pub const JSON_PATH_STEPS_MAX: usize = 50_000_000;
 pub const OPEN_TRANSACTIONS_MAX: usize = 1_000;
 
 /// Tables, views, sequences and unique constraints that a transaction makes, alters or drops.
-pub const DRAFT_TABLES_MAX: usize = 1_000;
+pub const SCHEMA_CHANGES_MAX: usize = 1_000;
 
 /// Records of a table that is there already which a transaction may give an index: at its commit
 /// everybody waits until the index is made, some tenths of a second (estimate).

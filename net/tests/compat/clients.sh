@@ -4,7 +4,7 @@
 #   net/tests/compat/clients.sh HOST PORT [write]
 #
 # Installs the clients of requirements.txt beside nothing else, runs the steps of psycopg, asyncpg and
-# SQLAlchemy against a server, and prints a line for each that fails. With "write" the tables of
+# SQLAlchemy and migrations of Alembic against a server, and prints a line for each that fails. With "write" the tables of
 # net/COMPATIBILITY.md are made anew. The exit code is the count of failed steps; 0 with the word
 # "skipped" where there is no Python.
 set -u
@@ -22,7 +22,7 @@ fi
 "$place/bin/pip" -q install --disable-pip-version-check -r "$here/requirements.txt" || exit 70
 
 failed=0
-for suite in psycopg asyncpg sqlalchemy; do
+for suite in psycopg asyncpg sqlalchemy alembic; do
     told=$("$place/bin/python" "$here/${suite}_steps.py" "$host" "$port")
     count=$?
     failed=$((failed + count))

@@ -19,7 +19,7 @@ use pieskieo_shards::ids::{CatalogVersion, TableId};
 
 use crate::bind::{is_taken, process, successor};
 use crate::error::{Error, Result, code};
-use crate::limits::DRAFT_TABLES_MAX;
+use crate::limits::SCHEMA_CHANGES_MAX;
 
 /// The changes of one transaction.
 #[derive(Debug, Default)]
@@ -167,7 +167,7 @@ impl Draft {
                 seen.map(|seen| state.seen.entry(other).or_insert_with(|| seen.clone()));
             }
         }
-        if state.changes.len() > DRAFT_TABLES_MAX {
+        if state.changes.len() > SCHEMA_CHANGES_MAX {
             return Err(too_many());
         }
         self.view = None;
@@ -362,7 +362,6 @@ fn taken(what: &str, name: &str) -> Error {
 }
 
 fn too_many() -> Error {
-    let message =
-        format!("the limit \"tables changed in a transaction\" of {DRAFT_TABLES_MAX} was reached");
+    let message = format!("the limit \"schema_changes_max\" of {SCHEMA_CHANGES_MAX} was reached");
     Error::new(code::PROGRAM_LIMIT, message).with_hint("Send COMMIT, and the rest after it.")
 }
