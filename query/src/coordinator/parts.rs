@@ -87,10 +87,10 @@ pub fn parts(items: &[Rc<Item>], resumed: bool) -> Result<Vec<Part<'_>>> {
                 return Err(Error::new(code::ACTIVE_TRANSACTION, message)
                     .with_hint("Send COMMIT or ROLLBACK first."));
             }
-            statement @ (Statement::Truncate(_) | Statement::Refresh(_))
-                if begin != Begin::Implied =>
-            {
-                return Err(schema_inside(statement));
+            Statement::Refresh(_) if begin != Begin::Implied => {
+                let message = "REFRESH cannot run inside BEGIN ... COMMIT";
+                return Err(Error::new(code::ACTIVE_TRANSACTION, message)
+                    .with_hint("Send it before BEGIN."));
             }
             statement if is_schema(statement) && begin == Begin::Implied => {
                 push(&mut parts, Part { items: before, begin, end: End::Implied });
@@ -140,19 +140,6 @@ fn push<'a>(parts: &mut Vec<Part<'a>>, part: Part<'a>) {
     if !part.items.is_empty() || part.begin != Begin::Implied {
         parts.push(part);
     }
-}
-
-fn schema_inside(statement: &Statement) -> Error {
-    let (message, hint) = match statement {
-        Statement::Refresh(_) => {
-            ("REFRESH cannot run inside BEGIN ... COMMIT", "Send it before BEGIN.")
-        }
-        _ => (
-            "TRUNCATE cannot run inside BEGIN ... COMMIT",
-            "Send it before BEGIN, or use DELETE FROM.",
-        ),
-    };
-    Error::new(code::ACTIVE_TRANSACTION, message).with_hint(hint)
 }
 
 fn not_open() -> Error {
