@@ -323,6 +323,31 @@ fn numbers_keep_the_digits_they_came_with() {
 }
 
 #[test]
+fn parameters_are_calculated_with_as_what_they_are_declared() {
+    talk(|address| {
+        let mut pg = Pg::open(address);
+        pg.query("CREATE TABLE t (a INT PRIMARY KEY, b BIGINT); INSERT INTO t VALUES (1, 3)");
+        for (text, types, values, expected) in [
+            ("SELECT $1 + 1 AS x", &[1700][..], &["-12.340"][..], "row -11.340"),
+            ("SELECT 1 - $1 AS x", &[1700], &["0.25"], "row 0.75"),
+            ("SELECT $1 * 3 AS x", &[701], &["0.5"], "row 1.5"),
+            ("SELECT $1 + $2 AS x", &[23, 1700], &["1", "0.25"], "row 1.25"),
+            ("SELECT $1 + $2 AS x", &[20, 20], &["9223372036854775807", "1"], "ERROR 22003"),
+            ("SELECT $1::int AS x", &[1700], &["2.7"], "row 3"),
+            ("SELECT b + $1 AS x FROM t WHERE a = 1", &[1700], &["0.5"], "row 3.5"),
+            ("SELECT b FROM t WHERE b < $1 + 2", &[1700], &["1.5"], "row 3"),
+            ("SELECT x + 1 AS y FROM (SELECT $1 + 1 AS x) AS s", &[1700], &["0.5"], "row 2.5"),
+            ("SELECT b + $1 AS x FROM t WHERE a = 1", &[21], &["2"], "row 5"),
+        ] {
+            let values: Vec<Option<&str>> = values.iter().copied().map(Some).collect();
+            let asked = [parse("", text, types), bind("", "", &values), execute("", 0), sync()];
+            let told = pg.ask(&asked);
+            assert!(told.starts_with(&format!("parsed | bound | {expected}")), "{text}: {told}");
+        }
+    });
+}
+
+#[test]
 fn what_is_sent_without_waiting_is_one_transaction_until_sync() {
     talk(|address| {
         let mut pg = Pg::open(address);

@@ -39,23 +39,46 @@ const UTC: &str = "+00:00";
 /// **Errors**: none of its own.
 pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
-        let schema = match &node {
-            LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
-            node => merge_schema(&node.inputs()),
-        };
-        let names = NamePreserver::new(&node);
-        let rewritten = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let expr = expr.transform_up(|expr| rewritten(expr, &schema))?;
-            Ok(expr.update_data(|expr| name.restore(expr)))
-        })?;
-        if rewritten.transformed {
-            rewritten.map_data(LogicalPlan::recompute_schema)
+        let changed = each_expression(node, rewritten)?;
+        if changed.transformed {
+            changed.map_data(LogicalPlan::recompute_schema)
         } else {
-            Ok(rewritten)
+            Ok(changed)
         }
     })
     .data()
+}
+
+/// As [`rewrite`], for a plan that was rewritten when parameters had other types than the values
+/// that are in their places now.
+///
+/// **Errors**: none of its own.
+pub fn rewrite_again(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| {
+        let changed = each_expression(node, |expr, schema| {
+            as_written(expr, schema)?.transform_data(|expr| rewritten(expr, schema))
+        })?;
+        // Types may have changed below as well.
+        changed.map_data(LogicalPlan::recompute_schema)
+    })
+    .data()
+}
+
+/// Changes all expressions of a node, which keep their names.
+fn each_expression(
+    node: LogicalPlan,
+    change: impl Fn(Expr, &dyn ExprSchema) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<LogicalPlan>> {
+    let schema = match &node {
+        LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
+        node => merge_schema(&node.inputs()),
+    };
+    let names = NamePreserver::new(&node);
+    node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let expr = expr.transform_up(|expr| change(expr, &schema))?;
+        Ok(expr.update_data(|expr| name.restore(expr)))
+    })
 }
 
 /// Rewrites the casts of one expression.
@@ -276,6 +299,28 @@ fn calculation(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>>
         Some(function) => Transformed::yes(function.call(args)),
         None => Transformed::no(expr),
     })
+}
+
+/// Puts the operator back in whose place a function stands that does not calculate with such
+/// operands.
+fn as_written(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
+    let Expr::ScalarFunction(ScalarFunction { func, args }) = &expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let op = match func.name() {
+        ADD => Operator::Plus,
+        SUBTRACT => Operator::Minus,
+        MULTIPLY => Operator::Multiply,
+        DIVIDE => Operator::Divide,
+        REMAINDER => Operator::Modulo,
+        _ => return Ok(Transformed::no(expr)),
+    };
+    let [left, right] = args.as_slice() else { return Ok(Transformed::no(expr)) };
+    if is_checked(left, right, schema) {
+        return Ok(Transformed::no(expr));
+    }
+    let [left, right] = [left, right].map(|side| Box::new(side.clone()));
+    Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right })))
 }
 
 /// A literal whose type says what is wanted.

@@ -14,6 +14,7 @@ use pieskieo_shards::value::{ColumnBuilder, ColumnType, Value};
 use serde_json::Value as Json;
 use std::sync::Arc;
 
+use super::casts::rewrite_again;
 use crate::Param;
 use crate::error::{Error, Result, code};
 use crate::result::column_type;
@@ -27,12 +28,27 @@ pub fn bind_params(plan: &LogicalPlan, params: &[Param]) -> Result<LogicalPlan> 
         return Ok(plan.clone());
     }
     let mut values: HashMap<String, ScalarAndMetadata> = HashMap::with_capacity(types.len());
+    let mut are_planned = true;
     for (name, ty) in types {
         let param = param_named(params, &name)?;
         let value = scalar(param, ty.as_ref())?;
+        are_planned &= calculates_alike(ty.as_ref(), &value.data_type());
         values.insert(name.trim_start_matches('$').to_owned(), value.into());
     }
-    Ok(plan.clone().replace_params_with_values(&ParamValues::Map(values))?)
+    let plan = plan.clone().replace_params_with_values(&ParamValues::Map(values))?;
+    Ok(if are_planned { plan } else { rewrite_again(plan)? })
+}
+
+/// Whether calculations and casts that were planned for a type are those of a value's own.
+fn calculates_alike(planned: Option<&DataType>, own: &DataType) -> bool {
+    let Some(planned) = planned else { return !own.is_numeric() };
+    let is_double = |ty: &DataType| matches!(ty, DataType::Float32 | DataType::Float64);
+    let is_other = |ty: &DataType| !ty.is_numeric();
+    let is_decimal = |ty: &DataType| matches!(ty, DataType::Decimal128(..));
+    planned.is_signed_integer() && own.is_signed_integer()
+        || is_double(planned) && is_double(own)
+        || is_decimal(planned) && is_decimal(own)
+        || is_other(own)
 }
 
 /// Returns the placeholders of a plan, each with the type it is used as first, if that is known.

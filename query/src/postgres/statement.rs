@@ -43,6 +43,9 @@ pub struct Prepared {
     pub(super) item: Rc<Item>,
 }
 
+/// What is known for one catalog.
+type Known<T> = (Weak<Catalog>, T);
+
 /// The columns that a statement answers; `None` for one without an answer.
 type Answers = Option<Rc<[WireColumn]>>;
 
@@ -50,8 +53,8 @@ type Answers = Option<Rc<[WireColumn]>>;
 /// nothing of the types of its parameters.
 #[derive(Debug, Default)]
 pub struct Told {
-    types: RefCell<Option<(Weak<Catalog>, Rc<[ColumnType]>)>>,
-    columns: RefCell<Option<(Weak<Catalog>, Answers)>>,
+    types: RefCell<Option<Known<Rc<[ColumnType]>>>>,
+    columns: RefCell<Option<Known<Answers>>>,
 }
 
 impl Prepared {
