@@ -327,6 +327,7 @@ fn parameters_are_calculated_with_as_what_they_are_declared() {
     talk(|address| {
         let mut pg = Pg::open(address);
         pg.query("CREATE TABLE t (a INT PRIMARY KEY, b BIGINT); INSERT INTO t VALUES (1, 3)");
+        pg.query("CREATE TABLE n (x NUMERIC(9, 2) PRIMARY KEY)");
         for (text, types, values, expected) in [
             ("SELECT $1 + 1 AS x", &[1700][..], &["-12.340"][..], "row -11.340"),
             ("SELECT 1 - $1 AS x", &[1700], &["0.25"], "row 0.75"),
@@ -338,6 +339,7 @@ fn parameters_are_calculated_with_as_what_they_are_declared() {
             ("SELECT b FROM t WHERE b < $1 + 2", &[1700], &["1.5"], "row 3"),
             ("SELECT x + 1 AS y FROM (SELECT $1 + 1 AS x) AS s", &[1700], &["0.5"], "row 2.5"),
             ("SELECT b + $1 AS x FROM t WHERE a = 1", &[21], &["2"], "row 5"),
+            ("INSERT INTO n VALUES ($1 + 1) RETURNING x", &[1700], &["0.25"], "row 1.25"),
         ] {
             let values: Vec<Option<&str>> = values.iter().copied().map(Some).collect();
             let asked = [parse("", text, types), bind("", "", &values), execute("", 0), sync()];

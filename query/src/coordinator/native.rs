@@ -29,7 +29,7 @@ use crate::exec::predicate::{Predicate, evaluate, truth};
 use crate::exec::rules::{K_MAX, index_for};
 use crate::exec::scope::Scope;
 use crate::functions::vector;
-use crate::plan::params::{param_named, scalar};
+use crate::plan::params::{is_planned, param_named, scalar};
 
 /// Answers a query of a simple shape.
 ///
@@ -39,6 +39,12 @@ pub async fn run(
     shape: &Shape,
     scope: &Scope,
 ) -> Result<Option<RecordBatch>> {
+    let (Shape::Key(KeyShape { body, .. }) | Shape::Nearest(NearestShape { body, .. })) = shape;
+    for expr in body.outputs.iter().map(|(_, expr)| expr).chain(&body.rest) {
+        if !is_planned(expr, request.params())? {
+            return Ok(None);
+        }
+    }
     match shape {
         Shape::Key(shape) => by_key(request, shape, scope).await,
         Shape::Nearest(shape) => nearest(request, shape, scope).await,

@@ -64,6 +64,16 @@ pub fn rewrite_again(plan: LogicalPlan) -> Result<LogicalPlan> {
     .data()
 }
 
+/// As [`rewrite_again`], for one expression.
+///
+/// **Errors**: none of its own.
+pub fn rewrite_expr_again(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let expr = expr.transform_up(|expr| {
+        as_written(expr, schema)?.transform_data(|expr| rewritten(expr, schema))
+    });
+    expr.data()
+}
+
 /// Changes all expressions of a node, which keep their names.
 fn each_expression(
     node: LogicalPlan,

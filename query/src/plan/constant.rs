@@ -14,7 +14,8 @@ use pieskieo_shards::document;
 use pieskieo_shards::value::{ColumnType, Value};
 
 use super::Engine;
-use super::params::{param_named, scalar};
+use super::casts::rewrite_expr_again;
+use super::params::{is_planned, param_named, scalar};
 use crate::Param;
 use crate::error::{Error, Result};
 use crate::exec::predicate::evaluate;
@@ -136,7 +137,11 @@ impl Constants<'_> {
     fn evaluated(&self, expr: &Expr) -> Result<ArrayRef> {
         let schema = DFSchema::empty();
         let planned = self.engine.plan_expr(self.catalog, expr.clone(), &schema)?;
-        let planned = self.with_params(planned)?;
+        let is_planned = is_planned(&planned, self.params)?;
+        let mut planned = self.with_params(planned)?;
+        if !is_planned {
+            planned = rewrite_expr_again(planned, &schema)?;
+        }
         let compiled = self.engine.compile(planned, &schema)?;
         let options = RecordBatchOptions::new().with_row_count(Some(1));
         let one = Arc::new(Schema::empty());

@@ -39,6 +39,22 @@ pub fn bind_params(plan: &LogicalPlan, params: &[Param]) -> Result<LogicalPlan> 
     Ok(if are_planned { plan } else { rewrite_again(plan)? })
 }
 
+/// Returns whether an expression with parameters calculates as it was planned to.
+///
+/// **Errors**: `42P02`, and values that do not fit.
+pub fn is_planned(expr: &Expr, params: &[Param]) -> Result<bool> {
+    let mut alike = Ok(true);
+    expr.apply(|expr| {
+        if let (Expr::Placeholder(Placeholder { id, field }), Ok(true)) = (expr, &alike) {
+            let ty = field.as_ref().map(|field| field.data_type().clone());
+            let value = param_named(params, id).and_then(|param| scalar(param, ty.as_ref()));
+            alike = value.map(|value| calculates_alike(ty.as_ref(), &value.data_type()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    alike
+}
+
 /// Whether calculations and casts that were planned for a type are those of a value's own.
 fn calculates_alike(planned: Option<&DataType>, own: &DataType) -> bool {
     let Some(planned) = planned else { return !own.is_numeric() };
