@@ -158,6 +158,23 @@ const CONVERSATIONS: &[Conversation] = &[
         ],
     ),
     (
+        "a table may be made, filled and dropped on the way",
+        &[
+            (0, "BEGIN; CREATE TABLE way (id INT PRIMARY KEY, a INT REFERENCES account)", Fine),
+            (0, "INSERT INTO way VALUES (1, 1); UPDATE account SET balance = 5 WHERE id = 1", Fine),
+            (0, "DROP TABLE way; INSERT INTO version VALUES (7)", Fine),
+            (0, "SELECT COUNT(*) FROM way", Code("42P01")),
+            (0, "ROLLBACK", Fine),
+            (0, "BEGIN; CREATE TABLE way (id INT PRIMARY KEY, a INT REFERENCES account)", Fine),
+            (0, "INSERT INTO way VALUES (1, 1); UPDATE account SET balance = 6 WHERE id = 1", Fine),
+            (0, "DROP TABLE way; INSERT INTO version VALUES (8); COMMIT", Fine),
+            (1, "SELECT balance FROM account WHERE id = 1", Value(6)),
+            (1, "SELECT number FROM version", Value(8)),
+            (1, "SELECT COUNT(*) FROM way", Code("42P01")),
+            (1, "DELETE FROM account WHERE id = 1", Fine),
+        ],
+    ),
+    (
         "a table takes the name of one that is dropped with it",
         &[
             (0, "INSERT INTO note VALUES (1, 'old')", Fine),

@@ -1,13 +1,28 @@
 //! How are pieces of a syntax tree made?
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, OrderBy,
     OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SelectFlavor, SelectItem, SetExpr,
     TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, Value, ValueWithSpan,
     helpers::attached_token::AttachedToken,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
+
+/// `CASE WHEN condition THEN result ... ELSE otherwise END`.
+pub(crate) fn case(
+    branches: impl IntoIterator<Item = (Expr, Expr)>,
+    otherwise: Option<Expr>,
+) -> Expr {
+    let when = |(condition, result)| CaseWhen { condition, result };
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: branches.into_iter().map(when).collect(),
+        else_result: otherwise.map(Box::new),
+    }
+}
 
 /// A name, quoted so that it is taken as it is.
 pub(super) fn ident(name: &str) -> Ident {

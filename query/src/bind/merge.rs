@@ -12,8 +12,7 @@
 //! that takes the row, null for none, and the values of each clause, which are evaluated for its rows
 //! only.
 
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
-use datafusion::sql::sqlparser::ast::{CaseWhen, Expr, Query, SelectItem, TableWithJoins, Value};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins, Value};
 use pieskieo_shards::catalog::Table;
 
 use super::build;
@@ -169,18 +168,12 @@ pub fn merge_select(
 
 /// The result of the first clause whose condition holds.
 fn chosen(merge: &MergeQuery, results: Vec<Option<Expr>>) -> Expr {
-    let conditions = merge.clauses.iter().zip(results).map(|(clause, result)| CaseWhen {
-        condition: match &clause.condition {
+    let branches = merge.clauses.iter().zip(results).map(|(clause, result)| {
+        let condition = match &clause.condition {
             Some(condition) => condition.clone(),
             None => build::literal(Value::Boolean(true)),
-        },
-        result: result.unwrap_or_else(|| build::literal(Value::Null)),
+        };
+        (condition, result.unwrap_or_else(|| build::literal(Value::Null)))
     });
-    Expr::Case {
-        case_token: AttachedToken::empty(),
-        end_token: AttachedToken::empty(),
-        operand: None,
-        conditions: conditions.collect(),
-        else_result: None,
-    }
+    build::case(branches, None)
 }

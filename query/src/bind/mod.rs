@@ -117,6 +117,7 @@ pub use alter_settle::{Pending, breaking, settled, undone};
 pub use alter_type::{
     Retyped, Rewriting, bind_using, check_open, is_assignable, lacking, not_rewritten, rewritten,
 };
+pub(crate) use build::case;
 pub use define::{IndexDefaults, define, process, settle_unique, successor, unfilled};
 pub(crate) use define_constraint::unique_named;
 pub use define_drop::kind_word;

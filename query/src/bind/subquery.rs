@@ -14,10 +14,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, Function, FunctionArguments, GroupByExpr, Query, Select,
-    SelectItem, SetExpr, TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value,
+    BinaryOperator, Expr, Function, FunctionArguments, GroupByExpr, Query, Select, SelectItem,
+    SetExpr, TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value,
     visit_expressions,
 };
 
@@ -299,18 +298,10 @@ fn quantified(query: Query, width: usize, holds: Expr, all: bool) -> Expr {
     };
     let known = build::call("count", vec![holds]);
     let rows = build::call("count", vec![number("1")]);
-    let when = |condition, result| CaseWhen { condition, result };
     let truth = |value| build::literal(Value::Boolean(value));
-    let case = Expr::Case {
-        case_token: AttachedToken::empty(),
-        end_token: AttachedToken::empty(),
-        operand: None,
-        conditions: vec![
-            when(decided, truth(!all)),
-            when(build::binary(rows, BinaryOperator::Gt, known), build::literal(Value::Null)),
-        ],
-        else_result: Some(Box::new(truth(all))),
-    };
+    let unknown = build::binary(rows, BinaryOperator::Gt, known);
+    let branches = [(decided, truth(!all)), (unknown, build::literal(Value::Null))];
+    let case = build::case(branches, Some(truth(all)));
     let select = build::select(vec![SelectItem::UnnamedExpr(case)], vec![each(query, width)], None);
     Expr::Subquery(Box::new(build::query(select, Vec::new(), None)))
 }

@@ -60,9 +60,10 @@ struct Begun {
 }
 
 impl Draft {
-    /// Returns whether nothing has changed.
+    /// Returns whether nothing has changed, and no table is hidden in the catalog in force: writes
+    /// to one that is gone again are committed, and end, with it.
     pub fn is_empty(&self) -> bool {
-        self.state.changes.is_empty()
+        self.state.changes.is_empty() && self.begun.tables.is_empty()
     }
 
     /// Returns whether the transaction has made this table.
@@ -74,7 +75,7 @@ impl Draft {
     ///
     /// **Errors**: 40001 when another transaction has changed one of the tables.
     pub fn view(&mut self, in_force: &Arc<Catalog>) -> Result<Arc<Catalog>> {
-        if self.is_empty() && self.begun.tables.is_empty() {
+        if self.is_empty() {
             return Ok(in_force.clone());
         }
         if let Some((of, view)) = &self.view
@@ -208,6 +209,7 @@ impl Draft {
             return Ok(None);
         }
         // Before it is there, so that it goes if this request does.
+        let known = self.begun.tables.clone();
         self.begun.core = Some(core.clone());
         self.begun.tables.extend(put.clone());
         self.view = None;
@@ -223,8 +225,8 @@ impl Draft {
             next.link();
             Ok::<_, ShardError>(next)
         });
-        let after = next.await?.version;
-        Ok(Some((before, after)))
+        let next = next.await.inspect_err(|_| self.begun.tables = known)?;
+        Ok(Some((before, next.version)))
     }
 
     /// Returns the catalog that the transaction leaves behind, given the one in force.

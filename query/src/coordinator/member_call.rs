@@ -19,7 +19,7 @@ use pieskieo_shards::value::{ColumnType, Value};
 use super::request::Request;
 use super::sequence::{Times, number};
 use super::setting::duration;
-use crate::bind::{arguments, sequence_function};
+use crate::bind::{arguments, case, sequence_function};
 use crate::error::{Error, Result, code};
 use crate::exchange::{Asked, Key, Member, Mode, Scope};
 
@@ -106,27 +106,16 @@ pub(super) fn stand_in(name: &str, function: &Function) -> Option<Expr> {
     let given = arguments(function);
     let types = doing.types(given.len()).unwrap_or_default();
     // `CASE WHEN a::T IS NULL AND … THEN value ELSE value END`.
-    let mut none: Option<Expr> = None;
-    for (expr, ty) in given.into_iter().zip(types) {
-        let is_null = Expr::IsNull(Box::new(cast(expr.clone(), ty)));
-        none = Some(match none {
-            None => is_null,
-            Some(before) => Expr::BinaryOp {
-                left: Box::new(before),
-                op: BinaryOperator::And,
-                right: Box::new(is_null),
-            },
-        });
-    }
-    let Some(condition) = none else { return Some(plain) };
-    let when = datafusion::sql::sqlparser::ast::CaseWhen { condition, result: plain.clone() };
-    Some(Expr::Case {
-        case_token: datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken::empty(
-        ),
-        end_token: datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
-        operand: None,
-        conditions: vec![when],
-        else_result: Some(Box::new(plain)),
+    let nulls = given.into_iter().zip(types);
+    let nulls = nulls.map(|(expr, ty)| Expr::IsNull(Box::new(cast(expr.clone(), ty))));
+    let all = nulls.reduce(|left, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::And,
+        right: Box::new(right),
+    });
+    Some(match all {
+        Some(condition) => case([(condition, plain.clone())], Some(plain)),
+        None => plain,
     })
 }
 

@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 
 use pieskieo_shards::catalog::{Catalog, IndexKind, Table};
 use pieskieo_shards::ids::TableId;
-use pieskieo_shards::request::{Reply, Request as ShardRequest};
 
 use super::alter::default_value;
 use super::request::Request;
 use super::{create_as, schema};
 use crate::bind::{Alter, Pending, alter_table, define, settle_unique, settled, unfilled};
 use crate::error::{Error, Result};
+use crate::exec::counts::record_counts;
 use crate::limits::{DRAFT_INDEX_RECORDS_MAX, DRAFT_SEARCH_RECORDS_MAX};
 use crate::outcome::{Outcome, StatementKind};
 use crate::syntax::{AlterTable, Parsed, Statement};
@@ -139,14 +139,7 @@ async fn check_gains(request: &mut Request<'_>) -> Result<()> {
             IndexKind::Ordered { .. } => DRAFT_INDEX_RECORDS_MAX,
             IndexKind::Vector { .. } | IndexKind::Text { .. } => DRAFT_SEARCH_RECORDS_MAX,
         };
-        let core = request.core().clone();
-        let asked = core.shards().map(|at| (at, ShardRequest::RecordCounts(vec![table.id])));
-        let mut records = 0;
-        for reply in core.call_all(asked).await? {
-            if let Reply::RecordCounts(counts) = reply {
-                records += counts.into_iter().sum::<u64>();
-            }
-        }
+        let records: u64 = record_counts(request.core(), &[table.id]).await?.into_iter().sum();
         if records > most {
             let message = format!("an index over the {records} records of \"{}\"", table.name);
             return Err(Error::unsupported(format!("{message} inside BEGIN ... COMMIT"))

@@ -29,6 +29,23 @@ const LIKE: f64 = 0.1;
 /// Share of what passes a condition nothing is known of.
 const OTHER: f64 = 0.3;
 
+/// Asks all shards how many records each of these tables has now.
+///
+/// **Cost**: one small request per shard.
+///
+/// **Errors**: whatever a shard reports.
+pub async fn record_counts(core: &Rc<Core>, tables: &[TableId]) -> Result<Vec<u64>> {
+    let requests = core.shards().map(|shard| (shard, Request::RecordCounts(tables.to_vec())));
+    let mut sums = vec![0; tables.len()];
+    for reply in core.call_all(requests).await? {
+        let Reply::RecordCounts(counts) = reply else {
+            return Err(Error::internal("counts were answered with something else"));
+        };
+        sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+    Ok(sums)
+}
+
 /// How many records the tables have that a thread has lately planned with.
 #[derive(Debug, Default)]
 pub struct Counts(Mutex<BTreeMap<TableId, u64>>);
@@ -44,14 +61,7 @@ impl Counts {
         if tables.is_empty() {
             return Ok(());
         }
-        let requests = core.shards().map(|shard| (shard, Request::RecordCounts(tables.clone())));
-        let mut sums = vec![0; tables.len()];
-        for reply in core.call_all(requests).await? {
-            let Reply::RecordCounts(counts) = reply else {
-                return Err(Error::internal("counts were answered with something else"));
-            };
-            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-        }
+        let sums = record_counts(core, &tables).await?;
         let mut known = self.known();
         // Others of this thread may be planning between their counts and their plans.
         if known.len() >= TABLES_MAX {

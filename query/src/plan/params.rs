@@ -46,9 +46,12 @@ pub fn is_planned(expr: &Expr, params: &[Param]) -> Result<bool> {
     let mut alike = Ok(true);
     expr.apply(|expr| {
         if let (Expr::Placeholder(Placeholder { id, field }), Ok(true)) = (expr, &alike) {
-            let ty = field.as_ref().map(|field| field.data_type().clone());
-            let value = param_named(params, id).and_then(|param| scalar(param, ty.as_ref()));
-            alike = value.map(|value| calculates_alike(ty.as_ref(), &value.data_type()));
+            let ty = field.as_ref().map(|field| field.data_type());
+            // Only numbers are calculated with otherwise: a vector need not be read for this.
+            if ty.is_none_or(DataType::is_numeric) {
+                let value = param_named(params, id).and_then(|param| scalar(param, ty));
+                alike = value.map(|value| calculates_alike(ty, &value.data_type()));
+            }
         }
         Ok(TreeNodeRecursion::Continue)
     })?;

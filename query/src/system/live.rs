@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use futures::future::join_all;
 use pieskieo_io::time;
 use pieskieo_shards::ids::{ShardId, TableId};
-use pieskieo_shards::request::{Reply, Request as ShardRequest, ShardStats};
+use pieskieo_shards::request::ShardStats;
 use pieskieo_shards::value::Value;
 
 use super::postgres::moment;
@@ -17,7 +17,8 @@ use super::relation::{
     text, told,
 };
 use crate::coordinator::{Request, TableListing, listing};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::exec::counts::record_counts;
 use crate::measure::Measured;
 use crate::open::{Registry, visit};
 
@@ -177,14 +178,7 @@ async fn tables(request: &Request<'_>, out: &mut Rows) -> Result<()> {
 pub(super) async fn counted(request: &Request<'_>) -> Result<HashMap<String, u64>> {
     let (core, catalog) = (request.core(), request.catalog());
     let ids: Vec<TableId> = catalog.listed().map(|table| table.id).collect();
-    let mut records = vec![0_u64; ids.len()];
-    let requests = core.shards().map(|shard| (shard, ShardRequest::RecordCounts(ids.clone())));
-    for reply in core.call_all(requests).await? {
-        let Reply::RecordCounts(counts) = reply else {
-            return Err(Error::internal("counts were answered with something else"));
-        };
-        records.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-    }
+    let records = record_counts(core, &ids).await?;
     let names = catalog.listed().map(|table| table.name.clone());
     Ok(names.zip(records).collect())
 }
